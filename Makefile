@@ -1,0 +1,53 @@
+# Album: `make` lists what can be done. Needs Python 3.10 or newer and, for what pip cannot bring, Debian's packages.
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+FUZZ_ARGS ?= --count 20000
+
+# The stamp's name holds a hash of what was asked for, so "is there anything to do?" is a file lookup.
+STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c 1-16)
+SOURCES := libs services deploy tests $(wildcard benchmarks)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check test up fuzz chaos chaos-tests
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## install everything: virtual environment, RabbitMQ, mongod (quick when nothing is to do)
+	@deploy/local/setup.sh broker
+	@deploy/local/setup.sh database $(VENV)
+
+$(STAMP): pyproject.toml constraints.txt
+	@deploy/local/setup.sh venv $(PYTHON)
+	@deploy/local/setup.sh broker
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@echo '*' > $(VENV)/.gitignore
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt \
+		-e '.[api,decoder,thumbnailer,cli,local,dev]'
+	@rm -f $(VENV)/.installed-*
+	@touch $@
+
+check: $(STAMP) ## what a machine can judge: style, types, import rules, architecture
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy --strict --explicit-package-bases $(SOURCES)
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/pytest -q -p no:cacheprovider tests/architecture
+
+test: setup ## every test, against the real mongod, RabbitMQ and browser
+	@deploy/local/setup.sh browser
+	$(VENV)/bin/pytest $(PYTEST_ARGS)
+
+up: setup ## run the whole stack here until Ctrl-C
+	@exec $(VENV)/bin/album up
+
+fuzz: $(STAMP) ## mutated pictures through the decode pool, for minutes: FUZZ_ARGS="--count 20000 --corpus DIR"
+	$(VENV)/bin/python -m benchmarks.fuzz_decode $(FUZZ_ARGS)
+
+chaos: setup ## everything dies at random under load, and nothing that was accepted is lost
+	$(VENV)/bin/python -m benchmarks.chaos $(CHAOS_ARGS)
+
+chaos-tests: setup ## kill points, outages, clusters: many minutes, better on a machine with nothing else to do
+	$(VENV)/bin/pytest $(PYTEST_ARGS) tests/chaos

@@ -1,0 +1,87 @@
+"""Albums: creating, finding and listing them."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from pymongo import DESCENDING
+from pymongo.errors import DuplicateKeyError
+
+from libs.catalog.catalog import Catalog
+from libs.catalog.pages import Page, position, token
+from libs.catalog.records import Album
+from libs.shared.errors import Refusal
+from libs.shared.events import AlbumCreated, Context, utc_now
+from libs.shared.mongo import Document, Session, patiently
+
+_SHOWN = {"owner": 1, "name": 1, "create_date": 1, "content_count": 1}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whose albums a request may see, and who makes it."""
+
+    owner: str
+    actor: str
+
+
+def album_not_found() -> Refusal:
+    return Refusal("album-not-found", "there is no such album")
+
+
+async def create_album(catalog: Catalog, caller: Caller, name: str, album_id: str | None, context: Context) -> Album:
+    """Create an album under a new id or the given one.
+
+    Raises:
+        Refusal: ``album-exists``, also for the id of an album that was deleted.
+    """
+    now = utc_now()
+    document: Document = {
+        "_id": album_id or str(uuid.uuid4()),
+        "owner": caller.owner,
+        "name": name,
+        "state": "live",
+        "create_date": now,
+        "content_count": 0,
+        "next_order": 0,
+        "sequence": 1,
+        "event_at": now,
+    }
+
+    async def work(session: Session) -> None:
+        await catalog.albums.insert_one(document, session=session)
+        await catalog.record(session, AlbumCreated(album_id=document["_id"]), document, "api", context)
+
+    try:
+        await catalog.transact(work)
+    except DuplicateKeyError:
+        raise Refusal("album-exists", "an album with this id exists or existed") from None
+    return Album.model_validate(document)
+
+
+async def find_album(catalog: Catalog, caller: Caller, album_id: str) -> Album:
+    """The album, if the caller may see it.
+
+    Raises:
+        Refusal: ``album-not-found``.
+    """
+    wanted = {"_id": album_id, "owner": caller.owner, "state": "live"}
+    document = await patiently(lambda: catalog.albums.find_one(wanted, _SHOWN))
+    if document is None:
+        raise album_not_found()
+    return Album.model_validate(document)
+
+
+async def list_albums(catalog: Catalog, caller: Caller, limit: int, after: str | None) -> Page[Album]:
+    """The caller's albums, newest first."""
+    wanted: Document = {"owner": caller.owner, "state": "live"}
+    if after is not None:
+        date, last_id = position(after, datetime, str)
+        wanted["$or"] = [{"create_date": {"$lt": date}}, {"create_date": date, "_id": {"$lt": last_id}}]
+    order = [("create_date", DESCENDING), ("_id", DESCENDING)]
+    documents = await patiently(lambda: catalog.albums.find(wanted, _SHOWN).sort(order).to_list(limit + 1))
+    albums = [Album.model_validate(document) for document in documents[:limit]]
+    more = len(documents) > limit
+    return Page(albums, token(albums[-1].create_date, albums[-1].id) if more else None)

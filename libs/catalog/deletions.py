@@ -1,0 +1,103 @@
+"""Deletion wins: a tombstone and its event first, the bytes after, repeated until nothing is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from libs.catalog.albums import Caller, album_not_found
+from libs.catalog.catalog import Catalog, numbered
+from libs.catalog.records import VISIBLE
+from libs.shared.errors import Refusal
+from libs.shared.events import AlbumDeleted, Context, ImageDeleted
+from libs.shared.mongo import Document, Session, patiently
+from libs.shared.ports import BlobStore
+
+SWEEP_BATCH = 100
+_BLOBS = ("original", "encoded", "preview", "thumbnail")
+
+
+async def delete_image(catalog: Catalog, caller: Caller, album_id: str, image_id: str, context: Context) -> None:
+    """Make an image and all of its pictures invisible, whatever stage they are in.
+
+    Raises:
+        Refusal: ``album-not-found`` or ``image-not-found``.
+    """
+
+    async def work(session: Session) -> None:
+        album = await catalog.albums.update_one(
+            {"_id": album_id, "owner": caller.owner, "state": "live"}, {"$inc": {"content_count": -1}}, session=session
+        )
+        if not album.matched_count:
+            raise album_not_found()
+        if not await _bury(catalog, session, album_id, image_id, context):
+            raise Refusal("image-not-found", "there is no such image in this album")
+
+    async with catalog.turn(album_id):
+        await catalog.transact(work)
+
+
+async def delete_album(catalog: Catalog, caller: Caller, album_id: str, context: Context) -> None:
+    """Make an album and its images invisible; `sweep_album` buries the images.
+
+    Raises:
+        Refusal: ``album-not-found``.
+    """
+
+    async def work(session: Session) -> None:
+        album: Document | None = await catalog.albums.find_one_and_update(
+            {"_id": album_id, "owner": caller.owner, "state": "live"},
+            numbered({"$set": {"state": "deleted", "sweep": True}}),
+            session=session,
+            return_document=True,
+        )
+        if album is None:
+            raise album_not_found()
+        await catalog.record(session, AlbumDeleted(album_id=album_id), album, "api", context)
+
+    async with catalog.turn(album_id):
+        await catalog.transact(work)
+
+
+async def sweep_album(
+    catalog: Catalog, blobs: BlobStore, album_id: str, context: Context, notify: Callable[[str], None]
+) -> None:
+    """Bury what is left in a deleted album and remove its bytes; safe to repeat and to run twice at once.
+
+    ``notify`` is told of each image whose ImageDeleted waits to be published.
+    """
+    left = {"album_id": album_id, "state": {"$in": VISIBLE}}
+    while True:
+        batch = await patiently(lambda: catalog.images.find(left, {"_id": 1}).to_list(SWEEP_BATCH))
+        if not batch:
+            break
+        for image in batch:
+
+            async def work(session: Session, image_id: str = image["_id"]) -> bool:
+                return await _bury(catalog, session, album_id, image_id, context)
+
+            if await catalog.transact(work):
+                notify(image["_id"])
+            await purge_image(catalog, blobs, image["_id"])
+    await patiently(lambda: catalog.albums.update_one({"_id": album_id}, {"$unset": {"sweep": ""}}))
+
+
+async def purge_image(catalog: Catalog, blobs: BlobStore, image_id: str) -> None:
+    """Remove every blob that was written for a deleted image, then note that it is done."""
+    files = await patiently(lambda: catalog.files.find({"metadata.image_id": image_id}, {"_id": 1}).to_list(None))
+    image = await patiently(lambda: catalog.images.find_one({"_id": image_id}, dict.fromkeys(_BLOBS, 1))) or {}
+    # By name as well: whoever died in the middle of this left chunks whose file record is gone.
+    recorded = {image[name]["blob_id"] for name in _BLOBS if image.get(name)}
+    await blobs.delete(*recorded.union(file["_id"] for file in files))
+    await patiently(lambda: catalog.images.update_one({"_id": image_id}, {"$unset": {"purge": ""}}))
+
+
+async def _bury(catalog: Catalog, session: Session, album_id: str, image_id: str, context: Context) -> bool:
+    image: Document | None = await catalog.images.find_one_and_update(
+        {"_id": image_id, "album_id": album_id, "state": {"$in": VISIBLE}},
+        numbered({"$set": {"state": "deleted", "purge": True}, "$unset": {"check_at": "", "early": ""}}),
+        session=session,
+        return_document=True,
+    )
+    if image is not None:
+        await catalog.record(session, ImageDeleted(album_id=album_id, image_id=image_id), image, "api", context)
+    return image is not None

@@ -1,0 +1,68 @@
+"""What the catalog keeps about albums and images, as typed values."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from libs.shared.events import BlobRef
+
+State = Literal["receiving", "queued", "encoded", "ready", "failed", "deleted"]
+VISIBLE: tuple[State, ...] = ("queued", "encoded", "ready", "failed")
+"""The states of images that clients can see: accepted and not deleted."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Album(_Record):
+    id: str = Field(alias="_id")
+    owner: str
+    name: str
+    create_date: datetime
+    content_count: int
+
+
+class Step(_Record):
+    """One entry of a job's timeline."""
+
+    event: str
+    at: datetime
+
+
+class Image(_Record):
+    id: str = Field(alias="_id")
+    album_id: str
+    owner: str
+    actor: str | None = None
+    name: str
+    state: State
+    order: int
+    """The image's place in its album, in order of acceptance."""
+    create_date: datetime
+    generation: int
+    sequence: int
+    original: BlobRef | None = None
+    is_original_kept: bool = True
+    encoded: BlobRef | None = None
+    preview: BlobRef | None = None
+    thumbnail: BlobRef | None = None
+    width: int | None = None
+    height: int | None = None
+    animated: bool = False
+    placeholder: str | None = None
+    code: str | None = None
+    failure: str | None = None
+    attempts: int = 1
+    timeline: list[Step] = []
+
+    @property
+    def job_id(self) -> str:
+        return self.id + "job"
+
+    @property
+    def thumbnail_id(self) -> str:
+        return self.album_id + self.id

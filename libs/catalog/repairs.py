@@ -1,0 +1,52 @@
+"""What the reconciler finds: intents that ran out, images that stand still, deletions cut short."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from libs.catalog.catalog import Catalog
+from libs.catalog.records import Image, State
+from libs.shared.events import utc_now
+from libs.shared.ports import BlobStore
+
+BATCH = 200
+
+
+@dataclass(frozen=True)
+class Still:
+    """An image that stands still, and how often it was emitted again already."""
+
+    image: Image
+    checks: int
+
+
+async def undo_expired_intents(catalog: Catalog, blobs: BlobStore) -> int:
+    """Remove the chunks, then the records, of uploads that stopped without an end. Returns how many."""
+    expired = {"state": "receiving", "lease_until": {"$lt": utc_now()}}
+    undone = 0
+    for intent in await catalog.images.find(expired, {"blob_id": 1}).to_list(BATCH):
+        # A renewal between the query and here saves the upload; after this, its acceptance fails.
+        taken = await catalog.images.update_one({"_id": intent["_id"], **expired}, {"$set": {"is_given_up": True}})
+        if taken.matched_count:
+            await blobs.delete(intent["blob_id"])
+            await catalog.images.delete_one({"_id": intent["_id"], "state": "receiving"})
+            undone += 1
+    return undone
+
+
+async def standing_still(catalog: Catalog, states: Sequence[State]) -> list[Still]:
+    """Images in one of the states whose time to be looked at has come, the longest waiting first."""
+    wanted = {"check_at": {"$lt": utc_now()}, "state": {"$in": states}}
+    documents = await catalog.images.find(wanted).sort("check_at").to_list(BATCH)
+    return [Still(Image.model_validate(document), document.get("checks", 0)) for document in documents]
+
+
+async def images_to_purge(catalog: Catalog) -> list[str]:
+    """Deleted images whose bytes may still be there."""
+    return [image["_id"] for image in await catalog.images.find({"purge": True}, {"_id": 1}).to_list(BATCH)]
+
+
+async def albums_to_sweep(catalog: Catalog) -> list[str]:
+    """Deleted albums whose images may still be there."""
+    return [album["_id"] for album in await catalog.albums.find({"sweep": True}, {"_id": 1}).to_list(BATCH)]

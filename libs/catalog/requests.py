@@ -1,0 +1,104 @@
+"""Asking the pipeline for work again: a retry, a thumbnail that is missing, an image that stands still.
+
+Each begins a new generation, so that whatever an older attempt still delivers is recognised and dropped.
+"""
+
+from __future__ import annotations
+
+from libs.catalog.catalog import Catalog, numbered
+from libs.catalog.records import Image
+from libs.shared.errors import Refusal
+from libs.shared.events import Context, ImageUploaded, ThumbnailRequested, utc_now
+from libs.shared.mongo import Document, Session
+
+
+async def retry(catalog: Catalog, image: Image, context: Context) -> Image:
+    """Queue a failed image again, at the stage where it failed.
+
+    Raises:
+        Refusal: ``job-not-failed``, or ``original-not-kept`` if neither upload nor picture are left to work on.
+    """
+    if image.encoded is None and not image.is_original_kept:
+        raise Refusal("original-not-kept", "the upload is lost, so there is nothing to try again with")
+    again = await _again(catalog, image, {"state": "failed"}, context, is_told=True)
+    if again is None:
+        raise Refusal("job-not-failed", "the job has not failed, so there is nothing to retry")
+    return again
+
+
+async def request_thumbnail(catalog: Catalog, image: Image, context: Context) -> bool:
+    """Ask for the thumbnail of an image that has lost it or failed to get one.
+
+    Returns:
+        Whether this call asked; of many at once, one does.
+    """
+    gone = {"thumbnail.blob_id": image.thumbnail.blob_id} if image.thumbnail else {"state": "failed"}
+    return await _again(catalog, image, gone, context, is_told=False) is not None
+
+
+async def request_picture(catalog: Catalog, image: Image, context: Context) -> bool:
+    """Ask for an encoded picture that is lost to be made from the upload again, and its thumbnail with it.
+
+    Returns:
+        Whether this call asked; not if the image has moved on.
+    """
+    assert image.encoded is not None
+    lost = {"encoded.blob_id": image.encoded.blob_id}
+    without = image.model_copy(update={"encoded": None})
+    return await _again(catalog, without, lost, context, is_told=False) is not None
+
+
+async def emit_again(catalog: Catalog, image: Image, checks: int, context: Context) -> bool:
+    """Give an image that stands still to its stage once more, and look at it later each time."""
+    still = {"state": image.state}
+    return await _again(catalog, image, still, context, is_told=False, checks=checks) is not None
+
+
+async def _again(
+    catalog: Catalog, image: Image, wanted: Document, context: Context, *, is_told: bool, checks: int = 0
+) -> Image | None:
+    now = utc_now()
+    generation = image.generation + 1
+    state = "queued" if image.encoded is None else "encoded"
+    forgotten = ["thumbnail", "early", "code", "failure"]
+    if image.encoded is None:
+        forgotten += ["encoded", "preview"]
+    if is_told:
+        forgotten += ["deaths"]  # a person's decision opens a new account
+    changes: Document = {
+        "$set": {
+            "state": state,
+            "generation": generation,
+            "check_at": now + catalog.check_after * 2 ** min(checks, 6),
+            "checks": checks,
+        },
+        "$unset": dict.fromkeys(forgotten, ""),
+    }
+    if state != image.state:
+        changes["$push"] = {"timeline": {"event": state, "at": now}}
+    is_public = is_told and image.encoded is None
+    ids = {"album_id": image.album_id, "image_id": image.id, "generation": generation}
+
+    async def work(session: Session) -> Document | None:
+        document: Document | None = await catalog.images.find_one_and_update(
+            {"_id": image.id, "generation": image.generation, **wanted},
+            numbered(changes) if is_public else changes,
+            session=session,
+            return_document=True,
+        )
+        if document is None:
+            return None
+        if image.encoded is not None:
+            await catalog.request(
+                session, ThumbnailRequested(encoded=image.encoded, preview=image.preview, **ids), context
+            )
+        else:
+            event = ImageUploaded(original=document["original"], **ids)
+            if is_public:
+                await catalog.record(session, event, document, "api", context)
+            else:
+                await catalog.request(session, event, context)
+        return document
+
+    document = await catalog.transact(work)
+    return None if document is None else Image.model_validate(document)

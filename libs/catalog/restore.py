@@ -1,0 +1,241 @@
+"""Fills an empty database from a backup, so that a service started on it goes on where the backed-up one was."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import anyio
+
+from libs.catalog import leases
+from libs.catalog.archive import MANIFEST, Archive
+from libs.catalog.backup import without
+from libs.catalog.catalog import Catalog
+from libs.catalog.exhaustion import give_up
+from libs.catalog.records import VISIBLE, Image
+from libs.catalog.requests import emit_again
+from libs.catalog.side_by_side import side_by_side
+from libs.catalog.soundness import promised
+from libs.shared.errors import Refusal
+from libs.shared.events import BlobRef, Context
+from libs.shared.gridfs import GridFsBlobStore
+from libs.shared.mongo import Document, patiently
+
+BATCH = 200
+CONCURRENCY = 8
+LEASE = timedelta(seconds=60)
+RENEW_SECONDS = 15
+RELEASE_SECONDS = 10
+_HELD = ("albums", "images", "events", "dead_letters", "idempotency", "fsck", "fs.files", "fs.chunks")
+_NO_OTHER_USE = {"idempotency", "fsck"}
+
+
+@dataclass
+class Restored:
+    """What a restore brought back. ``requeued`` images were in flight; ``damaged`` blobs could not be restored."""
+
+    albums: int = 0
+    images: int = 0
+    events: int = 0
+    dead_letters: int = 0
+    blobs: int = 0
+    bytes: int = 0
+    requeued: int = 0
+    damaged: int = 0
+
+
+Tell = Callable[[str], None]
+
+
+async def restore(
+    catalog: Catalog, blobs: GridFsBlobStore, directory: Path, tell: Tell, *, is_to_drop: bool = False
+) -> Restored:
+    """Bring everything of a backup into the catalog's database.
+
+    Args:
+        catalog: of an empty database.
+        blobs: its blob store.
+        directory: the backup.
+        tell: called with a sentence for each blob that is missing or damaged in the backup.
+        is_to_drop: first remove what the database holds, once the backup has proven whole.
+
+    Raises:
+        Refusal: ``backup-incomplete``, ``database-not-empty``, or ``database-in-use`` while an API runs on it.
+    """
+    archive = Archive(directory)
+    await anyio.to_thread.run_sync(archive.require_whole)
+    alone = _Alone(catalog)
+    await alone.go_on()
+    try:
+        if is_to_drop:
+            for name in _HELD:
+                await catalog.database.drop_collection(name)
+        elif await _is_in_use(catalog):
+            raise Refusal("database-not-empty", "the database holds something already; --drop would remove it")
+        await catalog.ensure_indexes()
+        await blobs.ensure_indexes()
+        return await _Restore(catalog, blobs, archive, alone, tell).run()
+    finally:
+        with anyio.move_on_after(RELEASE_SECONDS, shield=True):
+            await alone.end()
+
+
+async def _is_in_use(catalog: Catalog) -> bool:
+    for name in _HELD:
+        if name not in _NO_OTHER_USE and await catalog.database[name].find_one({}, {"_id": 1}):
+            return True
+    return False
+
+
+class _Alone:
+    """Holds what an API holds that repairs a database, so that none repairs this one while it is half full."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._holder = str(uuid.uuid4())
+        self._renewed_at = -math.inf
+
+    async def go_on(self) -> None:
+        """Hold it, or go on holding it; to be called now and then.
+
+        Raises:
+            Refusal: ``database-in-use``.
+        """
+        if time.monotonic() - self._renewed_at < RENEW_SECONDS:
+            return
+        if not await leases.hold(self._catalog, "reconciler", self._holder, LEASE):
+            raise Refusal("database-in-use", "an API runs on this database: stop it first")
+        self._renewed_at = time.monotonic()
+
+    async def end(self) -> None:
+        """Let an API begin at once."""
+        await leases.release(self._catalog, "reconciler", self._holder)
+
+
+class _Restore:
+    def __init__(self, catalog: Catalog, blobs: GridFsBlobStore, archive: Archive, alone: _Alone, tell: Tell) -> None:
+        self._catalog = catalog
+        self._blobs = blobs
+        self._archive = archive
+        self._alone = alone
+        self._tell = tell
+        self._restored = Restored()
+
+    async def run(self) -> Restored:
+        listed = (line for line in self._archive.documents(MANIFEST) if line["line"] == "blob")
+        async for batch in self._batches(listed, CONCURRENCY):
+            await side_by_side(partial(self._blob, line) for line in batch)
+        async for batch in self._batches(self._archive.documents("images")):
+            await self._images(batch)
+        async for batch in self._batches(self._archive.documents("albums")):
+            await self._albums(batch)
+        async for batch in self._batches(self._archive.documents("events")):
+            await self._events(batch)
+        async for batch in self._batches(self._archive.documents("dead_letters")):
+            await self._insert("dead_letters", batch)
+        await self._set_going()
+        return self._restored
+
+    async def _batches(self, documents: Iterator[Document], size: int = BATCH) -> AsyncIterator[list[Document]]:
+        while batch := list(islice(documents, size)):
+            await self._alone.go_on()
+            yield batch
+
+    async def _blob(self, line: Document) -> None:
+        ref = BlobRef.model_validate(line)
+        try:
+            written = await self._blobs.write(
+                self._archive.read(ref.blob_id),
+                kind=line["kind"],
+                content_type=ref.content_type,
+                image_id=line["image_id"],
+                blob_id=ref.blob_id,
+            )
+        except FileNotFoundError:
+            written = None
+        if written != ref:
+            await self._blobs.delete(ref.blob_id)
+            self._restored.damaged += 1
+            self._tell(f"the {line['kind']} of image {line['image_id']} is missing or damaged in the backup")
+            return
+        self._restored.blobs += 1
+        self._restored.bytes += ref.length
+
+    async def _images(self, batch: list[Document]) -> None:
+        present = await self._present(batch)
+        await self._insert("images", [_resting(document, present) for document in batch])
+
+    async def _present(self, batch: list[Document]) -> set[str]:
+        ids = [ref.blob_id for document in batch for ref in _refs(document)]
+        files = await patiently(lambda: self._catalog.files.find({"_id": {"$in": ids}}, {"_id": 1}).to_list(None))
+        return {file["_id"] for file in files}
+
+    async def _albums(self, batch: list[Document]) -> None:
+        for album in batch:
+            if album["state"] == "live":
+                shown = {"album_id": album["_id"], "state": {"$in": VISIBLE}}
+                album["content_count"] = await self._catalog.images.count_documents(shown)
+        await self._insert("albums", batch)
+
+    async def _events(self, batch: list[Document]) -> None:
+        """Restore the public events up to what is known of their subjects; what is in flight has been asked for anew.
+
+        An event beyond that was recorded after its subject was read: its number will be given again.
+        """
+        sequences: dict[str, int] = {}
+        subjects = {"_id": {"$in": list({event["subject"] for event in batch})}}
+        for collection in (self._catalog.images, self._catalog.albums):
+            for subject in await collection.find(subjects, {"sequence": 1}).to_list(None):
+                sequences[subject["_id"]] = subject["sequence"]
+        told = [
+            event for event in batch if event["is_public"] and event["sequence"] <= sequences.get(event["subject"], 0)
+        ]
+        await self._insert("events", told)
+
+    async def _set_going(self) -> None:
+        """Queue again what was in flight. Last of all, since events are numbered after those of the backup."""
+        after = ""
+        while True:
+            wanted = {"_id": {"$gt": after}, "state": {"$in": ["queued", "encoded"]}}
+            batch = await self._catalog.images.find(wanted).sort("_id").to_list(BATCH)
+            if not batch:
+                return
+            after = batch[-1]["_id"]
+            for document in batch:
+                await self._queue_again(Image.model_validate(document))
+
+    async def _queue_again(self, image: Image) -> None:
+        context = Context(correlationid=image.job_id, owner=image.owner, actor=image.actor)
+        if image.encoded is None and not image.is_original_kept:
+            message = "its stored bytes are not in the backup, so it cannot be tried again: upload it once more"
+            await give_up(self._catalog, image, "api", message, image.attempts, context)
+        elif await emit_again(self._catalog, image, 0, context):
+            self._restored.requeued += 1
+
+    async def _insert(self, name: str, documents: list[Document]) -> None:
+        if documents:
+            await self._catalog.database[name].insert_many(documents, ordered=False)
+        setattr(self._restored, name, getattr(self._restored, name) + len(documents))
+
+
+def _refs(document: Document) -> Iterable[BlobRef]:
+    return promised(Image.model_validate(document)).values() if document["state"] in VISIBLE else ()
+
+
+def _resting(document: Document, present: set[str]) -> Document:
+    """An image's record that promises only blobs that are there, in the state that they amount to."""
+    if document["state"] not in VISIBLE:
+        return document
+    refs = promised(Image.model_validate(document))
+    document = without(document, {kind for kind, ref in refs.items() if ref.blob_id not in present})
+    if document["state"] != "failed":
+        is_encoded, has_thumbnail = bool(document.get("encoded")), bool(document.get("thumbnail"))
+        document["state"] = ("ready" if has_thumbnail else "encoded") if is_encoded else "queued"
+    return document

@@ -1,0 +1,169 @@
+"""From the intent to store an upload to its acceptance, and the keys that make a repeated upload one."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pymongo.errors import DuplicateKeyError
+
+from libs.catalog.albums import Caller, album_not_found
+from libs.catalog.catalog import Catalog, numbered
+from libs.catalog.records import Image
+from libs.shared.errors import Outage, Refusal
+from libs.shared.events import BlobRef, Context, ImageUploaded, utc_now
+from libs.shared.mongo import Document, Session, patiently
+
+KEY_RETENTION = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Intent:
+    """An upload under way: the ids that its image and its bytes will have."""
+
+    image_id: str
+    blob_id: str
+    caller: Caller
+
+
+async def begin(catalog: Catalog, intent: Intent) -> None:
+    """Record the intent, so that whatever is stored for it is undone if its upload never ends."""
+    document = {
+        "_id": intent.image_id,
+        "owner": intent.caller.owner,
+        "actor": intent.caller.actor,
+        "state": "receiving",
+        "blob_id": intent.blob_id,
+        "lease_until": utc_now() + catalog.upload_lease,
+    }
+    await catalog.images.insert_one(document)
+
+
+async def renew(catalog: Catalog, intent: Intent, key: str | None) -> None:
+    """Show that bytes still arrive."""
+    until = utc_now() + catalog.upload_lease
+    await catalog.images.update_one(_alive(intent), {"$set": {"lease_until": until}})
+    if key is not None:
+        await catalog.idempotency.update_one({"_id": key, "image_id": intent.image_id}, {"$set": {"held_until": until}})
+
+
+async def give_up(catalog: Catalog, intent: Intent) -> bool:
+    """Rule out that an upload is still accepted; False if it was.
+
+    An acceptance that nobody heard the end of may have been committed all the same, so its bytes are not the
+    upload's to remove until the catalog says so.
+    """
+    given_up = {"$set": {"is_given_up": True, "lease_until": utc_now()}}
+    await patiently(lambda: catalog.images.update_one(_alive(intent), given_up))
+    accepted = {"_id": intent.image_id, "state": {"$ne": "receiving"}}
+    return await patiently(lambda: catalog.images.find_one(accepted, {"_id": 1})) is None
+
+
+async def abandon(catalog: Catalog, intent: Intent, key: str | None) -> None:
+    """Forget an intent whose bytes are gone again, and let its key be used anew."""
+    await patiently(lambda: catalog.images.delete_one({"_id": intent.image_id, "state": "receiving"}))
+    if key is not None:
+        held = {"_id": key, "image_id": intent.image_id, "accepted": {"$exists": False}}
+        await patiently(lambda: catalog.idempotency.delete_one(held))
+
+
+def _alive(intent: Intent) -> Document:
+    return {"_id": intent.image_id, "state": "receiving", "is_given_up": None}
+
+
+async def check_album(catalog: Catalog, caller: Caller, album_id: str) -> None:
+    """Refuse early what acceptance would refuse.
+
+    Raises:
+        Refusal: ``album-not-found``.
+    """
+    wanted = {"_id": album_id, "owner": caller.owner, "state": "live"}
+    if await patiently(lambda: catalog.albums.find_one(wanted, {"_id": 1})) is None:
+        raise album_not_found()
+
+
+async def accept(
+    catalog: Catalog, intent: Intent, album_id: str, name: str, original: BlobRef, key: str | None, context: Context
+) -> Image:
+    """Make the upload an image of its album, queued for the decoder, and tell of it in the event log.
+
+    Raises:
+        Refusal: ``album-not-found``; the album is checked in the same transaction.
+        Outage: the intent's lease ran out and it was undone.
+    """
+    event = ImageUploaded(album_id=album_id, image_id=intent.image_id, original=original, generation=1)
+
+    async def work(session: Session) -> Document:
+        # The album comes first: writing it makes acceptance and deletion of the album exclude each other.
+        album = await catalog.albums.find_one_and_update(
+            {"_id": album_id, "owner": intent.caller.owner, "state": "live"},
+            {"$inc": {"content_count": 1, "next_order": 1}},
+            {"next_order": 1},
+            session=session,
+        )
+        if album is None:
+            raise album_not_found()
+        now = utc_now()
+        image: Document | None = await catalog.images.find_one_and_update(
+            _alive(intent),
+            numbered(
+                {
+                    "$set": {
+                        "album_id": album_id,
+                        "name": name,
+                        "state": "queued",
+                        "order": album["next_order"],
+                        "create_date": now,
+                        "generation": 1,
+                        "attempts": 1,
+                        "original": original.model_dump(),
+                        "check_at": now + catalog.check_after,
+                        "timeline": [{"event": "queued", "at": now}],
+                    },
+                    "$unset": {"lease_until": "", "blob_id": ""},
+                }
+            ),
+            session=session,
+            return_document=True,
+        )
+        if image is None:
+            raise Outage("the upload took too long to arrive and was given up")
+        await catalog.record(session, event, image, "api", context)
+        if key is not None:
+            answer = {"accepted": album_id, "expire_at": now + KEY_RETENTION}
+            await catalog.idempotency.update_one({"_id": key}, {"$set": answer}, session=session)
+        return image
+
+    async with catalog.turn(album_id):
+        return Image.model_validate(await catalog.transact(work))
+
+
+def idempotency_key(caller: Caller, album_id: str, header: str) -> str:
+    """What a client's Idempotency-Key is kept under: it counts per owner and album."""
+    return hashlib.sha256("\0".join((caller.owner, album_id, header)).encode()).hexdigest()
+
+
+async def claim_key(catalog: Catalog, key: str, intent: Intent) -> str | None:
+    """Hold a key for this upload, or learn which image it made before.
+
+    Returns:
+        The id of the image that was accepted under the key, or None if the key is now held.
+
+    Raises:
+        Refusal: ``upload-in-progress``, while another upload holds it.
+    """
+    now = utc_now()
+    held = {"image_id": intent.image_id, "held_until": now + catalog.upload_lease, "expire_at": now + KEY_RETENTION}
+    try:
+        await catalog.idempotency.insert_one({"_id": key, **held})
+        return None
+    except DuplicateKeyError:
+        pass
+    free = {"_id": key, "accepted": {"$exists": False}, "held_until": {"$lt": now}}
+    if (await catalog.idempotency.update_one(free, {"$set": held})).modified_count:
+        return None
+    known = await catalog.idempotency.find_one({"_id": key})
+    if known is None or "accepted" not in known:
+        raise Refusal("upload-in-progress", "an upload with this Idempotency-Key is under way", retry_after=1)
+    return str(known["image_id"])

@@ -1,0 +1,1 @@
+"""What two services use, and the contracts between them."""

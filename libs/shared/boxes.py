@@ -1,0 +1,158 @@
+"""Reads the box structure of HEIF and AVIF files: which item is shown, how it is coded, what is done to it.
+
+Structure only: no pixel is touched, every offset is checked, and what is odd raises ValueError. Boxes are those of
+ISO/IEC 14496-12 (ISOBMFF) section 4.2 and ISO/IEC 23008-12 (HEIF) sections 6 and 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MAX_BOXES = 20_000
+"""More than any file has that a camera or an encoder wrote; libheif stops at 1,000 items."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """One box: its four-letter kind, and where in the file its content starts and ends."""
+
+    kind: bytes
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class PrimaryItem:
+    """The item that a file shows.
+
+    Attributes:
+        kind: how it is coded: ``hvc1``, ``av01``, ``grid``, ...
+        properties: kind and content of each of its properties, in order: ``ispe``, ``irot``, ``colr``, ...
+        largest_area: the pixels of the largest ``ispe`` in the file, tiles and hidden items included.
+        is_grouped: the file says that some of its items stand for one another (``grpl``).
+    """
+
+    kind: bytes
+    properties: tuple[tuple[bytes, bytes], ...]
+    largest_area: int
+    is_grouped: bool
+
+    def values(self, kind: bytes) -> list[bytes]:
+        """The contents of its properties of one kind."""
+        return [content for name, content in self.properties if name == kind]
+
+
+def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
+    """The boxes between two offsets.
+
+    Raises:
+        ValueError: a box says that it ends beyond ``end``, or there are too many.
+    """
+    for _ in range(MAX_BOXES):
+        if start >= end:
+            return
+        size, kind, header = _number(data, start, 4, end), data[start + 4 : start + 8], 8
+        if size == 1:
+            size, header = _number(data, start + 8, 8, end), 16
+        elif size == 0:
+            size = end - start
+        if size < header or start + size > end:
+            raise ValueError("a box ends outside its parent")
+        yield Box(kind, start + header, start + size)
+        start += size
+    raise ValueError("too many boxes")
+
+
+def find_top_level(data: bytes, kind: bytes, total: int) -> Box | None:
+    """The first top-level box of a kind whose header lies in ``data``, the first bytes of ``total``."""
+    try:
+        for box in boxes(data, 0, total):
+            if box.kind == kind:
+                return box
+    except ValueError:
+        return None
+    return None
+
+
+def primary_item(data: bytes) -> PrimaryItem | None:
+    """What the ``meta`` box says of the primary item; None while it is not all there, or where it is odd."""
+    meta = find_top_level(data, b"meta", 1 << 62)
+    if meta is None or meta.end > len(data):
+        return None
+    try:
+        return _read_primary(data, {box.kind: box for box in boxes(data, meta.start + 4, meta.end)})
+    except (ValueError, LookupError):
+        return None
+
+
+def without_exif(data: bytes) -> bytes:
+    """The same file with its EXIF items renamed, so that no decoder reads them."""
+    meta = find_top_level(data, b"meta", len(data))
+    if meta is None:
+        return data
+    return data[: meta.start] + data[meta.start : meta.end].replace(b"Exif", b"skip") + data[meta.end :]
+
+
+def _read_primary(data: bytes, meta: dict[bytes, Box]) -> PrimaryItem | None:
+    pitm = meta[b"pitm"]
+    primary = _number(data, pitm.start + 4, 4 if data[pitm.start] else 2, pitm.end)
+    kind = _item_kinds(data, meta[b"iinf"])[primary]
+    parts = list(boxes(data, meta[b"iprp"].start, meta[b"iprp"].end))
+    container = next((box for box in parts if box.kind == b"ipco"), None)
+    if container is None:
+        return None
+    everything = list(boxes(data, container.start, container.end))
+    wanted = [index for box in parts if box.kind == b"ipma" for index in _associated(data, box, primary)]
+    properties = tuple((everything[i - 1].kind, data[everything[i - 1].start : everything[i - 1].end]) for i in wanted)
+    areas = [_area(data[box.start : box.end]) for box in everything if box.kind == b"ispe"]
+    return PrimaryItem(kind, properties, max(areas, default=0), is_grouped=b"grpl" in meta)
+
+
+def size_of(ispe: bytes) -> tuple[int, int]:
+    """Width and height in an ``ispe`` property's content."""
+    return _number(ispe, 4, 4, len(ispe)), _number(ispe, 8, 4, len(ispe))
+
+
+def _area(ispe: bytes) -> int:
+    width, height = size_of(ispe)
+    return width * height
+
+
+def _item_kinds(data: bytes, iinf: Box) -> dict[int, bytes]:
+    first = iinf.start + (8 if data[iinf.start] else 6)
+    kinds = {}
+    for entry in boxes(data, first, iinf.end):
+        version = data[entry.start]
+        if entry.kind != b"infe" or version < 2:
+            continue
+        width = 2 if version == 2 else 4
+        item = _number(data, entry.start + 4, width, entry.end)
+        position = entry.start + 4 + width + 2
+        kinds[item] = data[position : position + 4]
+    return kinds
+
+
+def _associated(data: bytes, ipma: Box, item: int) -> list[int]:
+    """The indexes, from 1, of the properties that an ``ipma`` box gives to one item."""
+    item_bytes = 4 if data[ipma.start] else 2
+    index_bytes = 2 if data[ipma.start + 3] & 1 else 1
+    mask = (1 << (8 * index_bytes - 1)) - 1
+    position = ipma.start + 8
+    found = []
+    for _ in range(_number(data, ipma.start + 4, 4, ipma.end)):
+        owner = _number(data, position, item_bytes, ipma.end)
+        count = _number(data, position + item_bytes, 1, ipma.end)
+        position += item_bytes + 1
+        for _ in range(count):
+            index = _number(data, position, index_bytes, ipma.end) & mask
+            position += index_bytes
+            if owner == item and index:
+                found.append(index)
+    return found
+
+
+def _number(data: bytes, start: int, length: int, end: int) -> int:
+    if start + length > min(end, len(data)):
+        raise ValueError("a number ends outside its box")
+    return int.from_bytes(data[start : start + length], "big")

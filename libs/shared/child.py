@@ -1,0 +1,161 @@
+"""One place for a decode child: starts it, calls it, and tells how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.context import ForkServerProcess
+
+import anyio
+
+from libs.shared import sandbox
+from libs.shared.errors import Outage
+from libs.shared.sandbox import ChildLimits
+
+MAX_TASKS = 500
+"""After so many calls a child makes way for a fresh one, so that whatever a decoder leaks stays small."""
+
+_START_SECONDS = 30
+
+
+class ChildEnded(Exception):
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class ChildSlot:
+    """A place for one child at a time, filled again when it is needed."""
+
+    def __init__(self, limits: ChildLimits, thread: ThreadPoolExecutor) -> None:
+        self._limits = limits
+        self._thread = thread
+        self._process: ForkServerProcess | None = None
+        self._channel: socket.socket | None = None
+        self._calls = 0
+
+    async def call(self, message: bytes, descriptors: list[int], deadline_seconds: float) -> bytes:
+        """Send one call and wait for its answer.
+
+        Raises:
+            ChildEnded: there will be none. The next call gets a fresh child.
+        """
+        channel = await self.start()
+        self._calls += 1
+        answer = b""
+        try:
+            with anyio.fail_after(deadline_seconds):
+                socket.send_fds(channel, [message], descriptors)
+                await _until_readable(channel)
+            answer = channel.recv(sandbox.MAX_MESSAGE_BYTES + 1)
+        except TimeoutError:
+            raise ChildEnded("decode-timeout") from None
+        except OSError:
+            pass  # It died before it took the call: the same as an empty answer.
+        finally:
+            if not answer:
+                code = await self.end()
+        if not answer:
+            raise ChildEnded(_code_of(code))
+        if answer == sandbox.OUT_OF_MEMORY:
+            await self.end()
+            raise ChildEnded("decode-out-of-memory")
+        return answer
+
+    async def start(self) -> socket.socket:
+        """The channel to a living child that may still be used.
+
+        Raises:
+            Outage: none could be started.
+        """
+        if self._channel is not None and (self._calls >= MAX_TASKS or _is_readable(self._channel)):
+            await self.end()
+        if self._channel is None:
+            try:
+                # Shielded, or a child that starts after a cancelled call would belong to nobody.
+                with anyio.CancelScope(shield=True):
+                    await asyncio.get_running_loop().run_in_executor(self._thread, self._start)
+            except (OSError, EOFError) as error:
+                raise Outage("no decode process could be started") from error
+            await self._await_readiness()
+        assert self._channel is not None
+        return self._channel
+
+    async def _await_readiness(self) -> None:
+        assert self._channel is not None
+        is_ready = False
+        try:
+            with anyio.move_on_after(_START_SECONDS):
+                await _until_readable(self._channel)
+                is_ready = self._channel.recv(sandbox.MAX_MESSAGE_BYTES) == sandbox.READY
+        finally:
+            if not is_ready:
+                await self.end()
+        if not is_ready:
+            raise Outage("a decode process ended before it was ready")
+
+    async def end(self) -> int | None:
+        """Kill the child, if there is one; its exit code, negative for a signal."""
+        process, channel = self._process, self._channel
+        self._process = self._channel = None
+        if process is None or channel is None:
+            return None
+        had_ended = _is_readable(channel)
+        channel.close()
+        code: int | None = None
+        with anyio.CancelScope(shield=True):
+            code = await asyncio.get_running_loop().run_in_executor(self._thread, _reap, process, had_ended)
+        return code
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        with theirs:
+            process = multiprocessing.get_context("forkserver").Process(
+                target=sandbox.serve, args=(theirs, self._limits), name="album-decode", daemon=True
+            )
+            try:
+                process.start()
+            except (OSError, EOFError):
+                ours.close()
+                raise
+        self._process, self._channel, self._calls = process, ours, 0
+
+
+def _reap(process: ForkServerProcess, had_ended: bool) -> int | None:
+    if had_ended:
+        process.join(1.0)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+    return process.exitcode
+
+
+def _is_readable(channel: socket.socket) -> bool:
+    """Whether something came unasked: its end, then, or the work of a child taken over."""
+    try:
+        channel.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+async def _until_readable(channel: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(channel.fileno(), ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(channel.fileno())
+
+
+def _code_of(exit_code: int | None) -> str:
+    if exit_code == -signal.SIGKILL:  # Not by us: the kernel ran out of memory.
+        return "decode-out-of-memory"
+    return "decode-timeout" if exit_code == -signal.SIGXCPU else "decoder-crashed"

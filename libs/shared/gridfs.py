@@ -1,0 +1,172 @@
+"""The blob store on MongoDB GridFS, format-compatible with every driver's own.
+
+The drivers' upload streams hold up to 48 MB and their download streams up to 16 MB of a file (PyMongo 4.20,
+`gridfs/grid_file_shared.py`; the server's first batch), so chunks are written and read here.
+Format: https://github.com/mongodb/specifications/blob/master/source/gridfs/gridfs-spec.md
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import anyio
+from bson.int64 import Int64
+from pymongo import ASCENDING
+from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteConcernError
+
+from libs.shared.errors import BlobMissing, Outage
+from libs.shared.events import BlobRef, utc_now
+from libs.shared.mongo import CLEANUP_SECONDS, Collection, Database, patiently, to_its_end
+from libs.shared.ports import BlobKind
+
+CHUNK_BYTES = 255 * 1024
+BATCH_CHUNKS = 2
+"""Chunks in flight in one transfer: at most two batches of half a mebibyte are in memory."""
+_DUPLICATE_KEY = 11000
+
+
+class GridFsBlobStore:
+    """Implements `libs.shared.ports.BlobStore` on the bucket ``fs`` of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._files: Collection = database["fs.files"]
+        self._chunks: Collection = database["fs.chunks"]
+
+    async def ensure_indexes(self) -> None:
+        """Make the two indexes that the GridFS specification asks for."""
+        await self._files.create_index([("filename", ASCENDING), ("uploadDate", ASCENDING)])
+        await self._chunks.create_index([("files_id", ASCENDING), ("n", ASCENDING)], unique=True)
+
+    async def exists(self, blob_id: str) -> bool:
+        """Whether the blob was written completely and not deleted since."""
+        return await patiently(lambda: self._files.find_one({"_id": blob_id}, {"_id": 1})) is not None
+
+    async def write(
+        self,
+        content: AsyncIterator[bytes],
+        *,
+        kind: BlobKind,
+        content_type: str,
+        image_id: str,
+        blob_id: str | None = None,
+    ) -> BlobRef:
+        """See the port. ``blob_id`` is for callers that record the id before the first byte is stored."""
+        blob_id = blob_id or str(uuid.uuid4())
+        try:
+            length, sha256 = await self._write_chunks(blob_id, content)
+            ref = BlobRef(blob_id=blob_id, length=length, sha256=sha256, content_type=content_type)
+            await self.write_record(ref, kind, image_id)
+        except BaseException:
+            # Bounded, so that a process stops in time while the database is away: the repairs find the rest.
+            with anyio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(Outage):
+                await self.delete(blob_id)
+            raise
+        return ref
+
+    async def _write_chunks(self, blob_id: str, content: AsyncIterator[bytes]) -> tuple[int, str]:
+        digest = hashlib.sha256()
+        length = number = 0
+        pending = bytearray()
+        async for piece in content:
+            digest.update(piece)
+            length += len(piece)
+            pending += piece
+            if len(pending) >= BATCH_CHUNKS * CHUNK_BYTES:
+                whole = len(pending) // CHUNK_BYTES
+                await self._insert(blob_id, number, pending, whole)
+                number += whole
+                del pending[: whole * CHUNK_BYTES]
+        if pending:
+            await self._insert(blob_id, number, pending, -(-len(pending) // CHUNK_BYTES))
+        return length, digest.hexdigest()
+
+    async def _insert(self, blob_id: str, first: int, data: bytearray, count: int) -> None:
+        documents = [
+            {
+                "files_id": blob_id,
+                "n": first + i,
+                "data": bytes(data[i * CHUNK_BYTES : (i + 1) * CHUNK_BYTES]),
+            }
+            for i in range(count)
+        ]
+
+        async def insert() -> None:
+            try:
+                await to_its_end(self._chunks.insert_many(documents, ordered=False))
+            except BulkWriteError as error:
+                # The id is this attempt's own, so a chunk that is there already is ours, written just before
+                # the connection broke.
+                if any(entry.get("code") != _DUPLICATE_KEY for entry in error.details["writeErrors"]):
+                    raise
+                if error.details["writeConcernErrors"]:
+                    raise WriteConcernError("no majority has the chunks yet") from error
+
+        await patiently(insert)
+
+    async def write_record(self, ref: BlobRef, kind: BlobKind, image_id: str) -> None:
+        """Write the file record of a blob whose chunks are all there; what makes it exist."""
+        document = {
+            "_id": ref.blob_id,
+            "length": Int64(ref.length),
+            "chunkSize": CHUNK_BYTES,
+            "uploadDate": utc_now(),
+            "filename": f"{image_id}.{kind}",
+            "metadata": {
+                "image_id": image_id,
+                "kind": kind,
+                "sha256": ref.sha256,
+                "content_type": ref.content_type,
+            },
+        }
+
+        async def insert() -> None:
+            # A record that is there already is ours, from the try before the connection broke.
+            with suppress(DuplicateKeyError):
+                await to_its_end(self._files.insert_one(document))
+
+        await patiently(insert)
+
+    async def read(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
+        """See the port."""
+        stop = ref.length if stop is None else min(stop, ref.length)
+        if start >= stop:
+            return
+        size = await self._chunk_size(ref) if start else ref.length
+        number, end = start // size, stop
+        skip = start - number * size
+        while True:
+            batch = await self._find(ref, number)
+            for document in batch:
+                data: bytes = document["data"]
+                if number == 0:
+                    size = len(data)
+                if document["n"] != number or len(data) != min(size, ref.length - number * size):
+                    raise BlobMissing(ref.blob_id)
+                yield data[skip : end - number * size]
+                skip = 0
+                number += 1
+                if number * size >= end:
+                    return
+            if not batch:
+                raise BlobMissing(ref.blob_id)
+
+    async def _find(self, ref: BlobRef, number: int) -> list[dict[str, Any]]:
+        # A query a batch holds no cursor open while a slow client reads.
+        wanted = {"files_id": ref.blob_id, "n": {"$gte": number, "$lt": number + BATCH_CHUNKS}}
+        return await patiently(lambda: self._chunks.find(wanted).sort("n").to_list(BATCH_CHUNKS))
+
+    async def _chunk_size(self, ref: BlobRef) -> int:
+        file = await patiently(lambda: self._files.find_one({"_id": ref.blob_id}, {"chunkSize": 1}))
+        if file is None:
+            raise BlobMissing(ref.blob_id)
+        return int(file["chunkSize"])
+
+    async def delete(self, *blob_ids: str) -> None:
+        """See the port. The file record goes first, so that no reader finds a record without its chunks."""
+        ids = {"$in": list(blob_ids)}
+        await patiently(lambda: self._files.delete_many({"_id": ids}))
+        await patiently(lambda: self._chunks.delete_many({"files_id": ids}))

@@ -1,0 +1,61 @@
+"""One way to log for every process: JSON lines for machines, readable lines on a terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+from libs.shared.settings import SharedSettings
+
+
+def configure(service: str, settings: SharedSettings) -> None:
+    """Send this process's logs, and those of its libraries, to standard error.
+
+    Args:
+        service: the name that every line carries.
+        settings: ``log_level`` and ``log_format`` (json, text, or auto).
+    """
+    as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+    ]
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        if as_text
+        else structlog.processors.JSONRenderer()
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.upper())
+    for noisy in ("pymongo", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for silent in ("aiormq", "aio_pika"):
+        # They report as errors what our own connect-declare-consume loop handles and logs once.
+        logging.getLogger(silent).setLevel(logging.CRITICAL)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.log_level.upper())),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+def get_logger() -> FilteringBoundLogger:
+    """A structured logger; its calls take an event name in words and fields."""
+    logger: FilteringBoundLogger = structlog.get_logger()
+    return logger

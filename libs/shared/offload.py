@@ -1,0 +1,132 @@
+"""The decode pool: runs functions over hostile files in children that can be killed at any moment.
+
+Our own, small, because the ready-made pools share locks and one pipe among their children. `ProcessPoolExecutor`
+breaks as a whole when one child dies and cannot end a hung one. Pebble ends them, but takes the death of an idle child
+for the end of the pool (``BrokenProcessPool``), and a child killed while it holds the shared lock stops the others for
+good. Here every child has a socket of its own, nothing is shared, and the event loop waits on descriptors only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import multiprocessing
+import pickle
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import is_dataclass
+from types import TracebackType
+from typing import Any, TypeVar
+
+import anyio
+
+from libs.shared import sandbox
+from libs.shared.child import ChildEnded, ChildSlot
+from libs.shared.errors import Rejection
+from libs.shared.sandbox import ChildLimits
+from libs.shared.settings import StageSettings
+
+Result = TypeVar("Result")
+
+MAX_RESULT_BYTES = 268_435_456
+"""Most bytes that a child may write into one spool."""
+
+
+class DecodePool:
+    """Implements `libs.shared.ports.Offload` with child processes; use it as an async context manager.
+
+    Results are plain data, or dataclasses of the function's own module: a child's answer is never unpickled into
+    anything else, since its decoder may have been taken over by a picture.
+    """
+
+    def __init__(self, settings: StageSettings, preload: Sequence[str] = ()) -> None:
+        """Prepare a pool of ``settings.processes`` children.
+
+        Args:
+            settings: how many children, and what each may use.
+            preload: modules that children find already imported, such as the one of the stage's handler. Without
+                any, the children start at the first call, with the module of its function.
+        """
+        self._settings = settings
+        self._preload = list(preload)
+        self._slots: asyncio.LifoQueue[ChildSlot] = asyncio.LifoQueue()
+        # One thread: multiprocessing's bookkeeping of children must not be entered twice at once.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="album-children")
+        self._all: list[ChildSlot] = []
+
+    async def __aenter__(self) -> DecodePool:
+        settings = self._settings
+        limits = ChildLimits(settings.memory_bytes, MAX_RESULT_BYTES, settings.deadline_seconds)
+        self._all = [ChildSlot(limits, self._thread) for _ in range(settings.processes)]
+        for slot in self._all:
+            self._slots.put_nowait(slot)
+        if self._preload:
+            multiprocessing.get_context("forkserver").set_forkserver_preload(self._preload)
+            for slot in self._all:
+                await slot.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            for slot in self._all:
+                await slot.end()
+        self._thread.shutdown()
+
+    async def run(self, function: Callable[..., Result], /, *arguments: Any) -> Result:
+        """Run an importable function in a child; see `libs.shared.ports.Offload`.
+
+        Raises:
+            Rejection: the second child, too, overstayed the deadline or died (an error that is no Rejection ends it);
+                or the function's own.
+            Outage: no child could be started.
+        """
+        message, descriptors = sandbox.dump_call(function, arguments)
+        if len(message) > sandbox.MAX_MESSAGE_BYTES:
+            raise ValueError("arguments this large belong in a spool")
+        if not self._preload:
+            self._preload = [function.__module__]
+            multiprocessing.get_context("forkserver").set_forkserver_preload(self._preload)
+        slot = await self._slots.get()
+        try:
+            try:
+                answer = await slot.call(message, descriptors, self._settings.deadline_seconds)
+            except ChildEnded:
+                answer = await slot.call(message, descriptors, self._settings.deadline_seconds)
+        except ChildEnded as ended:
+            raise Rejection(ended.code, _ENDINGS[ended.code]) from None
+        finally:
+            self._slots.put_nowait(slot)
+        return _result(answer, function)
+
+
+_ENDINGS = {
+    "decode-timeout": "the picture takes too long to decode",
+    "decode-out-of-memory": "the picture takes too much memory to decode",
+    "decoder-crashed": "the picture makes the decoder crash",
+}
+
+
+class _AnswerUnpickler(pickle.Unpickler):
+    def __init__(self, answer: bytes, module: str) -> None:
+        super().__init__(io.BytesIO(answer))
+        self._module = module
+
+    def find_class(self, module: str, name: str) -> Any:
+        candidate = getattr(sys.modules[self._module], name, None)
+        if module == self._module and isinstance(candidate, type) and is_dataclass(candidate):
+            return candidate
+        raise pickle.UnpicklingError(f"a child may not answer with {module}.{name}")
+
+
+def _result(answer: bytes, function: Callable[..., Result]) -> Result:
+    try:
+        outcome, *content = _AnswerUnpickler(answer, function.__module__).load()
+    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError):
+        raise Rejection("decoder-crashed", _ENDINGS["decoder-crashed"]) from None
+    if outcome == "returned":
+        result: Result = content[0]
+        return result
+    raise Rejection(content[0], content[1], **content[2])

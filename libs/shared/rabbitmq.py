@@ -1,0 +1,361 @@
+"""The one place that knows the broker's driver: declaring queues, publishing with confirms, consuming.
+
+aio-pika's robust connections hide topology errors and cannot add jitter to their reconnects, so both classes
+here use plain connections and begin again from nothing when anything breaks (aio-pika 9 and 10 alike).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+import aio_pika
+import anyio
+import pamqp.exceptions
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
+from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
+from pydantic import SecretStr
+from yarl import URL
+
+from libs.shared.errors import Outage
+from libs.shared.events import CONTENT_TYPE, Envelope, Event
+from libs.shared.logs import get_logger
+
+WORK_EXCHANGE = "album.work"
+EVENTS_EXCHANGE = "album.events"
+DEAD_QUEUE = "album.dead.v1"
+LOG_STREAM = "album.events.log.v1"
+
+DELIVERY_LIMIT = 20
+"""After so many returns the broker parks a message; a worker's own deaths count towards it."""
+PUBLISH_SECONDS = 10.0
+CLOSE_SECONDS = 2.0
+DECLARE_SECONDS = 20.0
+HEARTBEAT_SECONDS = 15
+WATCH_SECONDS = 2.0
+RECONNECT_SECONDS = (0.2, 2.0)
+"""Between two tries to consume: a random time, so that many workers do not come back as one."""
+
+BROKER_ERRORS = (AMQPError, pamqp.exceptions.PAMQPException, OSError, RuntimeError, TimeoutError)
+"""Whatever aio-pika 9 and 10 raise when a connection or a channel is not there: RuntimeError and OSError too."""
+
+_QUORUM: dict[str, Any] = {"x-queue-type": "quorum"}
+
+
+def outage(error: BaseException) -> Outage | None:
+    """The outage that a driver's error stands for, or None if it is a bug of ours."""
+    passing = (AMQPError, ChannelInvalidStateError, pamqp.exceptions.PAMQPException, ConnectionError)
+    return Outage("the broker does not answer") if isinstance(error, passing) else None
+
+
+@dataclass(frozen=True)
+class Death:
+    """What the broker notes on a dead letter: the queue it died in, and the reason (``rejected``, ...)."""
+
+    queue: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message in hand. Exactly one of `ack` and `reject` settles it."""
+
+    message: AbstractIncomingMessage
+
+    @property
+    def body(self) -> bytes:
+        return self.message.body
+
+    @property
+    def redeliveries(self) -> int:
+        """How often the message came back to its queue before."""
+        return int(self.message.headers.get("x-delivery-count") or 0)  # type: ignore[arg-type]
+
+    @property
+    def first_death(self) -> Death:
+        """Where and why a dead letter died."""
+        headers = self.message.headers
+        queue, reason = headers.get("x-first-death-queue"), headers.get("x-first-death-reason")
+        return Death(str(queue or "unknown"), str(reason or "unknown"))
+
+    async def ack(self) -> None:
+        """Tell the broker that it is done. On a connection that is gone nothing happens: it comes again."""
+        try:
+            await self.message.ack()
+        except BROKER_ERRORS:
+            get_logger().warning("could not ack: the message will come again")
+
+    async def reject(self, *, requeue: bool) -> None:
+        """Give the message back to the queue, or park it among the dead letters."""
+        # Never nack: RabbitMQ 4.3 does not count its returns, earlier versions do.
+        try:
+            await self.message.reject(requeue=requeue)
+        except BROKER_ERRORS:
+            get_logger().warning("could not reject: the message will come again")
+
+
+async def _connect(url: SecretStr) -> AbstractConnection:
+    """Connect to one of the nodes of a cluster, the addresses being tried in random order."""
+    addresses = url.get_secret_value().split(",")
+    for tries, address in enumerate(random.sample(addresses, len(addresses)), start=1):
+        try:
+            with_heartbeat = URL(address).update_query(heartbeat=HEARTBEAT_SECONDS)
+            return await aio_pika.connect(with_heartbeat, timeout=PUBLISH_SECONDS)
+        except BROKER_ERRORS:
+            if tries == len(addresses):
+                raise
+    raise AssertionError("there is at least one address")
+
+
+async def _declare_exchanges(channel: AbstractChannel) -> AbstractExchange:
+    work = await channel.declare_exchange(WORK_EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
+    events = await channel.declare_exchange(EVENTS_EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
+    await channel.declare_queue(DEAD_QUEUE, durable=True, arguments=_QUORUM)
+    stream = await channel.declare_queue(
+        LOG_STREAM, durable=True, arguments={"x-queue-type": "stream", "x-max-age": "7D"}
+    )
+    await stream.bind(events, "#")
+    return work
+
+
+def stage_queue_arguments() -> dict[str, Any]:
+    """What a stage's queue is declared with: what must be atomic with it, the rest is for operators' policies.
+
+    At-least-once dead-lettering needs ``reject-publish`` (https://www.rabbitmq.com/docs/quorum-queues).
+    """
+    return {
+        **_QUORUM,
+        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": DEAD_QUEUE,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+
+
+@dataclass(frozen=True)
+class _Link:
+    """A connection with its one channel, and the exchanges to publish to."""
+
+    connection: AbstractConnection
+    channel: AbstractChannel
+    exchanges: dict[str, AbstractExchange]
+
+    @property
+    def is_open(self) -> bool:
+        return not (self.connection.is_closed or self.channel.is_closed)
+
+
+class Publisher:
+    """Publishes with confirms on a connection of its own, connecting when first needed and whenever it broke."""
+
+    def __init__(self, url: SecretStr) -> None:
+        self._url = url
+        self._link: _Link | None = None
+        self._connecting = anyio.Lock()
+
+    @property
+    def is_connected(self) -> bool:
+        return self._link is not None and self._link.is_open
+
+    async def publish(self, exchange: str, envelope: Envelope, *, mandatory: bool) -> None:
+        """Return once the broker has taken responsibility for the event.
+
+        Args:
+            mandatory: raise when no queue is bound for it.
+
+        Raises:
+            Outage: it did not, or nobody can know. The same event may be published again.
+        """
+        message = aio_pika.Message(
+            envelope.to_json(),
+            content_type=CONTENT_TYPE,
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            message_id=envelope.id,
+            type=envelope.type,
+            timestamp=envelope.time,
+            app_id=envelope.source,
+            correlation_id=envelope.correlationid,
+            headers={"traceparent": envelope.traceparent} if envelope.traceparent else {},
+        )
+        link: _Link | None = None
+        try:
+            with anyio.fail_after(PUBLISH_SECONDS):
+                link = await self._connected()
+                await link.exchanges[exchange].publish(message, envelope.routing_key, mandatory=mandatory)
+        except aio_pika.exceptions.DeliveryError as error:
+            # A refusal or a returned message. The connection is sound, but a queue may have to be declared anew.
+            raise Outage(f"the broker did not take {envelope.routing_key}") from error
+        except BROKER_ERRORS as error:
+            await self._drop(link)
+            raise Outage("the broker does not answer") from error
+
+    async def depth(self, queue: str) -> int:
+        """How many messages wait in a queue; none if the queue does not exist.
+
+        Raises:
+            Outage: the broker does not answer.
+        """
+        link: _Link | None = None
+        try:
+            with anyio.fail_after(PUBLISH_SECONDS):
+                link = await self._connected()
+                async with link.connection.channel() as channel:
+                    declared = await channel.declare_queue(queue, passive=True)
+                    return declared.declaration_result.message_count or 0
+        except aio_pika.exceptions.ChannelNotFoundEntity:
+            return 0
+        except BROKER_ERRORS as error:
+            await self._drop(link)
+            raise Outage("the broker does not answer") from error
+
+    async def close(self) -> None:
+        """Close the connection if there is one."""
+        await self._drop(self._link)
+
+    async def _connected(self) -> _Link:
+        if self._link is not None and self._link.is_open:
+            return self._link
+        async with self._connecting:
+            if self._link is None or not self._link.is_open:
+                await self._drop(self._link)
+                self._link = await self._open()
+            return self._link
+
+    async def _open(self) -> _Link:
+        connection = await _connect(self._url)
+        try:
+            channel = await connection.channel(on_return_raises=True)
+            await _declare_exchanges(channel)
+            names = (WORK_EXCHANGE, EVENTS_EXCHANGE)
+            return _Link(connection, channel, {name: await channel.get_exchange(name, ensure=False) for name in names})
+        except BaseException:
+            await _close_quietly(connection)
+            raise
+
+    async def _drop(self, link: _Link | None) -> None:
+        """Close the connection that failed, and no newer one that somebody else has opened since."""
+        if link is None:
+            return
+        if self._link is link:
+            self._link = None
+        await _close_quietly(link.connection)
+
+
+class Consumer:
+    """Connect, declare, consume; on any break begin again, with backoff and jitter, until stopped."""
+
+    def __init__(
+        self,
+        url: SecretStr,
+        queue: str,
+        *,
+        prefetch: int,
+        work: Sequence[type[Event]] = (),
+        grace_seconds: float = 25.0,
+        on_change: Callable[[bool], None] = lambda is_consuming: None,
+    ) -> None:
+        """Describe a consumer of ``queue``.
+
+        Args:
+            prefetch: how many messages may be in hand at once.
+            work: the events of the pipeline's exchange that the queue is bound to; none for `DEAD_QUEUE`.
+            grace_seconds: how long a stop waits for messages in hand before it gives them back.
+            on_change: told whether the consumer is registered at the broker.
+        """
+        self._url = url
+        self._queue = queue
+        self._prefetch = prefetch
+        self._work = work
+        self._grace_seconds = grace_seconds
+        self._on_change = on_change
+        self.is_consuming = False
+        self._is_stopping = False
+        self._changed = anyio.Event()
+
+    def stop(self) -> None:
+        """Take no more messages, finish or give back those in hand, and let `run` return."""
+        self._is_stopping = True
+        self._wake()
+
+    async def run(self, handle: Callable[[Delivery], Coroutine[Any, Any, None]]) -> None:
+        """Pass each message to ``handle``, at most ``prefetch`` at a time, until `stop` is called."""
+        while not self._is_stopping:
+            try:
+                await self._consume(handle)
+            except BROKER_ERRORS as error:
+                get_logger().warning("the broker is away", queue=self._queue, error=type(error).__name__)
+            if not self._is_stopping:
+                self._changed = anyio.Event()
+                with anyio.move_on_after(random.uniform(*RECONNECT_SECONDS)):
+                    await self._changed.wait()
+
+    async def _consume(self, handle: Callable[[Delivery], Coroutine[Any, Any, None]]) -> None:
+        async with AsyncExitStack() as stack:
+            connection = await _connect(self._url)
+            stack.push_async_callback(_close_quietly, connection)
+            # A broker that has just come back may leave a declaration without an answer.
+            with anyio.fail_after(DECLARE_SECONDS):
+                channel = await connection.channel(publisher_confirms=False)
+                await channel.set_qos(prefetch_count=self._prefetch)
+                queue = await self._declare(channel)
+            connection.close_callbacks.add(self._wake)
+            channel.close_callbacks.add(self._wake)
+            async with anyio.create_task_group() as in_hand:
+                # Errors of the broker must not leave the group, which would wrap them.
+                try:
+
+                    async def on_message(message: AbstractIncomingMessage) -> None:
+                        in_hand.start_soon(handle, Delivery(message))
+
+                    tag = await queue.consume(on_message)
+                    self._note(True)
+                    stack.callback(self._note, False)
+                    get_logger().info("consuming", queue=self._queue, prefetch=self._prefetch)
+                    if await self._watch(channel, tag):
+                        in_hand.cancel_scope.deadline = anyio.current_time() + self._grace_seconds
+                        await queue.cancel(tag)
+                        return
+                    get_logger().warning("lost the consumer, starting again", queue=self._queue)
+                except BROKER_ERRORS as error:
+                    get_logger().warning("the broker is away", queue=self._queue, error=type(error).__name__)
+                # Whatever is in hand is delivered again, so it need not be finished here.
+                in_hand.cancel_scope.cancel()
+
+    async def _watch(self, channel: AbstractChannel, tag: str) -> bool:
+        """Wait until stopped (True) or until connection, channel or consumer is gone (False)."""
+        underlay = cast(Any, await channel.get_underlay_channel())
+        while not self._is_stopping:
+            # A server-side cancel (a deleted queue, a consumer timeout) only removes the tag, on aio-pika 9
+            # without telling anyone.
+            if channel.is_closed or tag not in underlay.consumers:
+                return False
+            with anyio.move_on_after(WATCH_SECONDS):
+                await self._changed.wait()
+                # A late word of an earlier connection must not wake us for ever.
+                self._changed = anyio.Event()
+        return True
+
+    def _note(self, is_consuming: bool) -> None:
+        self.is_consuming = is_consuming
+        self._on_change(is_consuming)
+
+    def _wake(self, *_: object) -> None:
+        self._changed.set()
+
+    async def _declare(self, channel: AbstractChannel) -> aio_pika.abc.AbstractQueue:
+        work = await _declare_exchanges(channel)
+        if not self._work:
+            return await channel.declare_queue(self._queue, durable=True, arguments=_QUORUM)
+        queue = await channel.declare_queue(self._queue, durable=True, arguments=stage_queue_arguments())
+        for event in self._work:
+            await queue.bind(work, event.routing_key)
+        return queue
+
+
+async def _close_quietly(connection: AbstractConnection) -> None:
+    with anyio.move_on_after(CLOSE_SECONDS, shield=True), suppress(*BROKER_ERRORS):
+        await connection.close()

@@ -1,0 +1,137 @@
+"""Inside a decode child: give up every right it does not need, then serve one call after the other.
+
+The child trusts nobody's pictures and its parent does not trust the child: it can be made to run hostile code by a
+flaw in a decoder, so it gets no sockets but its own, no new privileges, bounded memory, time and files, and what it
+answers is read as plain data (see `libs.shared.offload`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import math
+import os
+import pickle
+import resource
+import signal
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from libs.shared.errors import Rejection
+from libs.shared.seccomp import forbid_calls
+from libs.shared.spool import Spool
+
+MAX_MESSAGE_BYTES = 128 * 1024
+"""Most bytes of one call or answer; pictures travel in spools."""
+
+OUT_OF_MEMORY = b"out of memory"
+"""What a child answers when there was none left; nothing that it does afterwards can be relied on."""
+
+READY = b"ready"
+"""What a child says once it is confined; one that ends before it is not a picture's fault."""
+
+_MAX_SPOOLS = 8
+_MOST_DESCRIPTORS = 65_536
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
+
+
+@dataclass(frozen=True)
+class ChildLimits:
+    """What one child may use: address space and file size in bytes, processor time per call in seconds."""
+
+    memory_bytes: int
+    file_bytes: int
+    cpu_seconds: float
+    open_files: int = 64
+
+
+def serve(channel: socket.socket, limits: ChildLimits) -> None:
+    """Answer calls from ``channel`` until the other end is closed. The whole life of a child.
+
+    An error that nobody foresaw ends the child, with its traceback on stderr, as a crash in a decoder would.
+    """
+    # Among what a forked child inherits is the pipe by which the fork server notices that the worker is gone.
+    os.closerange(3, channel.fileno())
+    os.closerange(channel.fileno() + 1, _MOST_DESCRIPTORS)
+    confine(limits)
+    channel.send(READY)
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(channel, MAX_MESSAGE_BYTES, _MAX_SPOOLS)
+        if not message:
+            return
+        _allow_cpu(limits.cpu_seconds)
+        spools = [Spool(descriptor) for descriptor in descriptors]
+        answer = _answer(message, spools)
+        for spool in spools:
+            spool.close()
+        channel.send(answer)
+
+
+def confine(limits: ChildLimits) -> None:
+    """Give up rights for good: see setrlimit(2) and prctl(2)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    libc = ctypes.CDLL(None, use_errno=True)
+    # The parent of a child is the fork server, which ends when the worker does, however that ends.
+    for option, value in ((_PR_SET_PDEATHSIG, signal.SIGKILL), (_PR_SET_NO_NEW_PRIVS, 1)):
+        if libc.prctl(option, int(value), 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "prctl failed")
+    for kind, most in (
+        (resource.RLIMIT_AS, limits.memory_bytes),
+        (resource.RLIMIT_FSIZE, limits.file_bytes),
+        (resource.RLIMIT_NOFILE, limits.open_files),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (most, most))
+    forbid_calls()
+
+
+def dump_call(function: Any, arguments: tuple[Any, ...]) -> tuple[bytes, list[int]]:
+    """A call as bytes, and the descriptors of the spools among its arguments, to be sent beside them."""
+    buffer = io.BytesIO()
+    pickler = _CallPickler(buffer)
+    pickler.dump((function, arguments))
+    return buffer.getvalue(), pickler.descriptors
+
+
+class _CallPickler(pickle.Pickler):
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.descriptors: list[int] = []
+
+    def persistent_id(self, candidate: Any) -> int | None:
+        if not isinstance(candidate, Spool):
+            return None
+        self.descriptors.append(candidate.descriptor)
+        return len(self.descriptors) - 1
+
+
+class _CallUnpickler(pickle.Unpickler):
+    def __init__(self, message: bytes, spools: list[Spool]) -> None:
+        super().__init__(io.BytesIO(message))
+        self._spools = spools
+
+    def persistent_load(self, index: int) -> Spool:
+        return self._spools[index]
+
+
+def _answer(message: bytes, spools: list[Spool]) -> bytes:
+    try:
+        function, arguments = _CallUnpickler(message, spools).load()
+        return pickle.dumps(("returned", function(*arguments)))
+    except Rejection as rejection:
+        return pickle.dumps(("rejected", rejection.code, rejection.message, rejection.details))
+    except MemoryError:
+        return OUT_OF_MEMORY
+
+
+def _allow_cpu(seconds: float) -> None:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = math.ceil(used.ru_utime + used.ru_stime + seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
+
+
+def process_id() -> int:
+    """The child's own process id: the smallest call there is, for warming up and for measuring."""
+    return os.getpid()

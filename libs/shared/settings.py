@@ -1,0 +1,64 @@
+"""Settings that more than one service reads. All are ``ALBUM_...`` environment variables."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SharedSettings(BaseSettings):
+    """Where the servers are, and how a process reports."""
+
+    model_config = SettingsConfigDict(env_prefix="ALBUM_", extra="ignore", frozen=True)
+
+    mongo_url: SecretStr = Field(
+        SecretStr("mongodb://127.0.0.1:27017/?replicaSet=rs0"), description="MongoDB, a replica set"
+    )
+    amqp_url: SecretStr = Field(
+        SecretStr("amqp://guest:guest@127.0.0.1:5672/"), description="RabbitMQ; the path names the virtual host"
+    )
+    database: str = Field("album", description="MongoDB database of catalog and blobs")
+    log_level: str = Field("info", description="debug, info, warning or error")
+    log_format: str = Field("auto", description="json, text, or auto: text on a terminal, else json")
+
+
+class RuntimeSettings(SharedSettings):
+    """What a stage process is told beside its stage's own settings."""
+
+    ready_file: Path | None = Field(None, description="kept while the process consumes, for health checks")
+
+
+class LimitSettings(BaseSettings):
+    """What is accepted: checked at upload as far as the first bytes prove it, and again by the decoder."""
+
+    model_config = SettingsConfigDict(env_prefix="ALBUM_", extra="ignore", frozen=True)
+
+    max_bytes: int = Field(52_428_800, description="most bytes of one file")
+    max_width: int = Field(1920, description="most pixels across")
+    max_height: int = Field(1080, description="most pixels down")
+    limit_any_orientation: bool = Field(False, description="let portraits use the limits turned by 90 degrees")
+
+    def allows(self, width: int, height: int) -> bool:
+        """Whether a picture of this size, in pixels, is inside the limits."""
+        fits = width <= self.max_width and height <= self.max_height
+        turned = height <= self.max_width and width <= self.max_height
+        return fits or (self.limit_any_orientation and turned)
+
+
+class StageSettings(BaseSettings):
+    """What every stage can be told; a stage's own class sets the prefix ``ALBUM_<STAGE>_`` and adds its fields."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    processes: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)),
+        ge=1,
+        description="children that decode at the same time; default: the cores this process may use",
+    )
+    deadline_seconds: float = Field(30.0, gt=0, description="how long one decode may take")
+    memory_bytes: int = Field(1_073_741_824, description="address space of one decode child")
+    grace_seconds: float = Field(25.0, ge=0, description="how long a stop waits for work in hand")
+    lost_seconds: float = Field(300.0, gt=0, description="how long to go on without a consumer at the broker")

@@ -1,0 +1,1 @@
+"""The HTTP API, and the only writer of the catalog."""

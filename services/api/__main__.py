@@ -1,0 +1,53 @@
+"""``python -m services.api``: serves until SIGTERM or SIGINT, then finishes what is in hand."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from socket import socket
+
+import uvicorn
+
+from libs.shared.logs import configure
+from libs.shared.settings import LimitSettings
+from services.api.core import Core
+from services.api.main import create_app
+from services.api.settings import ApiSettings
+
+STARTUP_FAILED = 3
+KEEP_ALIVE_SECONDS = 75
+"""Longer than proxies and clients keep idle connections, so that they and not we close them."""
+
+
+class Server(uvicorn.Server):
+    """Ends event streams and long polls when it is told to stop, instead of waiting for them."""
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Stop serving."""
+        core: Core = app.state.core
+        core.feed.close()
+        await super().shutdown(sockets)
+
+
+if __name__ == "__main__":
+    settings = ApiSettings()
+    configure("api", settings)
+    app = create_app(settings, LimitSettings())
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        lifespan="on",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=round(settings.grace_seconds),
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+    server = Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILED)

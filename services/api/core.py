@@ -1,0 +1,33 @@
+"""What a request works with, put together once per process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from anyio.abc import TaskGroup
+
+from libs.catalog.catalog import Catalog
+from libs.shared.gridfs import GridFsBlobStore
+from libs.shared.rabbitmq import Publisher
+from libs.shared.settings import LimitSettings
+from services.api.feed import Feed
+from services.api.relay import Relay
+from services.api.room import Room
+from services.api.settings import ApiSettings
+
+
+@dataclass
+class Core:
+    """The parts of one API process."""
+
+    settings: ApiSettings
+    limits: LimitSettings
+    catalog: Catalog
+    blobs: GridFsBlobStore
+    publisher: Publisher
+    relay: Relay
+    room: Room
+    feed: Feed
+    tasks: TaskGroup
+    uploads_in_flight: int = 0
+    is_consuming: bool = False

@@ -1,0 +1,40 @@
+"""What routes ask for: the process's parts, who calls, and what the request continues."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from libs.catalog.albums import Caller
+from libs.shared.events import Context
+from services.api.core import Core
+
+LOCAL_OWNER = "local"
+
+
+def get_core(request: Request) -> Core:
+    """The parts of this process."""
+    core: Core = request.app.state.core
+    return core
+
+
+def get_caller() -> Caller:
+    """Who calls. As long as there are no keys, everybody is the one local owner."""
+    return Caller(owner=LOCAL_OWNER, actor=LOCAL_OWNER)
+
+
+def get_context(request: Request, caller: Annotated[Caller, Depends(get_caller)]) -> Context:
+    """What events caused by this request carry along."""
+    return Context(
+        correlationid=str(uuid.uuid4()),
+        traceparent=request.headers.get("traceparent"),
+        owner=caller.owner,
+        actor=caller.actor,
+    )
+
+
+CoreDependency = Annotated[Core, Depends(get_core)]
+CallerDependency = Annotated[Caller, Depends(get_caller)]
+ContextDependency = Annotated[Context, Depends(get_context)]

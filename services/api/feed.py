@@ -1,0 +1,127 @@
+"""What the event log receives, told to whoever waits in this process: long polls and event streams."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from libs.catalog.catalog import Catalog
+from libs.catalog.log import Entry, entry
+from libs.shared import mongo
+from libs.shared.errors import Outage
+from libs.shared.logs import get_logger
+from libs.shared.mongo import Document
+
+SUBSCRIBER_BUFFER = 1000
+POLL_SECONDS = 2.0
+FOLLOW_SECONDS = 10.0
+
+
+class Watch:
+    """Waits for news about one subject."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    def tell(self) -> None:
+        self._event.set()
+
+    async def wait(self, timeout_seconds: float) -> None:
+        """Return when there was news since the last call, or after a while in case it was missed."""
+        with anyio.move_on_after(min(timeout_seconds, POLL_SECONDS)):
+            await self._event.wait()
+        self._event = anyio.Event()
+
+
+class Feed:
+    """One change stream on the event log, fanned out to this process."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._watches: dict[str, set[Watch]] = defaultdict(set)
+        self._subscribers: set[MemoryObjectSendStream[Entry]] = set()
+        self._following = anyio.Event()
+        self.is_closed = False
+
+    async def follows(self) -> None:
+        """Return once the log is followed, so that nothing recorded from now on is missed.
+
+        Raises:
+            Outage: the database does not answer.
+        """
+        with anyio.move_on_after(FOLLOW_SECONDS):
+            return await self._following.wait()
+        raise Outage("the event log cannot be followed")
+
+    def close(self) -> None:
+        """Let nobody wait any longer: the process is about to end."""
+        self.is_closed = True
+        self._cut_off_all()
+        for watch in [watch for watches in self._watches.values() for watch in watches]:
+            watch.tell()
+
+    @contextmanager
+    def watch(self, subject: str) -> Iterator[Watch]:
+        """Watch a subject; begin before reading its state, so that nothing falls between."""
+        watch = Watch()
+        self._watches[subject].add(watch)
+        try:
+            yield watch
+        finally:
+            self._watches[subject].discard(watch)
+            if not self._watches[subject]:
+                del self._watches[subject]
+
+    @contextmanager
+    def subscribe(self) -> Iterator[MemoryObjectReceiveStream[Entry]]:
+        """All events from now on. One who reads too slowly is cut off: the stream ends."""
+        send, receive = anyio.create_memory_object_stream[Entry](SUBSCRIBER_BUFFER)
+        self._subscribers.add(send)
+        try:
+            yield receive
+        finally:
+            self._subscribers.discard(send)
+            send.close()
+            receive.close()
+
+    async def run(self) -> None:
+        """Follow the log until cancelled; after an outage everybody waiting looks for himself."""
+        while True:
+            try:
+                async for item in self._changes():
+                    self._tell(item)
+            except mongo.DriverError as error:
+                get_logger().warning("the feed lost the database", error=type(error).__name__)
+            self._following = anyio.Event()
+            self._cut_off_all()
+            await anyio.sleep(1)
+
+    def _cut_off_all(self) -> None:
+        for send in self._subscribers:
+            send.close()  # they resume from the log with their last event's id
+        self._subscribers.clear()
+
+    async def _changes(self) -> AsyncIterator[Entry]:
+        inserts: list[Document] = [{"$match": {"operationType": "insert"}}, {"$project": {"fullDocument": 1}}]
+        async with self._catalog.events.watch(inserts) as stream:
+            # The first look opens the stream.
+            change = await stream.try_next()
+            self._following.set()
+            while True:
+                if change is not None:
+                    yield entry(change["fullDocument"])
+                change = await stream.next()
+
+    def _tell(self, item: Entry) -> None:
+        for watch in self._watches.get(item.envelope.subject, ()):
+            watch.tell()
+        for send in list(self._subscribers):
+            try:
+                send.send_nowait(item)
+            except anyio.WouldBlock:
+                send.close()
+                self._subscribers.discard(send)

@@ -1,0 +1,171 @@
+"""The composition root of the API: shared by production and tests."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import anyio
+from anyio.abc import TaskGroup
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from libs.catalog.catalog import Catalog
+from libs.shared import mongo, rabbitmq
+from libs.shared.errors import Outage
+from libs.shared.events import Envelope, Event
+from libs.shared.gridfs import GridFsBlobStore
+from libs.shared.outages import outage_of
+from libs.shared.rabbitmq import Consumer, Publisher
+from libs.shared.runtime import mark_ready
+from libs.shared.settings import LimitSettings
+from libs.shared.stage import queue_of
+from libs.shared.worker import Worker
+from services.api import dead_letters, problems, progress, reconcile
+from services.api.answers import FAILS
+from services.api.bodies import LimitBodies
+from services.api.core import Core
+from services.api.feed import Feed
+from services.api.metrics import CountRequests, Metrics, SafeHeaders
+from services.api.page import Page
+from services.api.relay import Relay
+from services.api.room import Room
+from services.api.routes import albums, events, images, jobs, media, operations, thumbnails
+from services.api.settings import ApiSettings
+
+VERSION = "0.1.0"
+DEAD_LETTERS_PREFETCH = 8
+DEFAULT_HEADERS = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+        "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+}
+
+
+def create_app(settings: ApiSettings, limits: LimitSettings) -> FastAPI:
+    """The application; its connections are opened and closed by its lifespan."""
+    app = FastAPI(
+        title="Album",
+        version=VERSION,
+        root_path=settings.root_path,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=FAILS,
+        lifespan=partial(_lifespan, settings, limits),
+    )
+    app.state.metrics = Metrics()
+    app.add_middleware(LimitBodies, streamed=images.UPLOAD_PATH)
+    app.add_middleware(CountRequests, metrics=app.state.metrics)
+    app.add_middleware(SafeHeaders, defaults=DEFAULT_HEADERS)
+    problems.install(app)
+    for routes in (albums, images, thumbnails, jobs, media, events, operations):
+        app.include_router(routes.router)
+    app.mount("/docs/assets", StaticFiles(directory=operations.DOCS, packages=[("fastapi_swagger", "resources")]))
+    app.router.default = Page(directory=Path(__file__).parent / "web", html=True)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(settings: ApiSettings, limits: LimitSettings, app: FastAPI) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        client = mongo.connect(settings)
+        stack.callback(client.close)
+        publisher = Publisher(settings.amqp_url)
+        stack.push_async_callback(publisher.close)
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(tasks.cancel_scope.cancel)
+        retention = timedelta(days=settings.event_retention_days)
+        catalog = Catalog(
+            client,
+            settings.database,
+            event_retention=retention,
+            check_after=timedelta(seconds=settings.check_after_seconds),
+            upload_lease=timedelta(seconds=settings.upload_lease_seconds),
+        )
+        core = Core(
+            settings=settings,
+            limits=limits,
+            catalog=catalog,
+            blobs=GridFsBlobStore(catalog.database),
+            publisher=publisher,
+            relay=Relay(catalog, publisher),
+            room=Room(catalog.database, settings.min_free_bytes),
+            feed=Feed(catalog),
+            tasks=tasks,
+        )
+        app.state.metrics.uploads_in_flight.set_function(lambda: core.uploads_in_flight)
+        app.state.core = core
+        for background in (partial(_prepare, core), core.feed.run, core.relay.run, partial(reconcile.run, core)):
+            tasks.start_soon(background)
+        stop = _consume(core, tasks)
+        try:
+            yield
+        except anyio.get_cancelled_exc_class():
+            # A task that should never end has failed. Without it this process would accept what nobody works on.
+            signal.raise_signal(signal.SIGTERM)
+            raise
+        finally:
+            await stop()
+
+
+async def _prepare(core: Core) -> None:
+    """Make the indexes, as soon as the database is there."""
+    while True:
+        try:
+            await mongo.patiently(core.catalog.ensure_indexes)
+            await mongo.patiently(core.blobs.ensure_indexes)
+            return
+        except Outage:
+            continue
+
+
+def _consume(core: Core, tasks: TaskGroup) -> Callable[[], Awaitable[None]]:
+    """Start the API's two consumers; returns what stops them, giving back what is in hand."""
+    settings = core.settings
+
+    async def handle(envelope: Envelope, event: Event) -> None:
+        await progress.apply(core, envelope, event)
+
+    async def publish(envelope: Envelope) -> None:
+        await core.publisher.publish(rabbitmq.WORK_EXCHANGE, envelope, mandatory=True)
+
+    def note(is_consuming: bool) -> None:
+        core.is_consuming = is_consuming
+        mark_ready(settings.ready_file, is_consuming)
+
+    worker = Worker("api", progress.CONSUMES, handle, publish=publish, outage_of=outage_of)
+    results = Consumer(
+        settings.amqp_url,
+        queue_of("api"),
+        prefetch=progress.PREFETCH,
+        work=progress.CONSUMES,
+        grace_seconds=settings.grace_seconds,
+        on_change=note,
+    )
+    letters = Consumer(settings.amqp_url, rabbitmq.DEAD_QUEUE, prefetch=DEAD_LETTERS_PREFETCH)
+    done = anyio.Event()
+
+    async def run() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(results.run, worker.handle_message)
+            group.start_soon(letters.run, partial(dead_letters.bury, core))
+        done.set()
+
+    async def stop() -> None:
+        results.stop()
+        letters.stop()
+        with anyio.move_on_after(settings.grace_seconds):
+            await done.wait()
+
+    tasks.start_soon(run)
+    return stop

@@ -1,0 +1,89 @@
+"""Sending a picture: the headers for browsers and caches, conditional requests and ranges (RFC 9110)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from starlette.responses import Response, StreamingResponse
+
+from libs.shared.events import BlobRef
+from services.api.core import Core
+from services.api.pictures import Picture, primed
+
+IMMUTABLE = "private, max-age=31536000, immutable"
+_RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.IGNORECASE)
+
+
+async def send(core: Core, picture: Picture, *, cache_control: str = "no-store") -> Response:
+    """The whole picture as a stream.
+
+    Raises:
+        BlobMissing: before anything is sent.
+    """
+    content = await primed(core.blobs.read(picture.ref))
+    return StreamingResponse(content, headers=_headers(picture, cache_control), media_type=picture.ref.content_type)
+
+
+async def send_cacheable(core: Core, picture: Picture, method: str, request: Mapping[str, str]) -> Response:
+    """What a GET or HEAD with these headers asks for: 200, 206, 304 or 416."""
+    headers = _headers(picture, IMMUTABLE)
+    etag = headers["etag"]
+    if matches(request.get("if-none-match", ""), etag):
+        return Response(status_code=304, headers={k: headers[k] for k in ("etag", "cache-control")})
+    status, start, stop = 200, 0, picture.ref.length
+    if method == "GET" and "range" in request and request.get("if-range", etag) == etag:
+        wanted = byte_range(request["range"], picture.ref.length)
+        if wanted is not None and wanted[0] >= wanted[1]:
+            return Response(status_code=416, headers={"content-range": f"bytes */{picture.ref.length}"})
+        if wanted is not None:
+            status, (start, stop) = 206, wanted
+            headers["content-range"] = f"bytes {start}-{stop - 1}/{picture.ref.length}"
+            headers["content-length"] = str(stop - start)
+    if method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=picture.ref.content_type)
+    content = await primed(core.blobs.read(picture.ref, start, stop))
+    return StreamingResponse(content, status_code=status, headers=headers, media_type=picture.ref.content_type)
+
+
+def matches(if_none_match: str, etag: str) -> bool:
+    """Whether an If-None-Match header names the entity tag; weak comparison (RFC 9110, 13.1.2)."""
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return "*" in tags or etag in tags
+
+
+def byte_range(header: str, length: int) -> tuple[int, int] | None:
+    """The one range that is asked for, as start and stop (RFC 9110, 14.1.2).
+
+    Returns:
+        None for what we may ignore (several ranges, other units, nonsense). Beyond the end start is not below stop.
+    """
+    found = _RANGE.fullmatch(header.strip())
+    if found is None or found.group(1) == found.group(2) == "":
+        return None
+    first, last = found.groups()
+    if first == "":
+        start, stop = max(0, length - int(last)), length
+    else:
+        start, stop = int(first), min(length, int(last) + 1) if last else length
+        if last and int(last) < start:
+            return None
+    return start, stop
+
+
+def _headers(picture: Picture, cache_control: str) -> dict[str, str]:
+    headers = {
+        "etag": _etag(picture.ref),
+        "cache-control": cache_control,
+        "accept-ranges": "bytes",
+        "content-length": str(picture.ref.length),
+        "x-content-type-options": "nosniff",
+    }
+    if picture.is_attachment:
+        headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(picture.name, safe='')}"
+    return headers
+
+
+def _etag(ref: BlobRef) -> str:
+    return f'"{ref.sha256}"'

@@ -1,0 +1,151 @@
+"""Pictures and thumbnails of an image: waiting for them, having a lost thumbnail made again, streaming them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from libs.catalog import requests
+from libs.catalog.albums import Caller
+from libs.catalog.images import find_image
+from libs.catalog.records import Image
+from libs.shared.errors import BlobMissing, Refusal, Rejection
+from libs.shared.events import BlobRef, Context
+from services.api.core import Core
+from services.api.schemas import Variant
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A blob that may be sent, and whether only as a download."""
+
+    ref: BlobRef
+    is_attachment: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An image whose picture is not there yet."""
+
+    image: Image
+
+
+async def settled(
+    core: Core, image_id: str, find: Callable[[], Awaitable[Image]], wait_seconds: float, states: tuple[str, ...]
+) -> Image:
+    """The image, waited for until its state is one of ``states`` or the time is over."""
+    deadline = time.monotonic() + wait_seconds
+    with core.feed.watch(image_id) as watch:
+        image = await find()
+        while image.state not in states and (left := deadline - time.monotonic()) > 0 and not core.feed.is_closed:
+            await watch.wait(left)
+            image = await find()
+    return image
+
+
+async def find_picture(
+    core: Core, caller: Caller, album_id: str, image_id: str, variant: Variant, wait_seconds: float
+) -> Picture | Pending:
+    """The encoded picture or the original of an image.
+
+    Raises:
+        Refusal: album or image do not exist, or ``original-not-kept``.
+        Rejection: the job failed and there is no picture.
+    """
+    states = ("queued", "encoded", "ready", "failed") if variant == "original" else ("encoded", "ready", "failed")
+    image = await settled(
+        core, image_id, lambda: find_image(core.catalog, caller, album_id, image_id), wait_seconds, states
+    )
+    if variant == "original":
+        if image.original is None or not image.is_original_kept:
+            raise Refusal("original-not-kept", "originals are not kept here once their picture is ready")
+        return Picture(image.original, is_attachment=True, name=image.name)
+    if image.encoded is not None:
+        return Picture(image.encoded)
+    if image.state == "failed":
+        raise failure_of(image)
+    return Pending(image)
+
+
+async def send_thumbnail(
+    core: Core,
+    caller: Caller,
+    ids: tuple[str, str],
+    wait_seconds: float,
+    context: Context,
+    send: Callable[[Picture], Awaitable[Response]],
+) -> Response | Pending:
+    """Send the thumbnail of an image, ``ids`` being its album and itself; one that is missing is made again first.
+
+    Raises:
+        Refusal: ``thumbnail-not-found``.
+        Rejection: it could not be made.
+    """
+    lost: str | None = None
+    while True:
+        found = await _find_thumbnail(core, caller, ids, wait_seconds, context, lost)
+        if isinstance(found, Pending):
+            return found
+        try:
+            return await send(found)
+        except BlobMissing:
+            if lost is not None:
+                raise
+            lost = found.ref.blob_id
+
+
+async def _find_thumbnail(
+    core: Core, caller: Caller, ids: tuple[str, str], wait_seconds: float, context: Context, lost: str | None
+) -> Picture | Pending:
+    patience = max(wait_seconds, core.settings.thumbnail_wait_seconds)
+    started, has_asked = time.monotonic(), False
+    with core.feed.watch(ids[1]) as watch:
+        while True:
+            image = await _find(core, caller, *ids)
+            if image.thumbnail is not None and image.thumbnail.blob_id != lost:
+                return Picture(image.thumbnail)
+            if image.state == "failed" and (image.encoded is None or has_asked):
+                raise failure_of(image)
+            if image.state in ("ready", "failed"):
+                has_asked = True
+                if await requests.request_thumbnail(core.catalog, image, context):
+                    core.relay.notify(image.id)
+                    if image.thumbnail is not None:
+                        await core.blobs.delete(image.thumbnail.blob_id)  # what is left of it
+                continue
+            left = started + (wait_seconds if image.encoded is None else patience) - time.monotonic()
+            if left <= 0 or core.feed.is_closed:
+                return Pending(image)
+            await watch.wait(left)
+
+
+async def _find(core: Core, caller: Caller, album_id: str, image_id: str) -> Image:
+    try:
+        return await find_image(core.catalog, caller, album_id, image_id)
+    except Refusal:
+        raise Refusal("thumbnail-not-found", "there is no such thumbnail") from None
+
+
+def failure_of(image: Image) -> Rejection:
+    """What a failed job answers."""
+    return Rejection(image.code or "attempts-exhausted", image.failure or "the job failed", job_id=image.job_id)
+
+
+async def primed(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same stream with its first piece in hand, so that a missing blob shows before the answer begins.
+
+    Raises:
+        BlobMissing: nothing of it is there.
+    """
+    first = await anext(content, b"")
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in content:
+            yield piece
+
+    return whole()

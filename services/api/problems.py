@@ -1,0 +1,137 @@
+"""The one table from error codes to HTTP statuses, and the last resort for every error of a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from libs.shared import mongo
+from libs.shared.errors import AlbumError, BlobMissing, Outage, Refusal, Rejection
+from libs.shared.logs import get_logger
+
+STATUSES = {
+    "invalid-request": 422,
+    "album-not-found": 404,
+    "image-not-found": 404,
+    "thumbnail-not-found": 404,
+    "original-not-kept": 404,
+    "job-not-found": 404,
+    "album-exists": 409,
+    "upload-in-progress": 409,
+    "job-not-failed": 409,
+    "file-too-large": 413,
+    "unsupported-format": 415,
+    "dimensions-too-large": 422,
+    "empty-file": 422,
+    "busy": 503,
+    "storage-full": 507,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not-found": 404,
+    "method-not-allowed": 405,
+    "rate-limited": 429,
+    "internal": 500,
+    "unavailable": 503,
+}
+"""The status of each code, except a failed job's, which is always `JOB_FAILED`."""
+JOB_FAILED = 422
+RETRY_SECONDS = 2
+
+DRAIN_BYTES = 8 * 1024 * 1024
+DRAIN_SECONDS = 2.0
+
+_BY_STATUS = {
+    404: ("not-found", "there is nothing here"),
+    405: ("method-not-allowed", "this method is not for here"),
+}
+
+
+class EarlyProblem(JSONResponse):
+    """A refusal in the middle of a body. It reads on a little, so that the client gets to see the answer."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, pass over at most `DRAIN_BYTES` or `DRAIN_SECONDS` of what is still sent, then close."""
+        self.headers["connection"] = "close"
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        left = DRAIN_BYTES
+        with anyio.move_on_after(DRAIN_SECONDS):
+            while left > 0:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    break
+                left -= len(message.get("body", b""))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def problem(
+    code: str, message: str, status: int | None = None, *, is_early: bool = False, **details: Any
+) -> JSONResponse:
+    """The answer for an error code; ``retry_after`` becomes the header."""
+    kind = EarlyProblem if is_early else JSONResponse
+    headers = {"cache-control": "no-store"}
+    if (retry_after := details.pop("retry_after", None)) is not None:
+        headers["retry-after"] = str(retry_after)
+    body = {"status": "fail", "code": code, "message": message, **details}
+    return kind(body, status_code=status or STATUSES[code], headers=headers)
+
+
+def answer(error: Exception, *, is_early: bool = False) -> JSONResponse:
+    """The answer to an error of any kind.
+
+    Args:
+        error: what a request ended in.
+        is_early: whether the client is still sending its body.
+    """
+    if isinstance(error, Rejection):
+        return problem(error.code, error.message, JOB_FAILED, **error.details)
+    if isinstance(error, Refusal):
+        return problem(error.code, error.message, is_early=is_early, **error.details)
+    outage = error if isinstance(error, (Outage, BlobMissing)) else mongo.outage(error)
+    if isinstance(outage, mongo.StorageFull):
+        return problem(outage.code, outage.message, is_early=is_early)
+    if outage is not None:
+        get_logger().warning("a request met an outage", error=repr(error.__cause__ or error))
+        message = "a server behind this one does not answer"
+        return problem("unavailable", message, is_early=is_early, retry_after=RETRY_SECONDS)
+    get_logger().error("a bug met a request", exc_info=error)
+    return problem("internal", "something went wrong here; it has been noted")
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of ``app`` end in one of our answers."""
+
+    async def on_error(request: Request, error: Exception) -> Response:
+        return answer(error)
+
+    async def on_invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part not in ("body", "path", "query"))
+        return problem("invalid-request", f"{where}: {first['msg']}" if where else first["msg"])
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if isinstance(error.__cause__, Refusal):  # how FastAPI passes on what reading the body met
+            return answer(error.__cause__, is_early=True)
+        response = problem(*_BY_STATUS.get(error.status_code, ("invalid-request", "the request cannot be understood")))
+        for name, value in (error.headers or {}).items():
+            response.headers[name] = value
+        return response
+
+    async def on_disconnect(request: Request, error: Exception) -> Response:
+        return Response(status_code=499)  # nobody is there to read it
+
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(ClientDisconnect, on_disconnect)
+    app.add_exception_handler(AlbumError, on_error)
+    app.add_exception_handler(mongo.DriverError, on_error)
+    app.add_exception_handler(Exception, on_error)

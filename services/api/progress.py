@@ -1,0 +1,49 @@
+"""The API as a consumer: applies the stages' results to the catalog, which nobody else writes."""
+
+from __future__ import annotations
+
+from libs.catalog import progress
+from libs.catalog.progress import Outcome
+from libs.shared.errors import BlobMissing, ContractBreach
+from libs.shared.events import Context, Envelope, Event, ImageEncoded, ImageFailed, ThumbnailCreated
+from services.api.core import Core
+
+CONSUMES = (ImageEncoded, ThumbnailCreated, ImageFailed)
+PREFETCH = 32
+
+
+async def apply(core: Core, envelope: Envelope, event: Event) -> None:
+    """Apply one result. Duplicates, late and superseded results change nothing; what they stored is deleted.
+
+    Raises:
+        BlobMissing: the result names a blob that is not there, so it is not one.
+    """
+    await _apply(core, event, envelope.context)
+
+
+async def _apply(core: Core, event: Event, context: Context) -> None:
+    outcome = await _accept(core, event, context)
+    if outcome.is_accepted:
+        core.relay.notify(event.subject)
+    if outcome.lost:
+        await core.blobs.delete(*outcome.lost)
+    if outcome.early is not None:
+        await _apply(core, outcome.early, context)
+
+
+async def _accept(core: Core, event: Event, context: Context) -> Outcome:
+    if isinstance(event, ImageEncoded):
+        await _require(core, event.encoded.blob_id)
+        return await progress.accept_encoded(core.catalog, event, context)
+    if isinstance(event, ThumbnailCreated):
+        await _require(core, event.thumbnail.blob_id)
+        keep = core.settings.keep_originals
+        return await progress.accept_thumbnail(core.catalog, event, context, keep_original=keep)
+    if isinstance(event, ImageFailed):
+        return await progress.accept_failed(core.catalog, event, context)
+    raise ContractBreach(f"{event.routing_key} is no result")
+
+
+async def _require(core: Core, blob_id: str) -> None:
+    if not await core.blobs.exists(blob_id):
+        raise BlobMissing(blob_id)

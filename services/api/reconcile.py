@@ -1,0 +1,99 @@
+"""Finds what stands still or was cut short, and sets it going again. One replica at a time does, under a lease."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import timedelta
+
+import anyio
+
+from libs.catalog import deletions, findings, fsck, leases, repairs, requests
+from libs.catalog.records import State
+from libs.shared import mongo
+from libs.shared.errors import Outage
+from libs.shared.events import Context
+from libs.shared.logs import get_logger
+from libs.shared.outages import outage_of
+from libs.shared.stage import queue_of
+from services.api.background import in_background
+from services.api.core import Core
+
+LEASE = timedelta(seconds=15)
+CHECKUP = "schedule"
+CHECKUP_OPTIONS = findings.Options(repair=True)
+STAGES: dict[State, str] = {"queued": "decoder", "encoded": "thumbnailer"}
+NEARLY_EMPTY = 20
+"""With more messages than this waiting, standing still is only waiting: emitting again would multiply the backlog."""
+
+
+async def run(core: Core) -> None:
+    """Reconcile until cancelled, then let another replica have the lease at once."""
+    holder = str(uuid.uuid4())
+    checkup = Checkup(core)
+    try:
+        while True:
+            try:
+                if await leases.hold(core.catalog, "reconciler", holder, LEASE):
+                    await reconcile(core)
+                    await checkup.start_if_due()
+            except (Outage, mongo.DriverError) as error:
+                if outage_of(error) is None:
+                    raise
+                get_logger().warning("the reconciler waits", error=type(error).__name__)
+            await anyio.sleep(core.settings.reconcile_seconds)
+    finally:
+        with anyio.move_on_after(2, shield=True), suppress(mongo.DriverError):
+            await leases.release(core.catalog, "reconciler", holder)
+
+
+class Checkup:
+    """The scheduled check and repair of what is stored: beside the rounds, since it takes long."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._is_running = False
+
+    async def start_if_due(self) -> None:
+        """Begin one, or go on with one that was interrupted, unless one runs here or ran not long ago."""
+        interval = timedelta(hours=self._core.settings.fsck_interval_hours)
+        if not self._is_running and await findings.is_due(self._core.catalog, CHECKUP, interval):
+            self._is_running = True
+            in_background(self._core, self._run())
+
+    async def _run(self) -> None:
+        def tell(finding: findings.Finding) -> None:
+            get_logger().warning("fsck", **asdict(finding))
+
+        try:
+            report = await fsck.run(self._core.catalog, self._core.blobs, CHECKUP, CHECKUP_OPTIONS, tell)
+            get_logger().info("checked what is stored", checked=report.checked, left=report.left)
+        finally:
+            self._is_running = False
+
+
+async def reconcile(core: Core) -> None:
+    """One round of repairs; each is safe to repeat."""
+    if undone := await repairs.undo_expired_intents(core.catalog, core.blobs):
+        get_logger().info("undid uploads that never ended", count=undone)
+    for image_id in await repairs.images_to_purge(core.catalog):
+        await deletions.purge_image(core.catalog, core.blobs, image_id)
+    for album_id in await repairs.albums_to_sweep(core.catalog):
+        await deletions.sweep_album(core.catalog, core.blobs, album_id, Context(), core.relay.notify)
+    await _emit_again(core)
+
+
+async def _emit_again(core: Core) -> None:
+    waiting = await core.publisher.depth(queue_of("api"))
+    idle: list[State] = [
+        state
+        for state, stage in STAGES.items()
+        if waiting + await core.publisher.depth(queue_of(stage)) <= NEARLY_EMPTY
+    ]
+    for item in await repairs.standing_still(core.catalog, idle):
+        image = item.image
+        context = Context(correlationid=image.job_id, owner=image.owner, actor=image.actor)
+        if await requests.emit_again(core.catalog, image, item.checks + 1, context):
+            get_logger().warning("emitted an image again", image_id=image.id, state=image.state)
+            core.relay.notify(image.id)

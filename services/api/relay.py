@@ -1,0 +1,103 @@
+"""Publishes the event log: at once what this replica recorded, a little later what any replica left behind."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+
+import anyio
+
+from libs.catalog import log
+from libs.catalog.catalog import Catalog
+from libs.catalog.log import Entry
+from libs.shared import mongo
+from libs.shared.errors import Outage
+from libs.shared.events import work_envelope
+from libs.shared.logs import get_logger
+from libs.shared.mongo import CLEANUP_SECONDS
+from libs.shared.outages import outage_of
+from libs.shared.rabbitmq import EVENTS_EXCHANGE, WORK_EXCHANGE, Publisher
+
+OVERDUE = timedelta(seconds=1)
+PUBLIC_TRIES = 3
+CONCURRENCY = 16
+
+
+class Relay:
+    """Moves events from the log to the broker, each subject's in order."""
+
+    def __init__(self, catalog: Catalog, publisher: Publisher) -> None:
+        self._catalog = catalog
+        self._publisher = publisher
+        self._subjects: set[str] = set()
+        self._wake = anyio.Event()
+        self._slots = anyio.CapacityLimiter(CONCURRENCY)
+
+    def notify(self, subject: str) -> None:
+        """Say that the log has something new about ``subject``."""
+        self._subjects.add(subject)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled, waiting out outages of database and broker."""
+        next_look = anyio.current_time()
+        while True:
+            with anyio.move_on_after(max(0.0, next_look - anyio.current_time())):
+                await self._wake.wait()
+            self._wake = anyio.Event()
+            subjects, self._subjects = self._subjects, set()
+            try:
+                if subjects:
+                    await self._publish_all(await log.pending_of(self._catalog, subjects))
+                # Not only when there is nothing new: under load there always is.
+                if anyio.current_time() >= next_look:
+                    next_look = anyio.current_time() + OVERDUE.total_seconds()
+                    await self._publish_all(await log.overdue(self._catalog, OVERDUE))
+            except (Outage, mongo.DriverError) as error:
+                if outage_of(error) is None:
+                    raise
+                get_logger().warning("the relay waits", error=type(error).__name__)
+
+    async def _publish_all(self, entries: list[Entry]) -> None:
+        by_subject: dict[str, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            by_subject[entry.envelope.subject].append(entry)
+        done: list[Entry] = []
+        try:
+            async with anyio.create_task_group() as group:
+                for ordered in by_subject.values():
+                    group.start_soon(self._publish_in_order, ordered, done)
+        finally:
+            # At a stop, too: what is not marked is published a second time by another replica.
+            with anyio.move_on_after(CLEANUP_SECONDS, shield=True):
+                if done:
+                    await log.mark_published(self._catalog, done)
+
+    async def _publish_in_order(self, ordered: list[Entry], done: list[Entry]) -> None:
+        async with self._slots:
+            for entry in ordered:
+                try:
+                    await self._publish(entry)
+                except Outage:
+                    return  # the rest of this subject waits with it, or its order would be lost
+                done.append(entry)
+
+    async def _publish(self, entry: Entry) -> None:
+        if entry.is_work:
+            work = entry.envelope
+            if entry.is_public:
+                work = work_envelope(work.event(), "api", work.context)
+            await self._publisher.publish(WORK_EXCHANGE, work, mandatory=True)
+        if entry.is_public:
+            await self._publish_public(entry)
+
+    async def _publish_public(self, entry: Entry) -> None:
+        for tries in range(1, PUBLIC_TRIES + 1):
+            try:
+                return await self._publisher.publish(EVENTS_EXCHANGE, entry.envelope, mandatory=False)
+            except Outage:
+                if not self._publisher.is_connected:
+                    raise
+                # Connected and refused: some subscriber's queue is full. It can catch up from the log.
+                if tries == PUBLIC_TRIES:
+                    get_logger().warning("a subscriber's queue refuses events", event_id=entry.envelope.id)

@@ -1,0 +1,67 @@
+"""``/album/...``: creating, reading, listing and deleting albums."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from libs.catalog import albums, deletions, images
+from services.api.background import in_background
+from services.api.dependencies import CallerDependency, ContextDependency, CoreDependency
+from services.api.schemas import (
+    AlbumAnswer,
+    AlbumCard,
+    AlbumsAnswer,
+    AlbumSnapshot,
+    CreateAlbum,
+    Done,
+    GetAlbum,
+    ImageCard,
+    ImagesAnswer,
+    ListAlbums,
+    ListImages,
+    OneAlbum,
+)
+
+router = APIRouter(prefix="/album", tags=["albums"])
+
+
+@router.post("/create", status_code=201)
+async def create_album(
+    body: CreateAlbum, core: CoreDependency, caller: CallerDependency, context: ContextDependency
+) -> AlbumAnswer:
+    """Create an album, under a given id if one is given; an id once used stays taken."""
+    album = await albums.create_album(core.catalog, caller, body.album_name, body.album_id, context)
+    core.relay.notify(album.id)
+    return AlbumAnswer(message="album created", album_snapshot=AlbumSnapshot.holding(album, [], None))
+
+
+@router.post("/get")
+async def get_album(body: GetAlbum, core: CoreDependency, caller: CallerDependency) -> AlbumAnswer:
+    """An album and the ids of its images, oldest first."""
+    album, page = await images.list_image_ids(core.catalog, caller, body.album_id, body.limit, body.after)
+    return AlbumAnswer(message="album found", album_snapshot=AlbumSnapshot.holding(album, page.items, page.next))
+
+
+@router.post("/list")
+async def list_albums(body: ListAlbums, core: CoreDependency, caller: CallerDependency) -> AlbumsAnswer:
+    """The caller's albums, newest first."""
+    page = await albums.list_albums(core.catalog, caller, body.limit, body.after)
+    return AlbumsAnswer(message="albums listed", albums=[AlbumCard.of(album) for album in page.items], next=page.next)
+
+
+@router.post("/images")
+async def list_images(body: ListImages, core: CoreDependency, caller: CallerDependency) -> ImagesAnswer:
+    """Cards of an album's images, failed ones too."""
+    page = await images.list_images(core.catalog, caller, body.album_id, body.limit, body.after, body.order)
+    return ImagesAnswer(message="images listed", images=[ImageCard.of(image) for image in page.items], next=page.next)
+
+
+@router.post("/delete")
+async def delete_album(
+    body: OneAlbum, core: CoreDependency, caller: CallerDependency, context: ContextDependency
+) -> Done:
+    """Delete an album: it and its images are invisible at once, their bytes follow."""
+    await deletions.delete_album(core.catalog, caller, body.album_id, context)
+    core.relay.notify(body.album_id)
+    in_background(core, deletions.sweep_album(core.catalog, core.blobs, body.album_id, context, core.relay.notify))
+    return Done(message="album deleted")

@@ -1,0 +1,95 @@
+"""``/album/image/...``: uploading, reading and deleting images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from libs.catalog import deletions
+from libs.catalog.images import find_image
+from libs.shared.errors import AlbumError
+from libs.shared.mongo import DriverError
+from services.api import media, problems, uploads
+from services.api.answers import STREAMED, processing
+from services.api.background import in_background
+from services.api.dependencies import CallerDependency, ContextDependency, CoreDependency
+from services.api.pictures import Pending, find_picture
+from services.api.schemas import (
+    Done,
+    GetImage,
+    ImageAnswer,
+    ImageCard,
+    OneImage,
+    UploadAnswer,
+)
+
+UPLOAD_PATH = "/album/image/upload"
+
+router = APIRouter(prefix="/album/image", tags=["images"])
+
+_UPLOAD_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["album_id", "image"],
+                    "properties": {
+                        "album_id": {"type": "string", "format": "uuid"},
+                        "image": {"type": "string", "format": "binary"},
+                        "image_name": {"type": "string", "minLength": 1, "maxLength": 255},
+                    },
+                }
+            }
+        },
+    },
+    "parameters": [
+        {"name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string", "minLength": 1}}
+    ],
+}
+
+
+@router.post("/upload", status_code=202, response_model=UploadAnswer, openapi_extra=_UPLOAD_FORM)
+async def upload_image(
+    request: Request, core: CoreDependency, caller: CallerDependency, context: ContextDependency
+) -> Response:
+    """Store a picture and queue it for encoding; the parts may come in any order."""
+    try:
+        accepted = await uploads.receive(core, request, caller, context)
+    except (AlbumError, DriverError) as error:
+        return problems.answer(error, is_early=not getattr(request.state, "is_body_read", False))
+    body = UploadAnswer(
+        message="image accepted",
+        job_id=accepted.image_id + "job",
+        image_id=accepted.image_id,
+        thumbnail_id=accepted.album_id + accepted.image_id,
+    )
+    return JSONResponse(body.model_dump(), status_code=202, headers={"cache-control": "no-store"})
+
+
+@router.post("/get", response_class=Response, responses=STREAMED)
+async def get_image(body: GetImage, core: CoreDependency, caller: CallerDependency) -> Response:
+    """The picture as a stream, or the job id while it is queued."""
+    found = await find_picture(core, caller, body.album_id, body.image_id, body.variant, body.wait_seconds)
+    return processing(found.image) if isinstance(found, Pending) else await media.send(core, found)
+
+
+@router.post("/info")
+async def get_image_info(body: OneImage, core: CoreDependency, caller: CallerDependency) -> ImageAnswer:
+    """The card of one image."""
+    image = await find_image(core.catalog, caller, body.album_id, body.image_id)
+    return ImageAnswer(message="image found", image=ImageCard.of(image))
+
+
+@router.post("/delete")
+async def delete_image(
+    body: OneImage, core: CoreDependency, caller: CallerDependency, context: ContextDependency
+) -> Done:
+    """Delete an image in whatever state: invisible at once, its bytes follow."""
+    await deletions.delete_image(core.catalog, caller, body.album_id, body.image_id, context)
+    core.relay.notify(body.image_id)
+    in_background(core, deletions.purge_image(core.catalog, core.blobs, body.image_id))
+    return Done(message="image deleted")

@@ -1,0 +1,36 @@
+"""``/job/...``: how far an image is, and trying a failed one again."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse
+
+from libs.catalog import requests
+from libs.catalog.images import find_job
+from services.api.answers import processing
+from services.api.dependencies import CallerDependency, ContextDependency, CoreDependency
+from services.api.pictures import settled
+from services.api.schemas import GetJob, Job, JobAnswer, OneJob, ProcessingAnswer, image_id_of_job
+
+router = APIRouter(prefix="/job", tags=["jobs"])
+
+
+@router.post("/get")
+async def get_job(body: GetJob, core: CoreDependency, caller: CallerDependency) -> JobAnswer:
+    """How far a job is; with ``wait_seconds``, once it is ready or failed."""
+    image_id = image_id_of_job(body.job_id)
+    image = await settled(
+        core, image_id, lambda: find_job(core.catalog, caller, image_id), body.wait_seconds, ("ready", "failed")
+    )
+    return JobAnswer(message=f"the job is {image.state}", job=Job.of(image))
+
+
+@router.post("/retry", status_code=202, response_model=ProcessingAnswer)
+async def retry_job(
+    body: OneJob, core: CoreDependency, caller: CallerDependency, context: ContextDependency
+) -> JSONResponse:
+    """Queue a failed job again, at the stage where it failed."""
+    failed = await find_job(core.catalog, caller, image_id_of_job(body.job_id))
+    image = await requests.retry(core.catalog, failed, context)
+    core.relay.notify(image.id)
+    return processing(image)

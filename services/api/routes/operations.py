@@ -1,0 +1,75 @@
+"""Health, metrics and the published contracts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from libs.shared.errors import Refusal
+from libs.shared.events import EVENTS, schema_path
+from libs.shared.mongo import DriverError
+from services.api import contracts
+from services.api.dependencies import CoreDependency
+
+router = APIRouter(tags=["operations"])
+
+PING_SECONDS = 2.0
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+@router.get("/livez")
+async def livez() -> dict[str, str]:
+    """Whether the process answers; backends do not matter."""
+    return {"status": "success", "message": "alive"}
+
+
+@router.get("/readyz")
+async def readyz(core: CoreDependency) -> JSONResponse:
+    """Whether requests can be served: the database answers. Without the broker uploads are still accepted."""
+    try:
+        with anyio.fail_after(PING_SECONDS):
+            await core.catalog.database.command("ping")
+        database = "up"
+    except (DriverError, TimeoutError):
+        database = "down"
+    checks = {"database": database, "broker": "up" if core.is_consuming else "down"}
+    is_ready = database == "up"
+    body = {
+        "status": "success" if is_ready else "fail",
+        "message": "ready" if is_ready else "the database does not answer",
+        "checks": checks,
+        **({} if is_ready else {"code": "unavailable"}),
+    }
+    return JSONResponse(body, status_code=200 if is_ready else 503)
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Prometheus metrics of this process."""
+    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs() -> FileResponse:
+    """The API's description as a page, from this server's files alone."""
+    return FileResponse(DOCS / "index.html")
+
+
+@router.get("/asyncapi.json")
+async def asyncapi(request: Request) -> dict[str, Any]:
+    """What is published on the broker, as AsyncAPI 3."""
+    return contracts.asyncapi(request.app.version)
+
+
+@router.get("/schemas/{name}/{version}.json")
+async def schema(name: str, version: str) -> dict[str, Any]:
+    """The JSON Schema of one event's data."""
+    for event in EVENTS:
+        if schema_path(event) == f"/schemas/{name}/{version}.json":
+            return contracts.event_schema(event)
+    raise Refusal("not-found", "there is no such schema")

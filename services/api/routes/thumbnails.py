@@ -1,0 +1,35 @@
+"""``/album/thumbnail/get``: thumbnails, made again when they are missing."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from services.api import media
+from services.api.answers import STREAMED, processing
+from services.api.dependencies import CallerDependency, ContextDependency, CoreDependency
+from services.api.pictures import Pending, Picture, send_thumbnail
+from services.api.schemas import GetThumbnail, ids_of_thumbnail
+
+router = APIRouter(prefix="/album/thumbnail", tags=["thumbnails"])
+
+
+@router.post("/get", response_class=Response, responses=STREAMED)
+async def get_thumbnail(
+    body: GetThumbnail, core: CoreDependency, caller: CallerDependency, context: ContextDependency
+) -> Response:
+    """The thumbnail as a stream; one that is missing is made again in the same request."""
+
+    async def send(picture: Picture) -> Response:
+        return await media.send(core, picture)
+
+    ids = ids_of_thumbnail(body.thumbnail_id)
+    sent = await send_thumbnail(core, caller, ids, body.wait_seconds, context, send)
+    return processing(sent.image) if isinstance(sent, Pending) else sent
+
+
+@router.api_route("/get", methods=["GET", "HEAD"], include_in_schema=False)
+async def refuse_get() -> None:
+    """Keep the endpoint's own address from being taken for that of a thumbnail called "get"."""
+    raise HTTPException(405, headers={"allow": "POST"})

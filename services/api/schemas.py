@@ -1,0 +1,246 @@
+"""Bodies of requests and answers, exactly as the contract names them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
+
+from libs.catalog.records import Album, Image
+from libs.shared.errors import Refusal
+from libs.shared.events import Timestamp
+
+MAX_NAME = 255
+MAX_PAGE = 10_000
+
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_ONE_ID = re.compile(_UUID)
+
+
+def canonical_id(value: str) -> str:
+    """An id in the one spelling that is stored.
+
+    Raises:
+        Refusal: ``invalid-request``: it is not a UUID string.
+    """
+    if not _ONE_ID.fullmatch(value):
+        raise Refusal("invalid-request", "an id must be a UUID such as 123e4567-e89b-42d3-a456-426614174000")
+    return value.lower()
+
+
+Id = Annotated[str, Field(pattern=f"^{_UUID}$"), AfterValidator(str.lower)]
+JobId = Annotated[str, Field(pattern=f"^{_UUID}job$"), AfterValidator(str.lower)]
+ThumbnailId = Annotated[str, Field(pattern=f"^{_UUID}{_UUID}$"), AfterValidator(str.lower)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+Limit = Annotated[int, Field(ge=1, le=MAX_PAGE, strict=True)]
+WaitSeconds = Annotated[float, Field(ge=0, le=30, strict=True, allow_inf_nan=False)]
+Variant = Literal["encoded", "original"]
+
+
+UUID_LENGTH = 36
+
+
+def image_id_of_job(job_id: str) -> str:
+    """A job id is the image id and ``job``."""
+    return job_id.removesuffix("job")
+
+
+def ids_of_thumbnail(thumbnail_id: str) -> tuple[str, str]:
+    """A thumbnail id is the album id and the image id."""
+    return thumbnail_id[:UUID_LENGTH], thumbnail_id[UUID_LENGTH:]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class CreateAlbum(_Request):
+    album_name: Name = Field(validation_alias=AliasChoices("album_name", "name"))
+    album_id: Id | None = None
+
+
+class GetAlbum(_Request):
+    album_id: Id
+    limit: Limit = MAX_PAGE
+    after: str | None = None
+
+
+class ListAlbums(_Request):
+    limit: Limit = 100
+    after: str | None = None
+
+
+class ListImages(_Request):
+    album_id: Id
+    limit: Limit = 100
+    after: str | None = None
+    order: Literal["oldest", "newest"] = "oldest"
+
+
+class OneAlbum(_Request):
+    album_id: Id
+
+
+class OneImage(_Request):
+    album_id: Id
+    image_id: Id
+
+
+class GetImage(OneImage):
+    variant: Variant = "encoded"
+    wait_seconds: WaitSeconds = 0
+
+
+class GetThumbnail(_Request):
+    thumbnail_id: ThumbnailId
+    wait_seconds: WaitSeconds = 0
+
+
+class OneJob(_Request):
+    job_id: JobId
+
+
+class GetJob(OneJob):
+    wait_seconds: WaitSeconds = 0
+
+
+class Done(BaseModel):
+    status: Literal["success"] = "success"
+    message: str
+
+
+class AlbumCard(BaseModel):
+    id: str
+    name: str
+    create_date: Timestamp
+    content_count: int
+
+    @classmethod
+    def of(cls, album: Album) -> AlbumCard:
+        return cls(id=album.id, name=album.name, create_date=album.create_date, content_count=album.content_count)
+
+
+class AlbumSnapshot(AlbumCard):
+    content: list[str]
+    next: str | None
+
+    @classmethod
+    def holding(cls, album: Album, content: list[str], following: str | None) -> AlbumSnapshot:
+        return cls(**AlbumCard.of(album).model_dump(), content=content, next=following)
+
+
+class AlbumAnswer(Done):
+    album_snapshot: AlbumSnapshot
+
+
+class AlbumsAnswer(Done):
+    albums: list[AlbumCard]
+    next: str | None
+
+
+class UploadAnswer(Done):
+    job_id: str
+    image_id: str
+    thumbnail_id: str
+
+
+class ProcessingAnswer(BaseModel):
+    status: Literal["processing"] = "processing"
+    message: str
+    job_id: str
+    state: str
+
+
+class ImageCard(BaseModel):
+    id: str
+    name: str
+    create_date: Timestamp
+    state: str
+    code: str | None
+    job_id: str
+    thumbnail_id: str
+    width: int | None
+    height: int | None
+    animated: bool
+    placeholder: str | None
+    content_type: str | None
+    length: int | None
+
+    @classmethod
+    def of(cls, image: Image) -> ImageCard:
+        return cls(
+            id=image.id,
+            name=image.name,
+            create_date=image.create_date,
+            state=image.state,
+            code=image.code,
+            job_id=image.job_id,
+            thumbnail_id=image.thumbnail_id,
+            width=image.width,
+            height=image.height,
+            animated=image.animated,
+            placeholder=image.placeholder,
+            content_type=image.encoded.content_type if image.encoded else None,
+            length=image.encoded.length if image.encoded else None,
+        )
+
+
+class ImageAnswer(Done):
+    image: ImageCard
+
+
+class ImagesAnswer(Done):
+    images: list[ImageCard]
+    next: str | None
+
+
+class TimelineStep(BaseModel):
+    event: str
+    at: Timestamp
+
+
+class Job(BaseModel):
+    """How far an image is; size and thumbhash as soon as it is encoded (docs/decisions/0009)."""
+
+    job_id: str
+    image_id: str
+    album_id: str
+    state: str
+    code: str | None
+    message: str | None
+    attempts: int
+    width: int | None
+    height: int | None
+    placeholder: str | None
+    timeline: list[TimelineStep]
+
+    @classmethod
+    def of(cls, image: Image) -> Job:
+        return cls(
+            job_id=image.job_id,
+            image_id=image.id,
+            album_id=image.album_id,
+            state=image.state,
+            code=image.code,
+            message=image.failure,
+            attempts=image.attempts,
+            width=image.width,
+            height=image.height,
+            placeholder=image.placeholder,
+            timeline=[TimelineStep(event=step.event, at=step.at) for step in image.timeline],
+        )
+
+
+class JobAnswer(Done):
+    job: Job
+
+
+class FailAnswer(BaseModel):
+    """Every refusal and failure; some carry further fields, such as ``limit`` and ``actual``."""
+
+    model_config = ConfigDict(extra="allow")
+
+    status: Literal["fail"] = "fail"
+    code: str
+    message: str

@@ -1,0 +1,63 @@
+"""Server-sent events: the event log as a stream that resumes where a client left off."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from libs.catalog import log
+from libs.catalog.albums import Caller
+from libs.catalog.log import Entry
+from services.api.core import Core
+
+HEARTBEAT_SECONDS = 15.0
+RETRY_MILLISECONDS = 2000
+
+
+async def stream(core: Core, caller: Caller, album_id: str | None, last_event_id: str | None) -> AsyncIterator[str]:
+    """The caller's public events as text/event-stream (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+
+    Begins with those after ``last_event_id`` if one is given; an id that the log has forgotten gets a ``reset`` event.
+    A client that reads too slowly is cut off, and resumes.
+    """
+    with core.feed.subscribe() as news:
+        yield f"retry: {RETRY_MILLISECONDS}\n\n"
+        sent: set[str] = set()
+        if last_event_id is not None:
+            moment = await log.time_of(core.catalog, last_event_id)
+            if moment is None:
+                yield "event: reset\ndata: {}\n\n"
+            else:
+                sent.add(last_event_id)
+                async for item in log.since(core.catalog, moment, caller.owner, album_id):
+                    if item.envelope.id not in sent:
+                        sent.add(item.envelope.id)
+                        yield _frame(item)
+        async for new in _with_heartbeats(news):
+            if new is None:
+                yield ": still here\n\n"
+            elif new.envelope.id not in sent and _concerns(new, caller, album_id):
+                yield _frame(new)
+
+
+async def _with_heartbeats(news: MemoryObjectReceiveStream[Entry]) -> AsyncIterator[Entry | None]:
+    while True:
+        item = None
+        try:
+            with anyio.move_on_after(HEARTBEAT_SECONDS):
+                item = await news.receive()
+        except anyio.EndOfStream:
+            return
+        yield item
+
+
+def _concerns(item: Entry, caller: Caller, album_id: str | None) -> bool:
+    envelope = item.envelope
+    is_wanted = album_id is None or envelope.data.get("album_id") == album_id
+    return item.is_public and is_wanted and envelope.owner == caller.owner
+
+
+def _frame(item: Entry) -> str:
+    return f"id: {item.envelope.id}\ndata: {item.envelope.to_json().decode()}\n\n"

@@ -1,0 +1,60 @@
+// What a person can have done to an item, wherever its button is.
+import { announce } from "../announce.js";
+import { confirm } from "../dialogs.js";
+import { notify } from "../notices.js";
+import { deleteImage, retryJob } from "../server.js";
+import { cancel, resend } from "../uploads/queue.js";
+import { reason } from "../words.js";
+import { isSending } from "./item.js";
+
+const RETRIES_AT_ONCE = 4;
+
+/** Try again what failed: send the file again, or have the server work on it again. */
+export async function retry(store, item) {
+  if (item.stage === "stopped") {
+    resend(item);
+    return;
+  }
+  if (item.stage !== "failed") return;
+  try {
+    const { state } = await retryJob(item.jobId);
+    // An event may have told more in the meantime.
+    if (item.stage === "failed") Object.assign(item, { stage: state, code: null, message: null });
+    store.changed(item);
+  } catch (error) {
+    notify(`${item.name} could not be tried again. ${reason(error.code, error.message)}`);
+  }
+}
+
+export async function retryAll(pairs) {
+  const left = [...pairs];
+  const worker = async () => {
+    while (left.length) await retry(...left.shift());
+  };
+  await Promise.all(Array.from({ length: RETRIES_AT_ONCE }, worker));
+}
+
+/** Delete an item after asking; one that is still being sent is cancelled. Returns whether it is gone. */
+export async function remove(store, item) {
+  const isSure = await confirm({
+    title: "Delete this picture?",
+    detail: `${item.name} and its original are deleted for good.`,
+    yes: "Delete",
+  });
+  if (!isSure) return false;
+  if (isSending(item) || item.stage === "stopped") {
+    cancel(item);
+    return true;
+  }
+  try {
+    await deleteImage(store.albumId, item.id);
+  } catch (error) {
+    if (error.code !== "image-not-found" && error.code !== "album-not-found") {
+      notify(`${item.name} could not be deleted. ${reason(error.code, error.message)}`);
+      return false;
+    }
+  }
+  store.remove(item);
+  announce(`${item.name} deleted`);
+  return true;
+}

@@ -1,0 +1,28 @@
+// The two buttons that choose pictures: single files, and a folder with all that is in it.
+import { el } from "../dom.js";
+import { fromList } from "../files/collect.js";
+import { icon } from "../icons.js";
+
+// Names too, since systems that do not know HEIC or AVIF would hide them.
+const ACCEPT = "image/jpeg,image/png,image/webp,image/heic,image/heif,image/avif,.jpg,.jpeg,.png,.webp,.heic,.heif,.avif";
+
+/** The buttons and their hidden inputs; `onFiles(files)` gets what is chosen. */
+export function choosers(onFiles) {
+  const files = input({ multiple: true, accept: ACCEPT, "data-chooser": "files" }, onFiles);
+  const folder = input({ webkitdirectory: true, "data-chooser": "folder" }, onFiles);
+  const label = el("span", { class: "button-label" }, "Add pictures");
+  const add = el("button", { type: "button", class: "button primary", "aria-label": "Add pictures" }, icon("add"), label);
+  const addFolder = el("button", { type: "button", class: "icon-button", "aria-label": "Add a folder", title: "Add a folder" }, icon("folder"));
+  add.addEventListener("click", () => files.click());
+  addFolder.addEventListener("click", () => folder.click());
+  return [add, addFolder, files, folder];
+}
+
+function input(attributes, onFiles) {
+  const element = el("input", { type: "file", hidden: true, tabindex: "-1", "aria-hidden": "true", ...attributes });
+  element.addEventListener("change", () => {
+    onFiles(fromList(element.files));
+    element.value = "";
+  });
+  return element;
+}

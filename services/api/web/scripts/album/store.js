@@ -1,0 +1,204 @@
+// What is known of one album: its items, newest first, kept up to date from listings, uploads and events.
+//
+// Tells listeners "items" (some came, went or changed shape), "item" (detail: one changed) and "loaded".
+import { listImages } from "../server.js";
+import { itemOfCard, itemOfFile, releaseFile, takeCard, takeEvent } from "./item.js";
+
+const FIRST_PAGE = 200;
+const NEXT_PAGES = 2000;
+const GATHER_MS = 250;
+const RELEASE_MS = 20_000;
+const MOST_STRAYS = 5000;
+
+const shapeOf = (item) => `${item.width}x${item.height}`;
+
+export class AlbumStore extends EventTarget {
+  items = [];
+  isLoaded = false;
+  #byId = new Map();
+  #strays = new Map();
+  #gone = new Set();
+  #loading = null;
+  #gathering = 0;
+
+  constructor(albumId) {
+    super();
+    this.albumId = albumId;
+  }
+
+  find(key) {
+    return this.#byId.get(key) ?? this.items.find((item) => item.key === key) ?? null;
+  }
+
+  /** Read the whole listing and agree with it. Calls at the same time share one reading. */
+  load() {
+    this.#loading ??= this.#load().finally(() => {
+      this.#loading = null;
+    });
+    return this.#loading;
+  }
+
+  async #load() {
+    const startedAt = performance.now();
+    const isFirst = !this.items.some((item) => item.id);
+    const order = [];
+    let fresh = [];
+    for (let after = null, limit = FIRST_PAGE; ; limit = NEXT_PAGES) {
+      const page = await listImages(this.albumId, limit, after);
+      fresh.push(...page.images.map((card) => this.#take(card)).filter(Boolean));
+      order.push(...page.images.map(({ id }) => id));
+      after = page.next;
+      if (!after) break;
+      if (isFirst) {
+        this.items.push(...fresh);
+        fresh = [];
+        this.#tell("items");
+      }
+    }
+    this.items.push(...fresh);
+    const listed = new Set(order);
+    // An upload that was accepted while this was read may be missing from it without being gone.
+    this.#replace(this.items.filter((item) => !item.id || listed.has(item.id) || item.acceptedAt >= startedAt));
+    if (!isFirst && fresh.length) this.#arrange(order);
+    this.isLoaded = true;
+    this.#tell("items");
+    this.#tell("loaded");
+  }
+
+  /** Stand in the server's order, with what it has not listed yet in front. */
+  #arrange(order) {
+    const place = new Map(order.map((id, index) => [id, index]));
+    this.items = this.items.toSorted((a, b) => (place.get(a.id) ?? -1) - (place.get(b.id) ?? -1));
+  }
+
+  /** Take in chosen files before anything is sent, on top or below an item. Returns their items. */
+  addFiles(inspected, below = null) {
+    const items = inspected.map(({ file, ...found }) => itemOfFile(file, found, this.albumId));
+    this.items.splice(below ? this.items.indexOf(below) + 1 : 0, 0, ...items);
+    if (items.length) this.#tell("items");
+    return items;
+  }
+
+  /** The server accepted an item's file under an id. */
+  accepted(item, answer) {
+    const { image_id: id, job_id: jobId, thumbnail_id: thumbnailId } = answer;
+    const double = this.#byId.get(id);
+    Object.assign(item, { id, jobId, thumbnailId, stage: "queued", progress: 1, acceptedAt: performance.now() });
+    if (double && double !== item) {
+      // An event was faster than the answer, and the listing had it already.
+      this.#replace(this.items.filter((other) => other !== double));
+      Object.assign(item, { stage: double.stage, code: double.code, hasPicture: double.hasPicture });
+      if (double.placeholder) item.placeholder = double.placeholder;
+      this.#tell("items");
+    }
+    this.#byId.set(id, item);
+    for (const event of this.#strays.get(id) ?? []) takeEvent(item, event);
+    this.#strays.delete(id);
+    if (this.#gone.has(id)) this.remove(item);
+    else this.changed(item);
+    this.#gatherSoon();
+  }
+
+  /** Take in a public event about this album's images. */
+  take(event) {
+    const id = event.data.image_id;
+    if (!id || this.#gone.has(id)) return;
+    const item = this.#byId.get(id);
+    if (event.type === "io.album.image.deleted.v1") {
+      this.#gone.add(id);
+      this.#strays.delete(id);
+      if (item) this.remove(item);
+    } else if (!item) {
+      this.#keepStray(id, event);
+    } else {
+      const shape = shapeOf(item);
+      if (takeEvent(item, event)) this.changed(item);
+      if (shape !== shapeOf(item)) this.#tell("items");
+    }
+  }
+
+  /** Something about an item changed that is not its shape. */
+  changed(item) {
+    if (item.stage === "stopped") this.#gatherSoon();
+    if (item.stage === "ready" && item.file) setTimeout(() => releaseFile(item), RELEASE_MS);
+    this.dispatchEvent(new CustomEvent("item", { detail: item }));
+  }
+
+  remove(item) {
+    if (item.id) this.#gone.add(item.id);
+    this.#replace(this.items.filter((other) => other !== item));
+    item.isGone = true;
+    setTimeout(() => releaseFile(item), RELEASE_MS);
+    this.#tell("items");
+    this.dispatchEvent(new CustomEvent("item", { detail: item }));
+  }
+
+  /** Read the newest pages until all that is new, and all that is not settled, has been seen. */
+  async refresh() {
+    const unsettled = (item) => item.id && !["ready", "failed"].includes(item.stage);
+    const open = new Set(this.items.filter(unsettled).map(({ id }) => id));
+    const fresh = [];
+    for (let after = null; ; ) {
+      const page = await listImages(this.albumId, FIRST_PAGE, after);
+      const taken = page.images.map((card) => this.#take(card));
+      fresh.push(...taken.filter(Boolean));
+      for (const { id } of page.images) open.delete(id);
+      after = page.next;
+      if (!after || (open.size === 0 && taken.includes(null))) break;
+    }
+    const first = this.items.findIndex((item) => item.id);
+    this.items.splice(first < 0 ? this.items.length : first, 0, ...fresh);
+    if (fresh.length) this.#tell("items");
+  }
+
+  #keepStray(id, event) {
+    // Uploaded elsewhere, or here a moment ago with the answer still to come.
+    if (this.#strays.size < MOST_STRAYS) this.#strays.set(id, [...(this.#strays.get(id) ?? []), event]);
+    this.#gatherSoon();
+  }
+
+  #gatherSoon() {
+    if (this.#gathering || !this.#strays.size) return;
+    this.#gathering = setTimeout(async () => {
+      this.#gathering = 0;
+      try {
+        if (this.#strays.size) await this.refresh();
+      } catch {
+        // The connection is away; when it is back, all is read again.
+      }
+    }, GATHER_MS);
+  }
+
+  /** Take in a card; returns its item if it is new, else null. */
+  #take(card) {
+    if (this.#gone.has(card.id)) return null;
+    const known = this.#byId.get(card.id);
+    if (known) {
+      const shape = shapeOf(known);
+      if (takeCard(known, card)) this.changed(known);
+      if (shape !== shapeOf(known)) this.#tell("items");
+      return null;
+    }
+    if (this.#mayBeOurs(card)) return null;
+    const item = itemOfCard(card, this.albumId);
+    for (const event of this.#strays.get(card.id) ?? []) takeEvent(item, event);
+    this.#strays.delete(card.id);
+    this.#byId.set(item.id, item);
+    return item;
+  }
+
+  /** Whether it may be what an upload here is about to learn the id of: then it must not stand here twice meanwhile. */
+  #mayBeOurs(card) {
+    return this.#strays.has(card.id) && this.items.some((item) => item.stage === "uploading" && item.name === card.name);
+  }
+
+  #replace(items) {
+    const kept = new Set(items);
+    for (const item of this.items) if (item.id && !kept.has(item)) this.#byId.delete(item.id);
+    this.items = items;
+  }
+
+  #tell(type) {
+    this.dispatchEvent(new Event(type));
+  }
+}

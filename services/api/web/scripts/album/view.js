@@ -1,0 +1,203 @@
+// The page of one album: its bar, its grid, its viewer, kept in step with the store.
+import { confirm } from "../dialogs.js";
+import { el, setText } from "../dom.js";
+import { icon } from "../icons.js";
+import { notify, showConnection } from "../notices.js";
+import { albumLink, go, imageLink } from "../route.js";
+import { deleteAlbum, getAlbum } from "../server.js";
+import { cancel } from "../uploads/queue.js";
+import { count, FORMATS_TAKEN, reason } from "../words.js";
+import { Viewer } from "../viewer/viewer.js";
+import { remove, retry } from "./actions.js";
+import { choosers } from "./choosers.js";
+import { Grid } from "./grid.js";
+import { Live } from "./live.js";
+
+export class AlbumView {
+  #listeners = new AbortController();
+  #wantedImage = null;
+  #position = 0;
+  #isFromGrid = false;
+
+  /** `onFiles(files)` takes in what is chosen; `activity` is told of what is not finished. */
+  constructor(store, activity, onFiles) {
+    this.store = store;
+    this.activity = activity;
+    const actions = {
+      cancel,
+      retry: (item) => retry(store, item),
+      remove: (item) => remove(store, item),
+      turnTo: (item) => this.#turnTo(item),
+      close: () => this.#closeViewer(),
+    };
+    this.grid = new Grid(actions);
+    this.viewer = new Viewer(actions);
+    this.name = el("h1", { class: "page-title", tabindex: "-1" });
+    this.total = el("p", { class: "page-detail" });
+    const heading = el("div", { class: "page-heading" }, this.name, this.total);
+    const back = el("a", { class: "icon-button", href: "#/", "aria-label": "All albums", title: "All albums" }, icon("back"));
+    const trash = el("button", { type: "button", class: "icon-button", "aria-label": "Delete the album", title: "Delete the album" }, icon("trash"));
+    trash.addEventListener("click", () => this.#deleteAlbum());
+    this.bar = el("header", { class: "page-bar" }, back, heading, ...choosers(onFiles), trash);
+    this.empty = el(
+      "div",
+      { class: "empty", hidden: true },
+      icon("upload"),
+      el("h2", {}, "No pictures yet"),
+      el("p", {}, "Drop pictures or folders anywhere on this page, paste them, or choose them with the button above."),
+      el("p", { class: "empty-fine" }, `${FORMATS_TAKEN}, up to 1920 x 1080 pixels and 50 MB each.`),
+    );
+    this.element = el("main", { class: "page album-page", id: "main" }, this.bar, this.empty, this.grid.element, this.viewer.element);
+    this.live = new Live(store.albumId, () => store.refresh());
+  }
+
+  async open(image) {
+    const { signal } = this.#listeners;
+    const on = (target, type, listener) => target.addEventListener(type, listener, { signal });
+    on(this.store, "items", () => this.#showItems());
+    on(this.store, "loaded", () => this.#loaded());
+    on(this.store, "item", ({ detail }) => this.#showItem(detail));
+    on(this.live, "event", ({ detail }) => this.#take(detail));
+    on(this.live, "missed", () => this.#load());
+    on(this.live, "status", ({ detail }) => showConnection(detail));
+    this.#wantedImage = image;
+    this.#isFromGrid = !image;
+    this.grid.open();
+    this.#showItems();
+    this.#showName();
+    // Events first, so that nothing falls between them and the listing.
+    await this.live.open();
+    await this.#load();
+  }
+
+  close() {
+    this.#listeners.abort();
+    this.live.close();
+    this.grid.close();
+    this.viewer.hide();
+    showConnection("live");
+    this.activity.leave(this.store.albumId);
+  }
+
+  /** The address asks for an image, or for none. */
+  turn(image) {
+    this.#wantedImage = image;
+    if (image) this.#showWanted();
+    else this.#hideViewer();
+  }
+
+  async #showName() {
+    try {
+      const { album_snapshot: album } = await getAlbum(this.store.albumId);
+      setText(this.name, album.name);
+      document.title = `${album.name} - Album`;
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  async #load() {
+    try {
+      await this.store.load();
+      if (!this.name.textContent) await this.#showName();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #failed(error) {
+    if (error.code === "album-not-found" || error.code === "invalid-request") this.#leave("This album does not exist any more.");
+    else if (error.code !== "unreachable") notify(reason(error.code, error.message));
+  }
+
+  #leave(sentence) {
+    if (this.#listeners.signal.aborted) return;
+    notify(sentence);
+    go("#/", true);
+  }
+
+  #take(event) {
+    if (event.type === "io.album.album.deleted.v1") this.#leave("This album was deleted.");
+    else this.store.take(event);
+  }
+
+  #showItems() {
+    const { items, isLoaded } = this.store;
+    this.grid.show(items);
+    this.viewer.showItems(items);
+    this.empty.hidden = items.length > 0 || !isLoaded;
+    setText(this.total, items.length || isLoaded ? count(items.length, "picture") : "");
+    if (this.#wantedImage) this.#showWanted();
+  }
+
+  #loaded() {
+    this.activity.add(this.store.items.filter((item) => item.stage !== "ready"));
+    if (this.#wantedImage && !this.store.find(this.#wantedImage)) {
+      notify("This picture does not exist any more.");
+      go(albumLink(this.store.albumId), true);
+    }
+  }
+
+  #showItem(item) {
+    this.grid.update(item);
+    this.viewer.update(item);
+    this.activity.note(item);
+    if (this.viewer.item !== item) return;
+    if (item.isGone) this.#turnFromGone();
+    else if (item.id && this.#wantedImage !== item.id) {
+      // The chosen file has become an image: its address is one that can be shared now.
+      this.#wantedImage = item.id;
+      history.replaceState(null, "", imageLink(this.store.albumId, item.id));
+    }
+  }
+
+  #showWanted() {
+    const { items } = this.store;
+    const item = this.store.find(this.#wantedImage);
+    if (!item) return;
+    this.#position = items.indexOf(item);
+    if (this.viewer.item !== item) this.viewer.show(item, items);
+  }
+
+  #turnTo(item) {
+    // Turning pages is one step in the history, so that "back" leads to the album.
+    go(imageLink(this.store.albumId, item.id ?? item.key), true);
+  }
+
+  #turnFromGone() {
+    const { items } = this.store;
+    const next = items[Math.min(this.#position, items.length - 1)];
+    if (next) this.#turnTo(next);
+    else this.#closeViewer();
+  }
+
+  #closeViewer() {
+    if (this.#isFromGrid) history.back();
+    else go(albumLink(this.store.albumId), true);
+  }
+
+  #hideViewer() {
+    const { item } = this.viewer;
+    this.viewer.hide();
+    this.#isFromGrid = true;
+    if (item) this.grid.focus(item);
+  }
+
+  async #deleteAlbum() {
+    const isSure = await confirm({
+      title: `Delete ${this.name.textContent}?`,
+      detail: `The album and its ${count(this.store.items.length, "picture")} are deleted for good.`,
+      yes: "Delete album",
+    });
+    if (!isSure) return;
+    try {
+      await deleteAlbum(this.store.albumId);
+    } catch (error) {
+      if (error.code !== "album-not-found") {
+        notify(`The album could not be deleted. ${reason(error.code, error.message)}`);
+        return;
+      }
+    }
+    this.#leave("The album was deleted.");
+  }
+}

@@ -1,0 +1,73 @@
+// One album on the first page: its newest pictures, name and count.
+import { el, setText } from "../dom.js";
+import { icon } from "../icons.js";
+import { Picture } from "../pictures/picture.js";
+import { albumLink } from "../route.js";
+import { listImages, pictureAddress, thumbnailAddress } from "../server.js";
+import { count, date } from "../words.js";
+
+const PICTURES = 3;
+
+const nearScreen = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) if (isIntersecting) target.dispatchEvent(new Event("near"));
+  },
+  { rootMargin: "300px" },
+);
+
+export class AlbumCard {
+  #seen = null;
+  #isNear = false;
+  #pictures = new Map();
+
+  constructor(album, onDelete) {
+    this.album = album;
+    this.cover = el("span", { class: "cover", "aria-hidden": "true" }, icon("picture"));
+    this.name = el("span", { class: "album-name" });
+    this.detail = el("span", { class: "album-detail" });
+    const link = el("a", { class: "album-link", href: albumLink(album.id) }, this.cover, this.name, this.detail);
+    const trash = el("button", { type: "button", class: "icon-button album-delete", "aria-label": `Delete ${album.name}`, title: "Delete" }, icon("trash"));
+    trash.addEventListener("click", onDelete);
+    this.element = el("li", { class: "album" }, link, trash);
+    this.element.addEventListener("near", () => {
+      this.#isNear = true;
+      this.#showCover();
+    });
+    nearScreen.observe(this.element);
+  }
+
+  update(album) {
+    this.album = album;
+    setText(this.name, album.name);
+    setText(this.detail, `${count(album.content_count, "picture")} · ${date(album.create_date)}`);
+    if (this.#isNear) this.#showCover();
+  }
+
+  async #showCover() {
+    const { id, content_count: total } = this.album;
+    // What is not finished yet may have got its thumbnail; a full set of finished ones changes only with the count.
+    if (this.#seen === total) return;
+    this.#seen = total;
+    let images = [];
+    try {
+      images = total ? (await listImages(id, PICTURES * 2)).images : [];
+    } catch {
+      this.#seen = null;
+    }
+    if (images.some((image) => image.state === "queued" || image.state === "encoded")) this.#seen = null;
+    this.#fill(images.filter((image) => image.content_type).slice(0, PICTURES));
+  }
+
+  #fill(images) {
+    const wanted = new Map();
+    for (const image of images) {
+      const picture = this.#pictures.get(image.id) ?? new Picture("");
+      picture.hint(image.placeholder);
+      picture.show(image.state === "ready" ? thumbnailAddress(image.thumbnail_id) : pictureAddress(this.album.id, image.id));
+      wanted.set(image.id, picture);
+    }
+    this.#pictures = wanted;
+    this.cover.dataset.pictures = wanted.size;
+    this.cover.replaceChildren(...(wanted.size ? [...wanted.values()].map(({ element }) => element) : [icon("picture")]));
+  }
+}

@@ -1,0 +1,129 @@
+// The first page: all albums, newest first.
+import { announce } from "../announce.js";
+import { askName, confirm } from "../dialogs.js";
+import { el } from "../dom.js";
+import { icon } from "../icons.js";
+import { MAX_NAME } from "../limits.js";
+import { notify, showConnection } from "../notices.js";
+import { albumLink, go } from "../route.js";
+import { createAlbum, deleteAlbum, listAlbums } from "../server.js";
+import { count, reason } from "../words.js";
+import { Live } from "../album/live.js";
+import { AlbumCard } from "./card.js";
+
+const GATHER_MS = 500;
+
+export class AlbumsView {
+  #cards = new Map();
+  #timer = 0;
+  #isClosed = false;
+
+  constructor() {
+    const create = () => el("button", { type: "button", class: "button primary", onclick: () => this.#create() }, icon("add"), "New album");
+    this.total = el("p", { class: "page-detail" });
+    const heading = el("div", { class: "page-heading" }, el("h1", { class: "page-title", tabindex: "-1" }, "Albums"), this.total);
+    this.list = el("ul", { class: "albums", "aria-label": "Albums" });
+    this.empty = el(
+      "div",
+      { class: "empty", hidden: true },
+      icon("picture"),
+      el("h2", {}, "No albums yet"),
+      el("p", {}, "An album holds the pictures of a day, a journey or a person. Create the first one to begin."),
+      create(),
+    );
+    this.element = el("main", { class: "page", id: "main" }, el("header", { class: "page-bar" }, heading, create()), this.empty, this.list);
+    this.live = new Live(null, () => this.#load());
+    this.live.addEventListener("event", ({ detail }) => this.#onEvent(detail));
+    this.live.addEventListener("missed", () => this.#loadSoon());
+    this.live.addEventListener("status", ({ detail }) => showConnection(detail));
+  }
+
+  async open() {
+    document.title = "Album";
+    this.live.open();
+    await this.#load().catch((error) => error.code === "unreachable" || notify(reason(error.code, error.message)));
+  }
+
+  close() {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.live.close();
+    showConnection("live");
+  }
+
+  #onEvent({ type, data }) {
+    if (type === "io.album.album.deleted.v1") this.#drop(data.album_id);
+    else if (/album\.created|uploaded|deleted|thumbnail/.test(type)) this.#loadSoon();
+  }
+
+  #loadSoon() {
+    this.#timer ||= setTimeout(() => {
+      this.#timer = 0;
+      this.#load().catch(() => {});
+    }, GATHER_MS);
+  }
+
+  async #load() {
+    const albums = [];
+    for (let after = null; ; ) {
+      const page = await listAlbums(after);
+      albums.push(...page.albums);
+      after = page.next;
+      if (!after || this.#isClosed) break;
+    }
+    if (!this.#isClosed) this.#show(albums);
+  }
+
+  #show(albums) {
+    const ids = new Set(albums.map(({ id }) => id));
+    for (const id of this.#cards.keys()) if (!ids.has(id)) this.#drop(id);
+    albums.forEach((album, index) => {
+      let card = this.#cards.get(album.id);
+      if (!card) {
+        card = new AlbumCard(album, () => this.#delete(card.album));
+        this.#cards.set(album.id, card);
+      }
+      card.update(album);
+      if (this.list.children[index] !== card.element) this.list.insertBefore(card.element, this.list.children[index] ?? null);
+    });
+    this.#count();
+  }
+
+  #count() {
+    this.empty.hidden = this.#cards.size > 0;
+    this.total.textContent = this.#cards.size ? count(this.#cards.size, "album") : "";
+  }
+
+  #drop(id) {
+    this.#cards.get(id)?.element.remove();
+    this.#cards.delete(id);
+    this.#count();
+  }
+
+  async #create() {
+    const name = await askName({ title: "New album", label: "Name", yes: "Create", maxLength: MAX_NAME });
+    if (!name) return;
+    try {
+      const { album_snapshot: album } = await createAlbum(name);
+      go(albumLink(album.id));
+    } catch (error) {
+      notify(`The album could not be created. ${reason(error.code, error.message)}`);
+    }
+  }
+
+  async #delete(album) {
+    const detail = `The album and its ${count(album.content_count, "picture")} are deleted for good.`;
+    if (!(await confirm({ title: `Delete ${album.name}?`, detail, yes: "Delete album" }))) return;
+    try {
+      await deleteAlbum(album.id);
+    } catch (error) {
+      if (error.code !== "album-not-found") {
+        notify(`The album could not be deleted. ${reason(error.code, error.message)}`);
+        return;
+      }
+    }
+    this.#drop(album.id);
+    announce(`${album.name} deleted`);
+    this.element.querySelector(".page-title").focus();
+  }
+}

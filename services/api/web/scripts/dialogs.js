@@ -1,0 +1,45 @@
+// Questions to the person, as native dialogs: they hold the focus and give it back.
+import { el } from "./dom.js";
+
+function ask(dialog, valueOf) {
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      const value = dialog.returnValue === "yes" ? valueOf() : null;
+      dialog.remove();
+      resolve(value);
+    });
+  });
+}
+
+function framed(title, detail, yes, isDangerous, field) {
+  const heading = el("h2", { id: "dialog-title" }, title);
+  const text = detail ? el("p", { id: "dialog-detail" }, detail) : null;
+  const cancel = el("button", { type: "button", class: "button" }, "Cancel");
+  const accept = el("button", { value: "yes", class: `button ${isDangerous ? "danger" : "primary"}` }, yes);
+  const form = el("form", { method: "dialog" }, heading, text, field, el("div", { class: "dialog-actions" }, cancel, accept));
+  const dialog = el(
+    "dialog",
+    { class: "dialog", "aria-labelledby": "dialog-title", "aria-describedby": text && "dialog-detail" },
+    form,
+  );
+  cancel.addEventListener("click", () => dialog.close());
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  // The keys that work the viewer must not reach it from here.
+  dialog.addEventListener("keydown", (event) => event.stopPropagation());
+  return dialog;
+}
+
+/** Whether the person says yes. */
+export async function confirm({ title, detail, yes }) {
+  return (await ask(framed(title, detail, yes, true), () => true)) === true;
+}
+
+/** A name of 1 to `maxLength` characters, or null. */
+export function askName({ title, label, yes, maxLength }) {
+  const input = el("input", { id: "dialog-name", name: "name", maxlength: maxLength, required: true, autocomplete: "off" });
+  const field = el("div", { class: "field" }, el("label", { for: "dialog-name" }, label), input);
+  input.addEventListener("input", () => input.setCustomValidity(input.value.trim() ? "" : "A name needs a letter."));
+  return ask(framed(title, null, yes, false, field), () => input.value.trim() || null);
+}

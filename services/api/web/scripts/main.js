@@ -1,0 +1,53 @@
+// Begins here: shows the page that the address asks for, and takes in files wherever they come from.
+import { retry, remove, retryAll } from "./album/actions.js";
+import { isFailed } from "./album/item.js";
+import { storeOf } from "./album/stores.js";
+import { AlbumView } from "./album/view.js";
+import { AlbumsView } from "./albums/view.js";
+import { onDrop, onPaste } from "./drop.js";
+import { notify } from "./notices.js";
+import { currentRoute, onRoute } from "./route.js";
+import { Activity } from "./uploads/activity.js";
+import { takeIn } from "./uploads/intake.js";
+import { cancel, isBusy } from "./uploads/queue.js";
+import { Tray } from "./uploads/tray.js";
+
+const activity = new Activity();
+const tray = new Tray(activity, {
+  cancel: (item) => cancel(item),
+  retry: (item) => retry(storeOf(item.albumId), item),
+  remove: (item) => remove(storeOf(item.albumId), item),
+  retryAll: () => retryAll(activity.entries.filter(isFailed).map((item) => [storeOf(item.albumId), item])),
+});
+document.body.append(tray.element);
+
+let view = null;
+let shown = null;
+
+function takeFiles(files) {
+  const { albumId } = currentRoute();
+  if (!albumId) notify("Open an album first: pictures are added to the album that is open.");
+  else if (files.length) takeIn(files, storeOf(albumId), activity);
+}
+
+function show() {
+  const { albumId, image } = currentRoute();
+  if (view && shown === albumId) {
+    view.turn?.(image);
+    return;
+  }
+  view?.close();
+  const isFirst = view === null;
+  shown = albumId;
+  view = albumId ? new AlbumView(storeOf(albumId), activity, takeFiles) : new AlbumsView();
+  document.getElementById("main").replaceWith(view.element);
+  scrollTo(0, 0);
+  if (!isFirst) view.element.querySelector(".page-title").focus();
+  view.open(image);
+}
+
+onRoute(show);
+onDrop(takeFiles);
+onPaste(takeFiles);
+addEventListener("beforeunload", (event) => isBusy() && event.preventDefault());
+show();

@@ -1,0 +1,35 @@
+// Short messages at the top of the page: one that stays while the connection is away, and passing ones.
+import { el } from "./dom.js";
+
+const SHOWN_MS = 7000;
+const area = document.getElementById("notices");
+const connection = el("p", { class: "notice", hidden: true });
+area.append(connection);
+
+const SENTENCES = {
+  away: "The connection to the server is away. Trying again…",
+  polling: "Live updates are away. Looking for news every few seconds…",
+};
+
+export function showConnection(status) {
+  const sentence = SENTENCES[status] ?? "";
+  connection.hidden = !sentence;
+  connection.textContent = sentence;
+  rise();
+}
+
+export function notify(sentence) {
+  const notice = el("p", { class: "notice" }, sentence);
+  area.append(notice);
+  rise();
+  setTimeout(() => {
+    notice.remove();
+    rise();
+  }, SHOWN_MS);
+}
+
+/** Stand above everything, the viewer too, while there is something to say. */
+function rise() {
+  if (area.matches(":popover-open")) area.hidePopover();
+  if (area.querySelector(".notice:not([hidden])")) area.showPopover();
+}

@@ -1,0 +1,21 @@
+// Deep links: #/album/<id> and #/album/<id>/image/<id>.
+
+export const albumLink = (albumId) => `#/album/${albumId}`;
+export const imageLink = (albumId, key) => `#/album/${albumId}/image/${key}`;
+
+export function currentRoute() {
+  const [, section, albumId, kind, image] = location.hash.split("/");
+  if (section !== "album" || !albumId) return { albumId: null, image: null };
+  return { albumId, image: kind === "image" && image ? image : null };
+}
+
+/** Go to a link; `isReplacing` keeps it out of the history. */
+export function go(link, isReplacing = false) {
+  if (location.hash === link) return;
+  history[isReplacing ? "replaceState" : "pushState"](null, "", link);
+  dispatchEvent(new Event("route"));
+}
+
+export function onRoute(listener) {
+  for (const kind of ["route", "popstate"]) addEventListener(kind, listener);
+}

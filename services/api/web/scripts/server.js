@@ -1,0 +1,59 @@
+// The server's endpoints, relative to where the page itself was served from.
+const ROOT = new URL("../", import.meta.url);
+
+/** An answer that says no, or no answer at all (`code` is then "unreachable"). */
+export class ServerError extends Error {
+  constructor(code, message, status = 0) {
+    super(message);
+    this.code = code;
+    this.status = status;
+  }
+}
+
+export function address(path) {
+  return new URL(path, ROOT).href;
+}
+
+async function post(path, body) {
+  let response;
+  try {
+    response = await fetch(address(path), {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  } catch {
+    throw new ServerError("unreachable", "the server cannot be reached");
+  }
+  return answerOf(response.status, await response.text());
+}
+
+/** The parsed body of an answer; throws what it refuses. */
+export function answerOf(status, text) {
+  let answer = null;
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    // Something in between answered in its own words.
+  }
+  if (status >= 200 && status < 300 && answer) return answer;
+  throw new ServerError(answer?.code ?? "unreachable", answer?.message ?? "the server does not answer", status);
+}
+
+export const listAlbums = (after) => post("album/list", { limit: 200, ...(after && { after }) });
+export const createAlbum = (name) => post("album/create", { album_name: name });
+export const getAlbum = (id) => post("album/get", { album_id: id, limit: 1 });
+export const deleteAlbum = (id) => post("album/delete", { album_id: id });
+export const deleteImage = (albumId, id) => post("album/image/delete", { album_id: albumId, image_id: id });
+export const getJob = (jobId) => post("job/get", { job_id: jobId });
+export const retryJob = (jobId) => post("job/retry", { job_id: jobId });
+
+export function listImages(albumId, limit, after) {
+  return post("album/images", { album_id: albumId, limit, order: "newest", ...(after && { after }) });
+}
+
+export const pictureAddress = (albumId, id) => address(`album/${albumId}/image/${id}`);
+export const originalAddress = (albumId, id) => `${pictureAddress(albumId, id)}?variant=original`;
+export const thumbnailAddress = (id) => address(`album/thumbnail/${id}`);
+export const uploadAddress = () => address("album/image/upload");
+export const eventsAddress = (albumId) => address(albumId ? `events?album_id=${albumId}` : "events");

@@ -1,0 +1,67 @@
+// What the tray tells about: files chosen in this page, and whatever an open album has that is not finished.
+import { isFailed, isSending, isSettled } from "../album/item.js";
+
+/** Tells listeners "entries" (some came or went) and "entry" (detail: one changed). */
+export class Activity extends EventTarget {
+  #entries = new Set();
+
+  get entries() {
+    return [...this.#entries];
+  }
+
+  add(items) {
+    for (const item of items) this.#entries.add(item);
+    if (items.length) this.dispatchEvent(new Event("entries"));
+  }
+
+  /** A file that is not sent, with the sentence that says why. */
+  refuse(files) {
+    this.add(files.map(({ file, refusal }) => ({ key: {}, name: file.name, stage: "refused", message: refusal, progress: 0 })));
+  }
+
+  /** An item of an open album is in some state now. */
+  note(item) {
+    const isNew = !this.#entries.has(item) && !item.isGone && item.stage !== "ready";
+    if (isNew) this.add([item]);
+    else if (item.isGone) this.drop([item]);
+    else if (this.#entries.has(item)) this.dispatchEvent(new CustomEvent("entry", { detail: item }));
+  }
+
+  drop(items) {
+    const had = this.#entries.size;
+    for (const item of items) this.#entries.delete(item);
+    if (this.#entries.size !== had) this.dispatchEvent(new Event("entries"));
+  }
+
+  /** Forget what needs no more attention. */
+  clear() {
+    this.drop(this.entries.filter((item) => item.stage === "refused" || isSettled(item)));
+  }
+
+  /** Nobody follows the jobs of an album that is left; what is still being sent stays. */
+  leave(albumId) {
+    this.drop(this.entries.filter((item) => item.stage !== "refused" && item.albumId === albumId && !isSending(item) && item.stage !== "stopped"));
+  }
+
+  /** `{sending, working, failed, done, refused, progress}`: how many are where, and how much of all is sent. */
+  summary() {
+    const found = { sending: 0, working: 0, failed: 0, done: 0, refused: 0, progress: 0 };
+    for (const item of this.#entries) {
+      if (item.stage === "refused") found.refused += 1;
+      else if (isSending(item)) found.sending += 1;
+      else if (isFailed(item)) found.failed += 1;
+      else if (item.stage === "ready") found.done += 1;
+      else found.working += 1;
+      found.progress += shareDone(item);
+    }
+    found.progress /= Math.max(1, this.#entries.size);
+    return found;
+  }
+}
+
+const SHARES = { queued: 0.7, encoded: 0.9 };
+
+/** How far along an item is, from 0 to 1. */
+export function shareDone(item) {
+  return isSending(item) ? item.progress * 0.6 : (SHARES[item.stage] ?? 1);
+}

@@ -1,0 +1,92 @@
+// Which files are sent when: a few at a time, in the order they were chosen; cancelled, stopped and sent again.
+import { UPLOADS_AT_ONCE } from "../limits.js";
+import { newKey, send } from "./send.js";
+
+const TRIES = 4;
+const FIRST_PAUSE_MS = 1000;
+// Worth another try without asking: the server is busy, or the connection broke.
+const PASSING = new Set(["busy", "unavailable", "unreachable", "upload-in-progress", "rate-limited"]);
+
+const uploads = new Map();
+const waiting = [];
+let running = 0;
+
+/** Queue items of a store. */
+export function enqueue(store, items) {
+  for (const item of items) {
+    uploads.set(item, { store, key: newKey(), controller: new AbortController() });
+    waiting.push(item);
+  }
+  fill();
+}
+
+/** Whether anything would be lost if the page were closed. */
+export const isBusy = () => running > 0 || waiting.length > 0;
+
+/** Give up an upload and its item. */
+export function cancel(item) {
+  const upload = uploads.get(item);
+  if (!upload) return;
+  uploads.delete(item);
+  const index = waiting.indexOf(item);
+  if (index >= 0) waiting.splice(index, 1);
+  upload.controller.abort();
+  upload.store.remove(item);
+}
+
+/** Send a stopped item again, under the same key: if the server did get it, it is not stored twice. */
+export function resend(item) {
+  const upload = uploads.get(item);
+  if (!upload || item.stage !== "stopped") return;
+  Object.assign(item, { stage: "waiting", code: null, message: null, progress: 0 });
+  upload.store.changed(item);
+  waiting.push(item);
+  fill();
+}
+
+function fill() {
+  while (running < UPLOADS_AT_ONCE && waiting.length) {
+    running += 1;
+    run(waiting.shift()).finally(() => {
+      running -= 1;
+      fill();
+    });
+  }
+}
+
+async function run(item) {
+  const upload = uploads.get(item);
+  const { store, key, controller } = upload;
+  for (let attempt = 1; ; attempt += 1) {
+    Object.assign(item, { stage: "uploading", progress: 0 });
+    store.changed(item);
+    try {
+      const answer = await send(item, key, controller.signal, (progress) => {
+        item.progress = progress;
+        store.changed(item);
+      });
+      uploads.delete(item);
+      store.accepted(item, answer);
+      return;
+    } catch (error) {
+      if (controller.signal.aborted) return;
+      if (!PASSING.has(error.code) || attempt === TRIES) {
+        Object.assign(item, { stage: "stopped", code: error.code, message: error.message });
+        store.changed(item);
+        return;
+      }
+      await pause(error.retryAfter ? error.retryAfter * 1000 : FIRST_PAUSE_MS * 2 ** (attempt - 1), controller.signal);
+      if (controller.signal.aborted) return;
+    }
+  }
+}
+
+function pause(milliseconds, signal) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

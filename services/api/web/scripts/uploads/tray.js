@@ -1,0 +1,125 @@
+// The tray in the corner: how all uploads stand in one line, and each of them in a list.
+import { announce } from "../announce.js";
+import { el, setText } from "../dom.js";
+import { icon } from "../icons.js";
+import { count } from "../words.js";
+import { TrayRow } from "./tray-row.js";
+
+const ROW_PX = 60;
+const SPARE_ROWS = 4;
+const MOST_ROWS = 6;
+const BETWEEN_MS = 120;
+
+export class Tray {
+  #rows = new Map();
+  #entries = [];
+  #timer = 0;
+  #said = "";
+  #y = 0;
+
+  /** `actions` has `cancel(item)`, `retry(item)`, `remove(item)` and `retryAll()`. */
+  constructor(activity, actions) {
+    this.activity = activity;
+    this.actions = actions;
+    this.title = el("h2", { class: "tray-title", id: "tray-title" });
+    this.bar = el("progress", { max: 1, value: 0, "aria-labelledby": "tray-title" });
+    this.retryAll = el("button", { type: "button", class: "button small", onclick: () => actions.retryAll() }, "Retry all failed");
+    this.fold = el("button", { type: "button", class: "icon-button", "aria-controls": "tray-list", onclick: () => this.#toggle() });
+    this.dismiss = el(
+      "button",
+      { type: "button", class: "icon-button", "aria-label": "Clear the list", title: "Clear the list", onclick: () => activity.clear() },
+      icon("close"),
+    );
+    this.list = el("ul", { class: "tray-list" });
+    this.scroller = el("div", { class: "tray-scroller", id: "tray-list", tabindex: "0", role: "group", "aria-labelledby": "tray-title" }, this.list);
+    const head = el("div", { class: "tray-head" }, this.title, this.retryAll, this.fold, this.dismiss);
+    this.element = el("section", { class: "tray", "aria-labelledby": "tray-title", hidden: true }, head, this.bar, this.scroller);
+    this.scroller.addEventListener("scroll", () => this.#onScroll(), { passive: true });
+    activity.addEventListener("entries", () => this.#later());
+    activity.addEventListener("entry", () => this.#later());
+    this.#setOpen(true);
+  }
+
+  #onScroll() {
+    this.#y = this.scroller.scrollTop;
+    this.#draw();
+  }
+
+  #toggle() {
+    this.#setOpen(this.scroller.hidden);
+    this.#later();
+  }
+
+  #setOpen(isOpen) {
+    this.scroller.hidden = !isOpen;
+    const label = isOpen ? "Fold the list" : "Show the list";
+    this.fold.setAttribute("aria-expanded", String(isOpen));
+    this.fold.setAttribute("aria-label", label);
+    this.fold.title = label;
+    this.fold.replaceChildren(icon(isOpen ? "down" : "up"));
+  }
+
+  #later() {
+    // A few times a second is often enough to look alive.
+    this.#timer ||= setTimeout(() => {
+      this.#timer = 0;
+      requestAnimationFrame(() => this.#draw());
+    }, BETWEEN_MS);
+  }
+
+  #draw() {
+    this.#entries = this.activity.entries;
+    this.element.hidden = this.#entries.length === 0;
+    document.documentElement.classList.toggle("has-tray", !this.element.hidden);
+    const summary = this.activity.summary();
+    const sentence = sentenceOf(summary);
+    setText(this.title, sentence);
+    this.bar.value = summary.progress;
+    this.bar.hidden = summary.sending + summary.working === 0;
+    this.retryAll.hidden = summary.failed < 1;
+    this.dismiss.hidden = summary.sending + summary.working === this.#entries.length;
+    this.#say(summary, sentence);
+    if (!this.scroller.hidden) this.#drawRows();
+  }
+
+  #drawRows() {
+    this.list.style.height = `${this.#entries.length * ROW_PX}px`;
+    const first = Math.max(0, Math.floor(this.#y / ROW_PX) - SPARE_ROWS);
+    const shown = this.#entries.slice(first, first + MOST_ROWS + 2 * SPARE_ROWS);
+    for (const [item, row] of this.#rows) {
+      if (shown.includes(item)) continue;
+      row.element.remove();
+      this.#rows.delete(item);
+    }
+    shown.forEach((item, index) => {
+      let row = this.#rows.get(item);
+      if (!row) {
+        row = new TrayRow(item, this.actions);
+        this.#rows.set(item, row);
+        this.list.append(row.element);
+      }
+      row.update((first + index) * ROW_PX, first + index + 1, this.#entries.length);
+    });
+  }
+
+  #say({ sending, working, failed, refused }, sentence) {
+    // Not every percent: when it begins, when something fails, and when all is done.
+    const turn = `${sending + working > 0} ${failed} ${refused}`;
+    if (turn === this.#said) return;
+    this.#said = turn;
+    if (this.#entries.length) announce(sentence);
+  }
+}
+
+function sentenceOf({ sending, working, failed, done, refused }) {
+  const problems = [failed && `${failed} failed`, refused && `${refused} not accepted`].filter(Boolean).join(", ");
+  const progress = sending
+    ? `Uploading ${count(sending, "picture")}`
+    : working
+      ? `Preparing ${count(working, "picture")}`
+      : done
+        ? `${count(done, "picture")} ready`
+        : "";
+  return [progress, problems].filter(Boolean).join(", ");
+}
+

@@ -1,0 +1,73 @@
+// Sentences for people: counts, sizes, stages and reasons.
+import { MAX_BYTES, MAX_HEIGHT, MAX_WIDTH } from "./limits.js";
+
+const numbers = new Intl.NumberFormat("en");
+const dates = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
+
+export const FORMATS_TAKEN = "JPEG, PNG, WebP, HEIC, HEIF and AVIF";
+
+export function count(number, one, many = `${one}s`) {
+  return `${numbers.format(number)} ${number === 1 ? one : many}`;
+}
+
+export function date(value) {
+  return dates.format(new Date(value));
+}
+
+export function bytes(length) {
+  if (length < 1000) return count(length, "byte");
+  if (length < 1_000_000) return `${Math.round(length / 1000)} kB`;
+  return `${(length / 1_000_000).toFixed(1)} MB`;
+}
+
+export const REFUSED = {
+  empty: () => "The file is empty.",
+  bytes: (length) => `The file has ${numbers.format(length)} bytes; at most ${numbers.format(MAX_BYTES)} are accepted.`,
+  format: () => `This is not a picture in a format that is accepted: ${FORMATS_TAKEN}.`,
+  size: (width, height) =>
+    `The picture is ${width} x ${height} pixels; at most ${MAX_WIDTH} wide and ${MAX_HEIGHT} high is accepted.`,
+  unreadable: () => "The file could not be read. Was it moved or deleted?",
+};
+
+const REASONS = {
+  "unsupported-format": `The file is not a picture in a format that is accepted: ${FORMATS_TAKEN}.`,
+  "unsupported-codec": "The picture is compressed in a way that cannot be read here.",
+  "corrupt-image": "The picture is damaged.",
+  "truncated-image": "The picture is incomplete: the end of the file is missing.",
+  "dimensions-too-large": `The picture is larger than ${MAX_WIDTH} x ${MAX_HEIGHT} pixels.`,
+  "too-complex": "The picture is too complex to be read safely.",
+  "decode-timeout": "Reading the picture took too long.",
+  "decode-out-of-memory": "Reading the picture took too much memory.",
+  "decoder-crashed": "The picture could not be read.",
+  "attempts-exhausted": "It was tried several times without success.",
+  unreachable: "The server cannot be reached.",
+};
+
+/** Why a picture failed, as one sentence. */
+export function reason(code, message) {
+  if (REASONS[code]) return REASONS[code];
+  if (!message) return "Something went wrong.";
+  return message[0].toUpperCase() + message.slice(1) + (message.endsWith(".") ? "" : ".");
+}
+
+/** What is happening to an item, in a few words. */
+export function stage(item) {
+  switch (item.stage) {
+    case "waiting":
+      return "Waiting";
+    case "uploading":
+      return item.progress < 1 ? `Uploading, ${Math.floor(item.progress * 100)}%` : "Uploading, 100%";
+    case "queued":
+      return "In the queue";
+    case "encoded":
+      return "Making the thumbnail";
+    case "ready":
+      return "Ready";
+    case "stopped":
+      return "Not uploaded";
+    case "refused":
+      return "Not accepted";
+    default:
+      return "Failed";
+  }
+}

@@ -1,0 +1,1 @@
+"""The ``album`` command: what operators type."""

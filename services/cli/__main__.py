@@ -1,0 +1,62 @@
+"""The ``album`` command and its subcommands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from services.cli import dead_letters
+from services.cli.backup import backup, restore
+from services.cli.console import Console
+from services.cli.fsck import fsck
+from services.cli.settings import UpSettings
+from services.cli.up import CannotStart
+from services.cli.up import up as run_up
+
+# sysexits.h: the command line or a setting is wrong; something that is needed is missing or in use.
+EX_USAGE = 64
+EX_UNAVAILABLE = 69
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, add_completion=False)
+
+
+@app.callback()
+def album() -> None:
+    """Run and look after an Album installation."""
+
+
+@app.command()
+def up(
+    port: Annotated[int | None, typer.Option(help="Port of the API; 8000 if not given.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Directory of the private servers' data and logs.")] = None,
+    decoders: Annotated[int | None, typer.Option(help="Decoder processes; 1 if not given.")] = None,
+    thumbnailers: Annotated[int | None, typer.Option(help="Thumbnailer processes; 1 if not given.")] = None,
+) -> None:
+    """Run the whole stack here until Ctrl-C: private MongoDB and RabbitMQ, the API and the workers.
+
+    With ALBUM_MONGO_URL and ALBUM_AMQP_URL set, those servers are used instead of private ones.
+    """
+    options = {"port": port, "data": data, "decoders": decoders, "thumbnailers": thumbnailers}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    try:
+        run_up(UpSettings(**given), Console())
+    except ValidationError as error:
+        for problem in error.errors():
+            typer.echo(f"album: {'.'.join(map(str, problem['loc']))}: {problem['msg']}", err=True)
+        raise typer.Exit(EX_USAGE) from None
+    except CannotStart as error:
+        typer.echo(f"album: {error}", err=True)
+        raise typer.Exit(EX_UNAVAILABLE) from None
+
+
+app.command()(fsck)
+app.command()(backup)
+app.command()(restore)
+app.add_typer(dead_letters.app, name="dead-letters")
+
+
+if __name__ == "__main__":
+    app()

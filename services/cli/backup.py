@@ -1,0 +1,68 @@
+"""``album backup`` and ``album restore``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from libs.catalog import backup as backups
+from libs.catalog import restore as restores
+from libs.catalog.backup import Copied
+from libs.catalog.catalog import Catalog
+from libs.catalog.restore import Restored
+from libs.shared.gridfs import GridFsBlobStore
+from services.cli.catalog import with_catalog
+
+EX_DAMAGED = 1
+
+Directory = Annotated[Path, typer.Argument(metavar="DIR", file_okay=False, help="Directory of the backup.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+
+
+def backup(directory: Directory, as_json: AsJson = False) -> None:
+    """Copy everything into a directory while the service runs; what is there already is not copied again.
+
+    Ends with 1 if something was damaged in the store and is not in the backup.
+    """
+
+    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> Copied:
+        return await backups.backup(catalog, blobs, directory, _tell)
+
+    copied = with_catalog(work)
+    _print(copied, f"{copied.reused:,} of them were there already", as_json=as_json)
+
+
+def restore(
+    directory: Directory,
+    drop: Annotated[bool, typer.Option("--drop", help="First remove what the database holds.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fill an empty database from a backup, with the service stopped; what was in flight is queued again.
+
+    Ends with 1 if something was damaged in the backup and is not restored.
+    """
+
+    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> Restored:
+        return await restores.restore(catalog, blobs, directory, _tell, is_to_drop=drop)
+
+    restored = with_catalog(work)
+    _print(restored, f"{restored.requeued:,} images were in flight and are queued again", as_json=as_json)
+
+
+def _tell(sentence: str) -> None:
+    typer.echo(f"album: {sentence}", err=True)
+
+
+def _print(done: Copied | Restored, more: str, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+    else:
+        typer.echo(
+            f"{done.albums:,} albums, {done.images:,} images, {done.events:,} events, {done.dead_letters:,} dead "
+            f"letters, {done.blobs:,} blobs with {done.bytes:,} bytes; {more}"
+        )
+    raise typer.Exit(EX_DAMAGED if done.damaged else 0)

@@ -1,0 +1,44 @@
+"""What a person sees of a running stack: its own few lines, and every process's lines under its name."""
+
+from __future__ import annotations
+
+import threading
+from typing import IO
+
+from rich.console import Console as Terminal
+from rich.style import Style
+from rich.text import Text
+
+NAME_WIDTH = 13
+COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
+
+
+class Console:
+    """Prints whole lines, in whatever thread they come."""
+
+    def __init__(self, terminal: Terminal | None = None) -> None:
+        """Print to standard output unless told otherwise."""
+        self._terminal = terminal or Terminal(highlight=False, markup=False, soft_wrap=True)
+        self._colours: dict[str, str] = {}
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person is likely to be reading."""
+        return self._terminal.is_terminal
+
+    def say(self, line: str) -> None:
+        """Print a line of the supervisor's own."""
+        self._terminal.print(Text(line, Style(bold=True)))
+
+    def relay(self, name: str, output: IO[bytes]) -> threading.Thread:
+        """Print what a process writes, each line under its name, until it closes its end."""
+        thread = threading.Thread(target=self._relay, args=(name, output), name=f"output of {name}", daemon=True)
+        thread.start()
+        return thread
+
+    def _relay(self, name: str, output: IO[bytes]) -> None:
+        colour = self._colours.setdefault(name, COLOURS[len(self._colours) % len(COLOURS)])
+        with output:
+            for line in output:
+                text = Text.from_ansi(line.decode(errors="replace").rstrip())
+                self._terminal.print(Text(f"{name:<{NAME_WIDTH}} ", colour) + text)

@@ -1,0 +1,89 @@
+"""One of Album's own processes, as ``album up`` runs it."""
+
+from __future__ import annotations
+
+import http.client
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from deploy.local.process import Process
+from services.cli.console import Console
+
+# Longer than the grace the services take for the work in hand.
+GRACE_SECONDS = 30.0
+PROBE_SECONDS = 2.0
+OUTPUT_SECONDS = 1.0
+
+
+class Service:
+    """``python -m services.<package>``, its output under its name on the console."""
+
+    def __init__(
+        self,
+        name: str,
+        package: str,
+        env: Mapping[str, str],
+        console: Console,
+        *,
+        ready_file: Path,
+        is_answering: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Describe the service; it is ready when it keeps ``ready_file`` and, if given, ``is_answering``."""
+        self.name = name
+        self._console = console
+        self._ready_file = ready_file
+        self._is_answering = is_answering
+        environment = {**env, "ALBUM_READY_FILE": str(ready_file), "PYTHONUNBUFFERED": "1"}
+        self._process = Process([sys.executable, "-m", f"services.{package}"], env=environment)
+        self._output: threading.Thread | None = None
+
+    @property
+    def pid(self) -> int:
+        """The id of its process."""
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process runs."""
+        return self._process.is_running
+
+    @property
+    def exit_code(self) -> int | None:
+        """How its process ended, as ``Process.exit_code`` says it."""
+        return self._process.exit_code
+
+    def is_ready(self) -> bool:
+        """Whether it has registered its consumer and answers."""
+        return self.is_running and self._ready_file.exists() and self._is_answering()
+
+    def start(self) -> None:
+        """Start its process. A ready file that a killed one left behind says nothing about this one."""
+        self._ready_file.unlink(missing_ok=True)
+        self._process.start()
+        self._output = self._console.relay(self.name, self._process.output)
+
+    def terminate(self) -> None:
+        """Ask it to finish what is in hand and end; returns at once."""
+        self._process.terminate()
+
+    def stop(self) -> None:
+        """Ask it to end, and see that it does and that its last words are printed."""
+        self._process.stop(GRACE_SECONDS)
+        if self._output is not None:
+            self._output.join(OUTPUT_SECONDS)
+
+
+def answers(url: str, path: str) -> bool:
+    """Whether a GET of the path is answered with 200."""
+    where = urlsplit(url)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=PROBE_SECONDS)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

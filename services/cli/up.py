@@ -1,0 +1,171 @@
+"""``album up``: the whole stack in the foreground, on private servers, until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from pydantic import SecretStr
+
+from deploy.local import mongod, rabbitmq
+from deploy.local.claim import AlreadyClaimed, claimed
+from deploy.local.node import Node, NodeFailed, running
+from deploy.local.settings import inherited_environment
+from services.cli.console import Console
+from services.cli.service import Service, answers
+from services.cli.settings import PROJECT, UpSettings
+from services.cli.supervisor import keep_running
+
+EX_SECOND_SIGNAL = 130
+
+
+class CannotStart(Exception):
+    """Why the stack cannot start, in one sentence for the one who typed the command."""
+
+
+class Stopped(BaseException):
+    """SIGINT or SIGTERM arrived. Like KeyboardInterrupt, no one but the outermost caller handles it."""
+
+
+def up(settings: UpSettings, console: Console) -> None:
+    """Run the stack until SIGINT or SIGTERM, then end all of it in order: services, broker, database.
+
+    Raises:
+        CannotStart: the port or the data directory is in use, or a server cannot be started.
+    """
+    stop_on_signals()
+    try:
+        with ExitStack() as stack:
+            try:
+                run(settings, console, stack)
+            except Stopped:
+                console.say("stopping; Ctrl-C again ends it at once")
+        console.say("Album has stopped")
+    except AlreadyClaimed as error:
+        raise CannotStart(f"{error}: stop it, or choose another directory with --data") from None
+    except NodeFailed as error:
+        raise CannotStart(str(error)) from None
+
+
+def run(settings: UpSettings, console: Console, stack: ExitStack) -> None:
+    """Start everything in the order in which it is needed, and keep it running until an exception ends it.
+
+    What was started is left to the stack to end.
+    """
+    require_free_port(settings)
+    if settings.needs_private_servers:
+        stack.enter_context(claimed(settings.data))
+        console.say(f"starting private servers; their data and logs are in {settings.data}")
+    servers = choose_servers(settings)
+    stack.enter_context(running(*servers.nodes))
+    ready_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="album-up-")))
+    services = describe_services(settings, servers, console, ready_dir)
+    stack.enter_context(started(services))
+    keep_running(
+        [*servers.nodes, *services],
+        say=console.say,
+        on_ready=lambda: console.say(f"Album is ready at {settings.url}"),
+    )
+
+
+@dataclass
+class Servers:
+    """The servers of a stack, and those among them that are started and ended with it."""
+
+    nodes: list[Node]
+    mongo_url: str
+    amqp_url: str
+
+
+def choose_servers(settings: UpSettings) -> Servers:
+    """The servers whose urls were given, and private ones in place of the others."""
+    nodes: list[Node] = []
+
+    def url_of(given: SecretStr | None, prepare: Callable[[Path], Node]) -> str:
+        if given is not None:
+            return given.get_secret_value()
+        nodes.append(prepare(settings.data))
+        return nodes[-1].url
+
+    mongo_url = url_of(settings.mongo_url, mongod.prepare)
+    amqp_url = url_of(settings.amqp_url, rabbitmq.prepare)
+    return Servers(nodes, mongo_url, amqp_url)
+
+
+def describe_services(settings: UpSettings, servers: Servers, console: Console, ready_dir: Path) -> list[Service]:
+    """The API and as many of each worker as were asked for; not started yet."""
+    env = inherited_environment() | {
+        "ALBUM_MONGO_URL": servers.mongo_url,
+        "ALBUM_AMQP_URL": servers.amqp_url,
+        "ALBUM_HOST": settings.host,
+        "ALBUM_PORT": str(settings.port),
+        "PYTHONPATH": str(PROJECT),
+    }
+    if console.is_terminal:
+        env.setdefault("ALBUM_LOG_FORMAT", "text")
+
+    def is_answering() -> bool:
+        return answers(settings.url, "/readyz")
+
+    def worker(stage: str, number: int) -> Service:
+        name = f"{stage}-{number}"
+        return Service(name, stage, env, console, ready_file=ready_dir / name)
+
+    return [
+        Service("api", "api", env, console, ready_file=ready_dir / "api", is_answering=is_answering),
+        *(worker("decoder", number + 1) for number in range(settings.decoders)),
+        *(worker("thumbnailer", number + 1) for number in range(settings.thumbnailers)),
+    ]
+
+
+@contextmanager
+def started(services: list[Service]) -> Iterator[None]:
+    """The services, started; at the end all are asked to stop at once and each has its grace."""
+    try:
+        for service in services:
+            service.start()
+        yield
+    finally:
+        for service in services:
+            service.terminate()
+        for service in services:
+            service.stop()
+
+
+def require_free_port(settings: UpSettings) -> None:
+    """Say so now rather than after the servers have started.
+
+    Raises:
+        CannotStart: nobody can listen there.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError as error:
+        raise CannotStart(
+            f"cannot listen on {settings.host} port {settings.port} ({os.strerror(error.errno or 0)}): "
+            "stop what listens there, or choose another port with --port"
+        ) from None
+
+
+def stop_on_signals() -> None:
+    """Make the first SIGINT, SIGTERM or SIGHUP raise ``Stopped``, and a second one end everything at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, end_at_once)
+        raise Stopped
+
+    def end_at_once(number: int, frame: FrameType | None) -> None:
+        # The kernel ends the children with this process; they are made to survive that.
+        os._exit(EX_SECOND_SIGNAL)
+
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, stop)

@@ -1,0 +1,114 @@
+"""Colour by code points: what the numbers of ITU-T H.273 in a HEIF, AVIF or PNG file mean, as a table to sRGB.
+
+HDR (PQ and HLG) becomes SDR by a fixed curve: diffuse white at 203 cd/m2 (ITU-R BT.2408), highlights up to 1,000 cd/m2
+rolled off by extended Reinhard on the brightest channel, so that hues stay. A good rendering would need the mastering
+data and more than the 8 bits that the decoders hand out; this is a sane one.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from PIL import ImageFilter
+
+from libs.shared.boxes import primary_item
+from libs.shared.formats import Format
+from services.decoder import strip_png
+
+CodePoints = tuple[int, int]
+"""Colour primaries and transfer characteristics."""
+
+Light = tuple[float, float, float]
+Matrix = tuple[Light, Light, Light]
+
+_PQ, _HLG = 16, 18
+_GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
+_WHITE, _PEAK = 203.0, 1000.0
+_STEPS = 33
+
+_SRGB: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+_FROM_BT2020 = ((1.6605, -0.5876, -0.0728), (-0.1246, 1.1329, -0.0083), (-0.0182, -0.1006, 1.1187))
+"""ITU-R BT.2407, annex 2."""
+_FROM_P3 = ((1.2249, -0.2247, 0.0), (-0.0420, 1.0419, 0.0), (-0.0197, -0.0786, 1.0979))
+"""SMPTE EG 432-1 with a D65 white."""
+_MATRICES = {9: _FROM_BT2020, 12: _FROM_P3}
+
+
+def code_points(data: bytes, format: Format) -> CodePoints | None:
+    """What a file says of its colours by code points, where it does."""
+    if format == "PNG":
+        chunk = strip_png.find(data, b"cICP").get(b"cICP", b"")
+        return (chunk[0], chunk[1]) if len(chunk) == 4 else None
+    item = primary_item(data) if format in ("HEIF", "AVIF") else None
+    for content in item.values(b"colr") if item else ():
+        if content[:4] == b"nclx" and len(content) >= 10:
+            return int.from_bytes(content[4:6], "big"), int.from_bytes(content[6:8], "big")
+    return None
+
+
+@lru_cache(maxsize=8)
+def table_to_srgb(points: CodePoints) -> ImageFilter.Color3DLUT | None:
+    """The table that turns 8-bit RGB with these code points into sRGB; None where nothing needs to be done.
+
+    The curves of BT.709 and BT.601 count as sRGB's, as in browsers.
+    """
+    primaries, transfer = points
+    matrix = _MATRICES.get(primaries, _SRGB)
+    if matrix is _SRGB and transfer not in (_PQ, _HLG, *_GAMMAS):
+        return None
+
+    lights = [_light(level / (_STEPS - 1), transfer) for level in range(_STEPS)]
+    # In the order of `Color3DLUT`: red changes first.
+    cube = [(red, green, blue) for blue in lights for green in lights for red in lights]
+    return ImageFilter.Color3DLUT(_STEPS, [_shown(light, transfer, matrix) for light in cube])
+
+
+def _shown(light: Light, transfer: int, matrix: Matrix) -> Light:
+    """The sRGB signal for the light of the three channels as stored."""
+    if transfer == _HLG:
+        # The display makes bright scenes brighter: ITU-R BT.2100 table 5, for a peak of 1,000 cd/m2.
+        gain = _PEAK / _WHITE * (0.2627 * light[0] + 0.6780 * light[1] + 0.0593 * light[2]) ** 0.2
+        light = (gain * light[0], gain * light[1], gain * light[2])
+    red, green, blue = light
+    mixed = [max(0.0, row[0] * red + row[1] * green + row[2] * blue) for row in matrix]
+    scale = _rolled_off(max(mixed)) if transfer in (_PQ, _HLG) else 1.0
+    return (_srgb_signal(mixed[0] * scale), _srgb_signal(mixed[1] * scale), _srgb_signal(mixed[2] * scale))
+
+
+def _light(signal: float, transfer: int) -> float:
+    """What one channel's signal stands for: display light, 1.0 being diffuse white; for HLG light of the scene."""
+    if transfer == _PQ:
+        return _pq_light(signal) / _WHITE
+    if transfer == _HLG:
+        return _hlg_scene(signal)
+    if transfer in _GAMMAS:
+        return float(signal ** _GAMMAS[transfer])
+    return _srgb_light(signal)
+
+
+def _pq_light(signal: float) -> float:
+    """In cd/m2: SMPTE ST 2084, ITU-R BT.2100 table 4."""
+    power = signal ** (1 / 78.84375)
+    ratio = max(power - 0.8359375, 0.0) / (18.8515625 - 18.6875 * power)
+    return float(10_000 * ratio ** (1 / 0.1593017578125))
+
+
+def _hlg_scene(signal: float) -> float:
+    """ITU-R BT.2100 table 5."""
+    if signal <= 0.5:
+        return signal * signal / 3
+    return float((2.718281828459045 ** ((signal - 0.55991073) / 0.17883277) + 0.28466892) / 12)
+
+
+def _rolled_off(brightest: float) -> float:
+    """By how much to scale a colour whose brightest channel is this."""
+    white = _PEAK / _WHITE
+    return (1 + brightest / (white * white)) / (1 + brightest)
+
+
+def _srgb_light(signal: float) -> float:
+    return signal / 12.92 if signal <= 0.04045 else float(((signal + 0.055) / 1.055) ** 2.4)
+
+
+def _srgb_signal(light: float) -> float:
+    return light * 12.92 if light <= 0.0031308 else min(1.0, float(1.055 * light ** (1 / 2.4) - 0.055))

@@ -1,0 +1,197 @@
+"""The picture policy, as one list of small steps over one picture. Runs inside a decode child."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import ExifTags, Image
+
+from libs.shared.boxes import primary_item
+from libs.shared.errors import Rejection
+from libs.shared.formats import CONTENT_TYPES, sniff
+from libs.shared.imaging import MAX_HEAD_BYTES, probe
+from libs.shared.spool import Spool
+from services.decoder import cicp, colour, opening, strip_jpeg
+from services.decoder.output import add_preview, encode_what_is_not, keep_what_is_normal
+from services.decoder.placeholder import thumbhash
+from services.decoder.settings import DecoderSettings
+from services.decoder.work import Work
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What became of an upload. ``format`` is its own, ``content_type`` that of the encoded picture."""
+
+    format: str
+    content_type: str
+    width: int
+    height: int
+    is_animated: bool
+    placeholder: str
+    preview_type: str | None
+
+
+def decode_file(source: Spool, encoded: Spool, preview: Spool, settings: DecoderSettings) -> Decoded:
+    """Read an upload from one spool and write its encoded picture, and a preview if it is worth one, to two others.
+
+    Raises:
+        Rejection: the picture is not one that can be shown.
+    """
+    work = process(source.read(), settings)
+    encoded.replace(work.encoded)
+    preview.replace(work.preview)
+    return Decoded(
+        format=work.format,
+        content_type=CONTENT_TYPES[work.encoded_as],
+        width=work.shown.width,
+        height=work.shown.height,
+        is_animated=work.is_animated,
+        placeholder=work.placeholder,
+        preview_type=CONTENT_TYPES[work.preview_as] if work.preview_as else None,
+    )
+
+
+def process(data: bytes, settings: DecoderSettings) -> Work:
+    """Take the bytes of an upload through all steps."""
+    work = Work(data, settings)
+    for step in PIPELINE:
+        step(work)
+    return work
+
+
+def recognise(work: Work) -> None:
+    """Tell the format by content; names and declared types are not even known here."""
+    sniffed = sniff(work.data)
+    if sniffed.format is None:
+        raise Rejection("unsupported-format", "the file is not a JPEG, PNG, WebP, HEIF or AVIF picture")
+    work.format = sniffed.format
+
+
+def check_proven_size(work: Work) -> None:
+    """Refuse by the first bytes what the API would have refused by them, before any decoder sees the file."""
+    header = probe(work.data[:MAX_HEAD_BYTES])
+    if header.width is not None and header.height is not None:
+        _check_size(work, header.width, header.height)
+
+
+def open_header(work: Work) -> None:
+    work.stored = opening.open_header(work.data, work.format)
+
+
+def check_limits(work: Work) -> None:
+    """Judge size and cost by what the decoder makes of the header, before anything is decoded."""
+    _check_size(work, *work.stored.size)
+    item = primary_item(work.data) if work.format in ("HEIF", "AVIF") else None
+    if item and item.largest_area > work.settings.max_coded_pixels:
+        raise Rejection("too-complex", "the file wants far more pixels decoded than it shows")
+    is_progressive = "progressive" in work.stored.info
+    if is_progressive and strip_jpeg.scan_count(work.data) > work.settings.max_scans:
+        raise Rejection("too-complex", "the file wants its picture decoded too many times")
+
+
+def _check_size(work: Work, width: int, height: int) -> None:
+    limits = work.settings.limits
+    if not limits.allows(width, height):
+        raise Rejection(
+            "dimensions-too-large",
+            f"the image is {width}x{height} pixels; at most {limits.max_width}x{limits.max_height} is accepted",
+            limit={"width": limits.max_width, "height": limits.max_height},
+            actual={"width": width, "height": height},
+        )
+
+
+def decode_pixels(work: Work) -> None:
+    work.stored = opening.load(work.stored, work.data, work.format)
+    work.shown = work.stored
+
+
+def notice_animation(work: Work) -> None:
+    """Only the first frame goes on; several pictures in one HEIF or JPEG file are no animation."""
+    if work.format in ("PNG", "WEBP", "AVIF"):
+        work.is_animated = getattr(work.stored, "n_frames", 1) > 1
+    elif work.format == "HEIF":
+        work.is_animated = work.data[8:12] in (b"hevc", b"hevx", b"hevm", b"hevs", b"msf1")
+    work.is_normal &= not work.is_animated
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def turn_upright(work: Work) -> None:
+    """Apply the orientation once: EXIF tag 274, or in HEIF and AVIF the file's own transforms instead.
+
+    Those two are normative there and EXIF is not (ISO/IEC 23008-12, 6.5.10 and A.2.1). libheif has applied them
+    already; the AVIF plugins hand them over as if they were EXIF.
+    """
+    turn = _TURNS.get(_orientation(work))
+    if turn is not None:
+        work.shown = work.shown.transpose(turn)
+        work.is_normal = False
+
+
+def _orientation(work: Work) -> Any:
+    if work.format == "HEIF":
+        return 1
+    try:
+        if work.format == "AVIF":
+            exif = Image.Exif()
+            exif.load(work.stored.info.get("exif", b""))
+        else:
+            exif = work.stored.getexif()
+        return exif.get(ExifTags.Base.Orientation, 1)
+    except opening.DECODER_ERRORS:
+        return 1  # Broken EXIF says nothing.
+
+
+def flatten(work: Work) -> None:
+    """Give every picture 8 bits a channel and, if it has transparency of any kind, an alpha channel."""
+    is_deep = work.format == "PNG" and work.data[24] > 8
+    work.is_normal &= work.shown.mode != "CMYK" and not is_deep
+    work.shown = colour.flatten(work.shown)
+
+
+def convert_to_srgb(work: Work) -> None:
+    before = work.shown
+    profile = work.stored.info.get("icc_profile")
+    points = None if profile else cicp.code_points(work.data, work.format)
+    table = cicp.table_to_srgb(points) if points else None
+    if table:
+        alpha = before.getchannel("A") if before.mode in ("LA", "RGBA") else None
+        work.shown = before.convert("RGB").filter(table)
+        if alpha:
+            work.shown.putalpha(alpha)
+    else:
+        work.shown = colour.to_srgb(before, profile)
+    work.is_managed = bool(profile or points)
+    work.is_normal &= work.shown is before
+
+
+def hash_placeholder(work: Work) -> None:
+    work.placeholder = thumbhash(work.shown)
+
+
+PIPELINE = (
+    recognise,
+    check_proven_size,
+    open_header,
+    check_limits,
+    decode_pixels,
+    notice_animation,
+    turn_upright,
+    flatten,
+    convert_to_srgb,
+    keep_what_is_normal,
+    encode_what_is_not,
+    hash_placeholder,
+    add_preview,
+)
+"""What happens to a picture, in this order. Every step returns early when it has nothing to do."""

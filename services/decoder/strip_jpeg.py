@@ -1,0 +1,107 @@
+"""Takes everything out of a JPEG but its picture, without touching a bit of the picture.
+
+The structure is that of ITU-T T.81 annex B; JFIF (ITU-T T.871) and Adobe's APP14 are the two application segments that
+decide how samples become colours, so they stay, the former without its thumbnail.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_END = 0xD9
+_START_OF_SCAN = 0xDA
+_KEPT_TABLES = {0xC4, 0xDB, 0xDD}
+"""DHT, DQT and DRI."""
+
+_SHOWN_FRAMES = {0xC0, 0xC1, 0xC2}
+"""Baseline, extended sequential and progressive Huffman coding: what every browser decodes."""
+
+_DROPPED = {*range(0xE0, 0xF0), 0xFE}
+"""APPn and COM."""
+
+_MARKER = re.compile(rb"\xff+[^\x00\xff]")
+_NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+"""The end of entropy-coded data: a marker that is neither a stuffed byte nor a restart."""
+
+
+def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each marker with the bytes that belong to it: its content, after SOS the entropy-coded data as well.
+
+    Ends with the end of the image, whatever follows it. Junk between segments is passed over, as libjpeg does.
+
+    Raises:
+        ValueError: a marker stands where none may, or the data ends in the middle.
+    """
+    position = 2
+    while True:
+        found = _MARKER.search(data, position)
+        if found is None:
+            raise ValueError("no end of image")
+        marker, position = data[found.end() - 1], found.end()
+        if marker == _END:
+            yield marker, b""
+            return
+        end = position + int.from_bytes(data[position : position + 2], "big")
+        if marker < 0xC0 or 0xD0 <= marker < _END or not position + 2 <= end <= len(data):
+            raise ValueError("a segment that no JPEG has, or that is cut off")
+        if marker == _START_OF_SCAN:
+            found = _NEXT_MARKER.search(data, end)
+            if found is None:
+                raise ValueError("no end of image")
+            end = found.start()
+        yield marker, data[position:end]
+        position = end
+
+
+def strip(data: bytes) -> bytes | None:
+    """The same picture with no metadata, comments, thumbnails, further images or trailing bytes.
+
+    Returns:
+        None where the file holds anything that cannot be copied safely; it is still a JPEG that may be decoded.
+    """
+    parts = [b"\xff\xd8"]
+    frames = 0
+    try:
+        for marker, content in segments(data):
+            kept = _kept(marker, content)
+            if marker in _SHOWN_FRAMES:
+                frames += 1
+            elif kept is None and marker not in _DROPPED:
+                return None
+            if kept is not None:
+                parts += (bytes((0xFF, marker)), kept)
+    except ValueError:
+        return None
+    return b"".join(parts) if frames == 1 else None
+
+
+def _kept(marker: int, content: bytes) -> bytes | None:
+    if marker in _KEPT_TABLES or marker in _SHOWN_FRAMES or marker in (_START_OF_SCAN, _END):
+        return content
+    if marker == 0xE0 and content[2:7] == b"JFIF\0" and len(content) >= 16:
+        return b"\x00\x10" + content[2:14] + b"\x00\x00"
+    if marker == 0xEE and content[2:7] == b"Adobe" and len(content) >= 14:
+        return b"\x00\x0e" + content[2:14]
+    return None
+
+
+def scan_count(data: bytes) -> int:
+    """How many scans a progressive file asks to be decoded: each costs a pass over the whole picture."""
+    return sum(match[-1] == _START_OF_SCAN for match in _NEXT_MARKER.findall(data))
+
+
+def is_cut_off(data: bytes) -> bool:
+    """Whether the end of the image is missing."""
+    return b"\xff\xd9" not in data[data.rfind(b"\xff\xda") :]
+
+
+def is_uncommonly_coded(data: bytes) -> bool:
+    """Whether the frame is arithmetically coded, lossless, hierarchical or deeper than 8 bits."""
+    try:
+        for marker, content in segments(data):
+            if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+                return marker not in _SHOWN_FRAMES or content[2:3] != b"\x08"
+    except ValueError:
+        return False
+    return False

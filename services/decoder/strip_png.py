@@ -1,0 +1,134 @@
+"""Takes everything out of a PNG but its picture, without touching the compressed pixels.
+
+Chunks and their order are those of the PNG specification, third edition (W3C), sections 5 and 11.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+_PLACES = {
+    b"IHDR": 0,
+    b"gAMA": 1,
+    b"cHRM": 1,
+    b"sRGB": 1,
+    b"PLTE": 2,
+    b"tRNS": 3,
+    b"IDAT": 4,
+    b"IEND": 5,
+}
+"""What is kept, in the order that it must have."""
+
+_PALETTE, _GRAY, _WITH_ALPHA = 3, (0, 4), (4, 6)
+_MEANING_OF_NUMBERS = {b"gAMA", b"cHRM", b"sRGB"}
+"""How samples become light. Too small to hold anything else, and without them a picture would look different."""
+
+_MAX_LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"tRNS": 256, b"PLTE": 768, b"IHDR": 13, b"IEND": 0}
+_TEXT = {b"tEXt", b"zTXt", b"iTXt"}
+
+
+def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each chunk up to IEND, whatever follows it.
+
+    Raises:
+        ValueError: the data ends in the middle.
+    """
+    position = len(SIGNATURE)
+    while True:
+        length = int.from_bytes(data[position : position + 4], "big")
+        kind = data[position + 4 : position + 8]
+        content = data[position + 8 : position + 8 + length]
+        position += 12 + length
+        if position > len(data):
+            raise ValueError("a chunk is cut off")
+        yield kind, content
+        if kind == b"IEND":
+            return
+
+
+def strip(data: bytes, is_managed: bool) -> bytes | None:
+    """The same picture with no metadata, animation or trailing bytes.
+
+    Args:
+        data: a PNG that a decoder found sound.
+        is_managed: the colours are known to be sRGB by a profile, so gAMA and cHRM, which it overrides, go too.
+
+    Returns:
+        None where the file holds anything that cannot be copied safely.
+    """
+    kept: list[tuple[bytes, bytes]] = []
+    try:
+        for kind, content in chunks(data):
+            is_idle = is_managed and kind in _MEANING_OF_NUMBERS
+            if kind in _PLACES and not is_idle and len(content) <= _MAX_LENGTHS.get(kind, len(content)):
+                kept.append((kind, content))
+            elif kind[:1].isupper():
+                return None
+    except ValueError:
+        return None
+    if not _is_in_order([kind for kind, _ in kept], colour_type=data[25]):
+        return None
+    return SIGNATURE + b"".join(chunk(kind, content) for kind, content in kept)
+
+
+def _is_in_order(kinds: list[bytes], colour_type: int) -> bool:
+    """Whether the chunks are those that browsers insist on, once each, in the order of section 5.6."""
+    places = [_PLACES[kind] for kind in kinds]
+    once = [kind for kind in kinds if kind != b"IDAT"]
+    return (
+        places == sorted(places)
+        and len(once) == len(set(once))
+        and {b"IHDR", b"IDAT", b"IEND"} <= set(kinds)
+        and (colour_type != _PALETTE or b"PLTE" in kinds)
+        and (colour_type not in _WITH_ALPHA or b"tRNS" not in kinds)
+        and (colour_type not in _GRAY or b"PLTE" not in kinds)
+    )
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """One chunk, with its length and checksum."""
+    return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+
+
+def without_text(data: bytes) -> bytes:
+    """The same file without its text, which decoders limit, and without ancillary chunks whose checksum is wrong.
+
+    No picture depends on either. Critical chunks are copied as they are, right or wrong.
+
+    Raises:
+        ValueError: the data ends in the middle.
+    """
+    parts, position = [SIGNATURE], len(SIGNATURE)
+    for kind, content in chunks(data):
+        whole = data[position : position + 12 + len(content)]
+        position += len(whole)
+        if kind[:1].isupper() or (kind not in _TEXT and whole == chunk(kind, content)):
+            parts.append(whole)
+    return b"".join(parts)
+
+
+def find(data: bytes, *kinds: bytes) -> dict[bytes, bytes]:
+    """The contents of the first chunk of each of ``kinds`` as far as the data goes."""
+    found: dict[bytes, bytes] = {}
+    try:
+        for kind, content in chunks(data):
+            if kind in kinds:
+                found.setdefault(kind, content)
+    except ValueError:
+        return found
+    return found
+
+
+def is_cut_off(data: bytes) -> bool:
+    """Whether a PNG that begins as it must lacks its last chunk."""
+    if data[8:16] != b"\0\0\0\rIHDR":
+        return False
+    try:
+        for _ in chunks(data):
+            pass
+    except ValueError:
+        return True
+    return False

@@ -1,0 +1,1 @@
+"""The stage that makes the thumbnail of an encoded picture."""

@@ -1,0 +1,91 @@
+"""Rules about the tree that no other tool checks."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PRODUCT = sorted(path for top in ("libs", "services", "deploy") for path in (ROOT / top).rglob("*.py"))
+EVERY = sorted([*PRODUCT, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")])
+
+MAY_IMPORT = {
+    "motor": {"libs/shared/mongo.py"},
+    "pymongo": {"libs/shared/mongo.py", "libs/shared/gridfs.py", "libs/catalog/", "deploy/local/mongod.py"},
+    "bson": {"libs/shared/gridfs.py", "libs/catalog/extended_json.py"},
+    "aio_pika": {"libs/shared/rabbitmq.py"},
+    "pamqp": {"libs/shared/rabbitmq.py"},
+    "fastapi": {"services/api/"},
+    "starlette": {"services/api/"},
+    "uvicorn": {"services/api/__main__.py"},
+    "python_multipart": {"services/api/multipart.py"},
+    "prometheus_client": {"services/api/metrics.py", "services/api/routes/operations.py"},
+    "PIL": {"services/decoder/", "services/thumbnailer/", "libs/shared/plugins.py"},
+    "pillow_heif": {"services/decoder/", "libs/shared/plugins.py"},
+    "pillow_avif": {"services/decoder/", "libs/shared/plugins.py"},
+    "typer": {"services/cli/"},
+    "rich": {"services/cli/"},
+    "os.environ": {"settings.py"},
+}
+"""Which files may know a technology, by the beginning or the end of their path."""
+
+RULED_OUT_NAMES = {"utils", "helpers", "common", "misc", "base", "manager"}
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imported(tree: ast.AST) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+        elif isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"):
+            names.add("os.environ")
+    return names
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=relative)
+def test_a_technology_is_known_only_where_it_is_adapted(path: Path) -> None:
+    name = relative(path)
+    for technology in imported(ast.parse(path.read_text())) & set(MAY_IMPORT):
+        allowed = MAY_IMPORT[technology]
+        assert any(name.startswith(place) or name.endswith(place) for place in allowed), (
+            f"{name} imports {technology}, which belongs to {sorted(allowed)}"
+        )
+
+
+@pytest.mark.parametrize("path", EVERY, ids=relative)
+def test_no_module_is_longer_than_400_lines(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert not [relative(path) for path in EVERY if path.stem in RULED_OUT_NAMES]
+
+
+def test_errors_of_any_kind_are_caught_at_the_two_edges_only() -> None:
+    edges = {"libs/shared/worker.py", "services/api/problems.py"}
+    found = [relative(path) for path in PRODUCT if re.search(r"except Exception\b", path.read_text())]
+    assert set(found) <= edges
+
+
+def test_nothing_is_left_unfinished() -> None:
+    unfinished = re.compile("TO" + r"DO\b|FIX" + "ME")
+    assert not [relative(path) for path in PRODUCT if unfinished.search(path.read_text())]
+
+
+def test_tests_neither_skip_nor_sleep() -> None:
+    muted = re.compile("pytest" + r"\.(mark\.)?(skip|xfail)|time" + r"\.sleep\(|unittest" + r"\.mock")
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
+    assert not [relative(path) for path in tests if muted.search(path.read_text())]
+
+
+def test_pins_carry_no_addresses() -> None:
+    assert "://" not in (ROOT / "constraints.txt").read_text()

@@ -1,0 +1,169 @@
+"""A server goes away and comes back; nobody needs a restart and nothing that was accepted is lost."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from benchmarks.load import Load
+from deploy.local import mongod, rabbitmq
+from deploy.local.node import Node, running
+from libs.shared.stage import queue_of
+from tests.support.audit import broken_promises
+from tests.support.events import delete_queue
+from tests.support.pictures import picture
+from tests.support.stack import Stack, run_stack
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.timeout(400)
+
+SETTLE_SECONDS = 120
+AWAY_UPLOADS = 5
+
+
+@dataclass
+class World:
+    """A stack on servers that may be stopped."""
+
+    stack: Stack
+    database: Node
+    broker: Node
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    directory: Path = tmp_path_factory.mktemp("outages")
+    nodes = mongod.prepare(directory), rabbitmq.prepare(directory)
+    with running(*nodes) as (database, broker), MongoClient[dict[str, Any]](database.url, tz_aware=True) as mongo:
+        counts = {"api": 1, "decoder": 1, "thumbnailer": 1}
+        settings = {"ALBUM_CHECK_AFTER_SECONDS": "10", "ALBUM_RECONCILE_SECONDS": "1"}
+        stack = run_stack(directory, mongo, database.url, broker.url, counts, **settings)
+        yield World(stack, database, broker)
+        stack.stop()
+
+
+@pytest.fixture
+def load(world: World) -> Iterator[Load]:
+    """Clients that upload small pictures all the time; they stop when the test says so, or ends."""
+    with world.stack.client() as client:
+        album_id = client.create()
+    load = Load(world.stack, [picture("JPEG", 320, 200), picture("PNG", 64, 48)], album_id, seed=1)
+    load.start(3)
+    yield load
+    load.stop()
+
+
+@pytest.fixture(autouse=True)
+def nobody_was_restarted(world: World) -> Iterator[None]:
+    before = {name: process.pid for name, process in world.stack.processes.items()}
+    yield
+    assert {name: process.pid for name, process in world.stack.processes.items() if process.is_running} == before
+
+
+def goes_on(load: Load) -> None:
+    """More uploads are accepted."""
+    reached = len(load.accepted) + AWAY_UPLOADS
+    eventually(lambda: len(load.accepted) >= reached, SETTLE_SECONDS, "more uploads are accepted")
+
+
+def ends_well(load: Load) -> None:
+    """All that was accepted becomes ready, and every event is published."""
+    load.stop()
+    eventually(lambda: not load.is_running, SETTLE_SECONDS, "the last upload is answered")
+    images = load.stack.database["images"]
+    wanted = {"_id": {"$in": list(load.accepted)}, "state": "ready"}
+    eventually(lambda: images.count_documents(wanted) == len(load.accepted), SETTLE_SECONDS, "all are ready")
+    eventually(lambda: not broken_promises(load.stack.database), what="every event is published")
+    assert load.stack.database["dead_letters"].count_documents({}) == 0
+
+
+def test_workers_hold_their_messages_while_the_database_is_away(world: World, load: Load) -> None:
+    goes_on(load)
+
+    world.database.stop()
+    eventually(lambda: "waiting out an outage" in world.stack.log("decoder-0"), 60, "the decoder waits")
+    eventually(lambda: load.troubles["503 unavailable"], 60, "clients are told so")
+    world.database.restart()
+
+    goes_on(load)
+    ends_well(load)
+
+
+def test_a_database_that_is_killed_under_load_loses_nothing(world: World, load: Load) -> None:
+    goes_on(load)
+
+    world.database.kill()
+    world.database.restart()
+
+    goes_on(load)
+    ends_well(load)
+
+
+def test_uploads_are_accepted_while_the_broker_is_away_and_delivered_later(world: World, load: Load) -> None:
+    goes_on(load)
+
+    world.broker.stop()
+    goes_on(load)
+    world.broker.restart()
+
+    ends_well(load)
+    assert not load.troubles
+
+
+def test_a_frozen_broker_holds_up_nobody_for_longer_than_it_is_frozen(world: World, load: Load) -> None:
+    goes_on(load)
+
+    world.broker.pause()
+    goes_on(load)
+    world.broker.resume()
+
+    ends_well(load)
+
+
+@pytest.mark.parametrize("stage", ["decoder", "thumbnailer", "api"])
+def test_a_queue_that_is_deleted_under_its_consumer_is_made_again(world: World, load: Load, stage: str) -> None:
+    goes_on(load)
+
+    delete_queue(world.broker.url, queue_of(stage))
+
+    goes_on(load)
+    ends_well(load)
+
+
+def test_a_stop_ends_in_time_while_both_servers_are_away(world: World) -> None:
+    stack = world.stack
+    impatient = {"ALBUM_DECODER_GRACE_SECONDS": "3", "ALBUM_THUMBNAILER_GRACE_SECONDS": "3", "ALBUM_GRACE_SECONDS": "3"}
+    extra = Stack(stack.directory, "http://127.0.0.1:1", stack.environment | impatient, stack.database)
+    processes = [extra.start(service, number=7) for service in ("api", "decoder", "thumbnailer")]
+    for node in (world.broker, world.database):
+        node.stop()
+    try:
+        for process in processes:
+            process.terminate()
+        eventually(lambda: not any(process.is_running for process in processes), 40, "all three have ended")
+    finally:
+        extra.stop()
+        for node in (world.database, world.broker):
+            node.restart()
+
+
+def test_a_worker_without_a_consumer_for_too_long_says_so_and_ends(world: World) -> None:
+    stack = world.stack
+    settings = {"ALBUM_DECODER_LOST_SECONDS": "3"}
+    extra = Stack(stack.directory, stack.url, stack.environment | settings, stack.database)
+    process = extra.start("decoder", number=8)
+    world.broker.stop()
+    try:
+        eventually(lambda: not process.is_running, 60, "the decoder has ended")
+        assert process.exit_code not in (0, -signal.SIGKILL, None)
+        assert "no consumer at the broker for too long" in extra.log("decoder-8")
+        assert not (stack.directory / "decoder-8.ready").exists()
+    finally:
+        extra.stop()
+        world.broker.restart()

@@ -1,0 +1,135 @@
+"""Dead letters in the catalog: one each, and what becomes of their images."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from libs.catalog.albums import Caller
+from libs.catalog.dead_letters import BUDGET, Letter, Outcome, Selection, bury, drop, letters, retry_letters
+from libs.catalog.deletions import delete_image
+from libs.catalog.records import Image
+from libs.shared.events import Context, ImageUploaded, work_envelope
+from tests.support.shelf import CALLER, Shelf, a_shelf
+
+pytestmark = pytest.mark.anyio
+DECODER, THUMBNAILER = "album.decoder.v1", "album.thumbnailer.v1"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def shelf(mongo_url: str, database: str) -> AsyncIterator[Shelf]:
+    async with a_shelf(mongo_url, database) as shelf:
+        yield shelf
+
+
+def message(image: Image) -> bytes:
+    """What asked for the current attempt at an image."""
+    assert image.original is not None
+    event = ImageUploaded(
+        album_id=image.album_id, image_id=image.id, original=image.original, generation=image.generation
+    )
+    return work_envelope(event, "api", Context(owner=image.owner)).to_json()
+
+
+async def die(shelf: Shelf, image_id: str, times: int) -> Image:
+    for _ in range(times):
+        assert await bury(shelf.catalog, message(await shelf.image(image_id)), DECODER, "rejected") == image_id
+    return await shelf.image(image_id)
+
+
+async def kept(shelf: Shelf, **selection: str) -> list[Letter]:
+    return [letter async for letter in letters(shelf.catalog, Selection(**selection))]
+
+
+async def retried(shelf: Shelf, **selection: str) -> list[Outcome]:
+    return [outcome async for _, outcome in retry_letters(shelf.catalog, Selection(**selection))]
+
+
+async def test_a_message_that_cannot_be_read_is_one_letter_however_often_it_is_buried(shelf: Shelf) -> None:
+    for body in (b"\xff\x00", b"\xff\x00", b"{}"):
+        assert await bury(shelf.catalog, body, DECODER, "rejected") is None
+
+    found = await kept(shelf)
+
+    assert {letter.body for letter in found} == {b"\xff\x00", b"{}"}
+    assert {(letter.stage, letter.code, letter.image_id) for letter in found} == {("decoder", "contract-breach", None)}
+    assert len({letter.id for letter in found}) == 2
+    assert await retried(shelf) == ["unreadable", "unreadable"]
+
+
+async def test_one_event_that_died_in_two_queues_is_two_letters(shelf: Shelf) -> None:
+    body = message(await shelf.queued())
+
+    await bury(shelf.catalog, body, DECODER, "rejected")
+    await bury(shelf.catalog, body, THUMBNAILER, "delivery_limit")
+
+    assert {(letter.stage, letter.code) for letter in await kept(shelf)} == {
+        ("decoder", "rejected"),
+        ("thumbnailer", "delivery-limit"),
+    }
+    assert [letter.queue for letter in await kept(shelf, code="rejected")] == [DECODER]
+
+
+async def test_the_letter_of_a_superseded_attempt_is_kept_and_changes_nothing(shelf: Shelf) -> None:
+    image = await shelf.queued()
+    old = message(image)
+    moved_on = await die(shelf, image.id, 1)
+
+    assert await bury(shelf.catalog, old.replace(b'"1.0"', b'"1.0" '), DECODER, "rejected") is None
+
+    assert len(await kept(shelf)) == 2
+    assert await shelf.image(image.id) == moved_on
+
+
+async def test_an_image_fails_when_its_budget_is_spent_and_a_retry_gives_it_a_new_one(shelf: Shelf) -> None:
+    image = await shelf.queued()
+    assert (await die(shelf, image.id, BUDGET - 1)).state == "queued"
+    failed = await die(shelf, image.id, 1)
+    assert (failed.state, failed.code, failed.attempts) == ("failed", "attempts-exhausted", BUDGET)
+    assert {letter.image_state for letter in await kept(shelf)} == {"failed"}
+    await shelf.published()
+
+    assert await retried(shelf, stage="decoder", code="rejected") == ["queued"]
+
+    assert await kept(shelf) == []
+    assert await shelf.requests(image.id) == ["io.album.image.uploaded.v1"]
+    assert (await die(shelf, image.id, BUDGET - 1)).state == "queued"
+
+
+async def test_a_queued_image_can_be_queued_again_with_a_new_budget(shelf: Shelf) -> None:
+    image = await shelf.queued()
+    waiting = await die(shelf, image.id, BUDGET - 1)
+
+    assert await retried(shelf) == ["queued"]
+
+    again = await shelf.image(image.id)
+    assert (again.state, again.generation) == ("queued", waiting.generation + 1)
+    assert (await die(shelf, image.id, BUDGET - 1)).state == "queued"
+
+
+async def test_letters_of_images_that_are_ready_or_deleted_have_nothing_to_retry(shelf: Shelf) -> None:
+    ready, deleted = await shelf.ready(), await shelf.ready()
+    for image in (ready, deleted):
+        await bury(shelf.catalog, message(image), DECODER, "rejected")
+    await delete_image(shelf.catalog, Caller(CALLER.owner, "somebody"), shelf.album_id, deleted.id, Context())
+
+    assert sorted(await retried(shelf)) == ["deleted", "ready"]
+    assert len(await kept(shelf)) == 2
+
+
+async def test_letters_are_dropped_by_what_selects_them(shelf: Shelf) -> None:
+    for queue, body in ((DECODER, b"1"), (DECODER, b"2"), (THUMBNAILER, b"3")):
+        await bury(shelf.catalog, body, queue, "rejected")
+    one, *_ = await kept(shelf, stage="decoder")
+
+    assert await drop(shelf.catalog, Selection(id=one.id)) == 1
+    assert await drop(shelf.catalog, Selection(stage="thumbnailer", code="rejected")) == 0
+    assert await drop(shelf.catalog, Selection(stage="thumbnailer")) == 1
+    assert await drop(shelf.catalog, Selection()) == 1
+    assert await kept(shelf) == []

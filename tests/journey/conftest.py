@@ -1,0 +1,44 @@
+"""What several files of the journey ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.client import AlbumClient
+from tests.support.pictures import FORMATS, picture
+from tests.support.stack import Stack, StartStack
+
+
+@pytest.fixture
+def start_album(start_stack: StartStack) -> Iterator[AlbumClient]:
+    """A client of an API that nobody else uses; no stage runs behind it."""
+    with start_stack(decoders=0, thumbnailers=0).client() as client:
+        yield client
+
+
+@pytest.fixture
+def stack_url(stack: Stack) -> str:
+    """Where the shared stack's API answers."""
+    return stack.url
+
+
+@pytest.fixture(scope="session")
+def small() -> dict[str, bytes]:
+    """A small picture of every format."""
+    return {format: picture(format) for format in FORMATS}
+
+
+@pytest.fixture(scope="session")
+def _idle_stack(_stacks: StartStack) -> Iterator[Stack]:
+    started = _stacks(decoders=0, thumbnailers=0)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def idle(_idle_stack: Stack) -> Iterator[AlbumClient]:
+    """A client of a shared API without stages: whatever is uploaded stays queued."""
+    with _idle_stack.client() as client:
+        yield client

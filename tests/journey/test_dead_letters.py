@@ -1,0 +1,93 @@
+"""``album dead-letters``: what died in a stage's queue is listed, looked at, tried again or dropped."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import httpx
+
+from tests.support.client import AlbumClient
+from tests.support.operator import album, succeeded
+from tests.support.pictures import picture
+from tests.support.stack import Stack, StartStack
+from tests.support.waiting import eventually
+
+QUEUE = "album.decoder.v1"
+
+
+def queue_path(stack: Stack) -> str:
+    vhost = urlsplit(stack.environment["ALBUM_AMQP_URL"]).path.lstrip("/")
+    return f"queues/{vhost}/{QUEUE}"
+
+
+def kill_next(stack: Stack, broker_api: httpx.Client) -> None:
+    """Reject the next message that waits for the decoder, as a worker does that cannot handle it."""
+
+    def reject() -> bool:
+        how = {"count": 1, "ackmode": "reject_requeue_false", "encoding": "auto"}
+        answer = broker_api.post(queue_path(stack) + "/get", json=how)
+        return answer.status_code == 200 and len(answer.json()) == 1
+
+    eventually(reject, what="a message waits for the decoder")
+
+
+def await_letters(stack: Stack, count: int) -> None:
+    letters = stack.database["dead_letters"]
+    eventually(lambda: letters.count_documents({}) == count, what=f"letter {count} is kept")
+
+
+def queued(stack: Stack, client: AlbumClient) -> str:
+    """Upload a picture that no decoder takes; its job's id."""
+    stack.start("decoder").stop()  # it declares its queue
+    accepted = client.upload(client.create(), picture("JPEG"))
+    assert accepted.status_code == 202
+    job_id: str = accepted.json()["job_id"]
+    return job_id
+
+
+def test_a_picture_that_was_given_up_is_tried_again_and_becomes_ready(
+    start_stack: StartStack, broker_api: httpx.Client
+) -> None:
+    stack = start_stack(decoders=0)
+    with stack.client() as client:
+        job_id = queued(stack, client)
+        for count in range(1, 6):
+            kill_next(stack, broker_api)
+            await_letters(stack, count)
+        given_up = client.job(job_id, wait_seconds=10)
+        assert (given_up["state"], given_up["code"]) == ("failed", "attempts-exhausted")
+
+        listed = succeeded(stack.environment, "dead-letters", "list", "--stage", "decoder", "--code", "rejected")
+        assert [letter["image_state"] for letter in listed] == ["failed"] * 5
+        [shown] = succeeded(stack.environment, "dead-letters", "show", listed[0]["id"])
+        assert shown["envelope"]["data"]["image_id"] + "job" == job_id
+        retried = succeeded(stack.environment, "dead-letters", "retry", listed[0]["id"])
+        assert [letter["outcome"] for letter in retried] == ["queued"]
+
+        stack.start("decoder")
+        assert client.job(job_id, wait_seconds=30)["state"] == "ready"
+        assert succeeded(stack.environment, "dead-letters", "list") == []
+
+
+def test_a_message_that_cannot_be_read_is_shown_as_it_is_and_dropped(
+    start_stack: StartStack, broker_api: httpx.Client
+) -> None:
+    stack = start_stack(thumbnailers=0)
+    vhost = urlsplit(stack.environment["ALBUM_AMQP_URL"]).path.lstrip("/")
+    nonsense = {"properties": {}, "routing_key": QUEUE, "payload": "\x1b[31mnonsense", "payload_encoding": "string"}
+    sent = broker_api.post(f"exchanges/{vhost}/amq.default/publish", json=nonsense)
+    assert sent.json() == {"routed": True}
+    await_letters(stack, 1)
+
+    table = album(stack.environment, "dead-letters", "list").stdout
+    [letter] = succeeded(stack.environment, "dead-letters", "list")
+    shown = album(stack.environment, "dead-letters", "show", letter["id"]).stdout
+
+    assert letter["id"] in table
+    assert "contract-breach" in table
+    assert "not a CloudEvent" in shown
+    assert r"\x1b[31mnonsense" in shown
+    assert album(stack.environment, "dead-letters", "retry", letter["id"]).exit_code == 1
+    assert succeeded(stack.environment, "dead-letters", "drop", letter["id"]) == [{"dropped": 1}]
+    assert album(stack.environment, "dead-letters", "drop", letter["id"]).exit_code == 1
+    assert album(stack.environment, "dead-letters", "drop").exit_code == 2

@@ -1,0 +1,57 @@
+"""``album fsck`` and the scheduled check, on a running stack whose database was harmed behind its back."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta, timezone
+
+from tests.support.operator import album, succeeded
+from tests.support.pictures import picture
+from tests.support.stack import StartStack
+from tests.support.waiting import eventually
+
+
+def test_lost_pictures_come_back_and_what_nobody_names_goes(start_stack: StartStack) -> None:
+    stack = start_stack()
+    with stack.client() as client:
+        album_id = client.create()
+        job = client.ready(album_id, picture("HEIF", 640, 360))
+        ids = {"album_id": album_id, "image_id": job["image_id"]}
+        shown = client.post("/album/image/get", **ids).content
+        small = client.post("/album/thumbnail/get", thumbnail_id=album_id + job["image_id"]).content
+        [encoded] = stack.blobs(kind="encoded")
+        stack.database["fs.chunks"].delete_many({"files_id": encoded["_id"]})
+        stack.database["fs.chunks"].insert_one({"files_id": str(uuid.uuid4()), "n": 0, "data": b"loose"})
+
+        told = album(stack.environment, "fsck", "--horizon", "0")
+        assert told.exit_code == 1, told.stderr
+        assert "2 findings are left" in told.stdout
+        *findings, last = succeeded(stack.environment, "fsck", "--repair", "--hash", "--horizon", "0")
+
+        assert sorted(finding["kind"] for finding in findings) == ["damaged-blob", "orphan-chunks"]
+        assert last["summary"]["left"] == 0
+        client.job(job["job_id"], wait_seconds=30)
+        eventually(lambda: client.job(job["job_id"])["state"] == "ready", 30, "the picture is made again")
+        assert client.post("/album/image/get", **ids).content == shown
+        assert client.post("/album/thumbnail/get", thumbnail_id=album_id + job["image_id"]).content == small
+        clean = album(stack.environment, "fsck", "--hash", "--horizon", "0")
+        assert clean.exit_code == 0, clean.stdout
+        assert "all is well" in clean.stdout
+
+
+def test_the_lease_holder_checks_and_repairs_on_a_schedule(start_stack: StartStack) -> None:
+    second = str(1 / 3600)
+    stack = start_stack(decoders=0, thumbnailers=0, ALBUM_FSCK_INTERVAL_HOURS=second, ALBUM_RECONCILE_SECONDS="0.2")
+    files = stack.database["fs.files"]
+    eventually(lambda: stack.database["fsck"].find_one({"report.finished_at": {"$ne": None}}), what="the first check")
+
+    long_ago = datetime.now(timezone.utc) - timedelta(hours=2)
+    files.insert_one({"_id": str(uuid.uuid4()), "length": 0, "uploadDate": long_ago, "metadata": {"image_id": "gone"}})
+
+    eventually(lambda: files.count_documents({}) == 0, what="the orphan is removed")
+
+
+def test_a_database_that_is_away_is_said_to_be_away() -> None:
+    done = album({"ALBUM_MONGO_URL": "mongodb://127.0.0.1:1/?replicaSet=rs0"}, "dead-letters", "list")
+
+    assert (done.exit_code, done.stdout, done.stderr) == (69, "", "album: the database does not answer\n")

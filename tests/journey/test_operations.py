@@ -1,0 +1,175 @@
+"""What operators and programs ask of a server: health, metrics, and the published contracts."""
+
+from __future__ import annotations
+
+import re
+import signal
+from typing import Any
+
+import httpx
+import pytest
+
+from libs.shared.events import EVENTS
+from tests.journey.expect import failed, succeeded
+from tests.support.client import AlbumClient
+from tests.support.pictures import picture
+from tests.support.raw import RawConnection
+from tests.support.stack import StartStack
+from tests.support.waiting import eventually
+
+ENDPOINTS = {
+    "/album/create": {"post"},
+    "/album/get": {"post"},
+    "/album/list": {"post"},
+    "/album/images": {"post"},
+    "/album/delete": {"post"},
+    "/album/image/upload": {"post"},
+    "/album/image/get": {"post"},
+    "/album/image/info": {"post"},
+    "/album/image/delete": {"post"},
+    "/album/thumbnail/get": {"post"},
+    "/job/get": {"post"},
+    "/job/retry": {"post"},
+    "/album/{album_id}/image/{image_id}": {"get", "head"},
+    "/album/thumbnail/{thumbnail_id}": {"get", "head"},
+    "/events": {"get"},
+}
+
+
+def test_a_live_server_says_so(album: AlbumClient) -> None:
+    succeeded(album.http.get("/livez"), 200)
+
+
+def test_a_ready_server_says_that_database_and_broker_are_up(album: AlbumClient) -> None:
+    body = succeeded(album.http.get("/readyz"), 200, "checks")
+
+    assert body["checks"] == {"database": "up", "broker": "up"}
+
+
+def test_a_server_without_its_database_lives_but_is_not_ready(start_stack: StartStack) -> None:
+    nobody = "mongodb://127.0.0.1:9/?replicaSet=rs0&serverSelectionTimeoutMS=500"
+    stack = start_stack(decoders=0, thumbnailers=0, ALBUM_MONGO_URL=nobody)
+
+    assert httpx.get(f"{stack.url}/livez").status_code == 200
+    body = httpx.get(f"{stack.url}/readyz", timeout=30)
+    assert (body.status_code, body.json()["status"], body.json()["code"]) == (503, "fail", "unavailable")
+    assert body.json()["checks"]["database"] == "down"
+
+
+def test_a_request_that_needs_the_database_is_answered_as_unavailable(start_stack: StartStack) -> None:
+    nobody = "mongodb://127.0.0.1:9/?replicaSet=rs0&serverSelectionTimeoutMS=500"
+    stack = start_stack(decoders=0, thumbnailers=0, ALBUM_MONGO_URL=nobody)
+
+    answer = httpx.post(f"{stack.url}/album/create", json={"album_name": "Summer"}, timeout=60)
+
+    failed(answer, 503, "unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_metrics_count_requests_by_route_and_never_by_id(album: AlbumClient) -> None:
+    album_id = album.create()
+    image_id = album.upload(album_id, picture("PNG", 8, 8)).json()["image_id"]
+    album.http.get(f"/album/{album_id}/image/{image_id}")
+
+    answer = album.http.get("/metrics")
+
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert 'http_route="/album/{album_id}/image/{image_id}"' in answer.text
+    assert 'http_route="/album/image/upload"' in answer.text
+    assert album_id not in answer.text
+    assert "album_uploads_in_flight 0.0" in answer.text
+
+
+def described(album: AlbumClient) -> dict[str, Any]:
+    description: dict[str, Any] = album.http.get("/openapi.json").json()
+    return description
+
+
+def test_every_endpoint_is_described(album: AlbumClient) -> None:
+    paths = described(album)["paths"]
+
+    assert {path: set(paths.get(path, ())) for path in ENDPOINTS} == ENDPOINTS
+
+
+def test_every_refusal_is_described_as_it_is(album: AlbumClient) -> None:
+    description = described(album)
+
+    assert "HTTPValidationError" not in description["components"]["schemas"]
+    assert set(description["components"]["schemas"]["FailAnswer"]["required"]) == {"code", "message"}
+    for path in ENDPOINTS:
+        for operation in description["paths"][path].values():
+            refusal = operation["responses"]["default"]["content"]["application/json"]["schema"]
+            assert refusal == {"$ref": "#/components/schemas/FailAnswer"}
+
+
+def test_the_upload_is_described_as_a_form_with_a_file(album: AlbumClient) -> None:
+    body = described(album)["paths"]["/album/image/upload"]["post"]["requestBody"]
+
+    schema = body["content"]["multipart/form-data"]["schema"]
+    assert schema["required"] == ["album_id", "image"]
+    assert schema["properties"]["image"] == {"type": "string", "format": "binary"}
+
+
+def test_the_docs_page_comes_from_this_server_alone(album: AlbumClient) -> None:
+    page = album.http.get("/docs")
+    used = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert len(used) >= 4
+    for address in used:
+        assert "//" not in address
+        assert album.http.get(f"/{address}").status_code == 200, address
+    assert not re.search(r"<script(?![^>]*src=)", page.text)
+    assert "http://" not in album.http.get("/docs/assets/initializer.js").text
+
+
+def test_the_docs_assets_are_nothing_else(album: AlbumClient) -> None:
+    failed(album.http.get("/docs/assets/nothing.js"), 404, "not-found")
+    failed(album.http.get("/docs/assets/%2e%2e/main.py"), 404, "not-found")
+    failed(album.post("/docs"), 405, "method-not-allowed")
+
+
+def test_the_page_is_there(album: AlbumClient) -> None:
+    answer = album.http.get("/")
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    failed(album.post("/"), 405, "method-not-allowed")
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.routing_key)
+def test_every_event_has_a_schema_where_its_dataschema_points(album: AlbumClient, event: Any) -> None:
+    name, _, version = event.routing_key.rpartition(".")
+
+    answer = album.http.get(f"/schemas/{name.replace('.', '-')}/{version}.json")
+
+    assert answer.status_code == 200
+    assert set(answer.json()["properties"]) == set(event.model_fields)
+
+
+def test_asyncapi_names_both_exchanges_and_every_event(album: AlbumClient) -> None:
+    document = album.http.get("/asyncapi.json").json()
+
+    assert document["asyncapi"].startswith("3.")
+    assert {channel["address"] for channel in document["channels"].values()} == {"album.work", "album.events"}
+    assert set(document["components"]["messages"]) == {event.__name__ for event in EVENTS}
+    public = {channel["address"]: set(channel["messages"]) for channel in document["channels"].values()}["album.events"]
+    assert public == {event.__name__ for event in EVENTS} - {"ThumbnailRequested"}
+
+
+def test_a_server_that_is_told_to_stop_does_not_wait_for_streams_and_long_polls(start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0)
+    with stack.client() as album, RawConnection(stack.url) as events, RawConnection(stack.url) as poll:
+        job_id = album.upload(album.create(), picture("PNG", 8, 8)).json()["job_id"]
+        events.begin("GET", "/events")
+        events.socket.recv(1000)
+        body = f'{{"job_id": "{job_id}", "wait_seconds": 30}}'.encode()
+        poll.begin(path="/job/get", content_type="application/json", content_length=len(body))
+        poll.send(body)
+        eventually(lambda: album.http.get("/livez").status_code == 200, what="both have arrived")
+        api = stack.processes["api-0"]
+
+        api.stop(grace_seconds=10)
+
+        assert api.exit_code in (0, -signal.SIGTERM)
+        assert poll.answer().json()["job"]["state"] == "queued"

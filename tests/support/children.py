@@ -1,0 +1,166 @@
+"""What tests have decode children do: all the things a hostile picture might make them do."""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import os
+import pathlib
+import resource
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PIL import Image, ImageOps
+from pillow_heif import options
+
+from libs.shared.errors import Rejection
+from libs.shared.spool import Spool
+from services.decoder import colour, opening
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What a child finds that it may do."""
+
+    limits: dict[str, tuple[int, int]]
+    sockets: int
+    has_no_new_privileges: bool
+
+
+def process_id() -> int:
+    return os.getpid()
+
+
+def parent_id() -> int:
+    return os.getppid()
+
+
+def hang(started: Spool | None = None) -> None:
+    if started:
+        started.append(b"%d" % os.getpid())
+    while True:
+        signal.pause()
+
+
+def spin(started: Spool) -> None:
+    started.append(b"%d\n" % os.getpid())
+    while True:
+        pass
+
+
+def take(size: int) -> int:
+    return len(bytearray(size))
+
+
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+def die(number: int) -> None:
+    signal.raise_signal(signal.Signals(number))
+
+
+def reject() -> None:
+    raise Rejection("corrupt-image", "the picture is damaged", limit=3)
+
+
+def blunder() -> None:
+    raise KeyError("nobody foresaw this")
+
+
+def answer_with_code() -> object:
+    return pathlib.PurePosixPath("/etc")
+
+
+def copy(source: Spool, target: Spool) -> int:
+    content = source.read()
+    target.append(content)
+    return len(content)
+
+
+def write_at(target: Spool, position: int) -> None:
+    os.pwrite(target.descriptor, b"x", position)
+
+
+def forbidden() -> dict[str, int]:
+    """The error number with which the kernel answers each attempt to reach out, 0 for none."""
+    attempts: dict[str, Callable[[], object]] = {
+        "network": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
+        "socket pair": socket.socketpair,
+        "other program": lambda: os.execv("/bin/true", ["true"]),
+        "other process": lambda: os.kill(os.getppid(), 0),
+    }
+    answers = dict.fromkeys(attempts, 0)
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+        except OSError as error:
+            answers[name] = error.errno or -1
+    return answers
+
+
+def rights() -> Rights:
+    names = ("AS", "FSIZE", "NOFILE", "CORE", "CPU")
+    limits = {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}")) for name in names}
+    targets = []
+    for entry in pathlib.Path("/proc/self/fd").iterdir():
+        try:
+            targets.append(str(entry.readlink()))
+        except FileNotFoundError:
+            continue  # the descriptor of the listing itself
+    status = pathlib.Path("/proc/self/status").read_text()
+    return Rights(limits, sum(target.startswith("socket:") for target in targets), "NoNewPrivs:\t1" in status)
+
+
+def decode_avif(source: Spool, target: Spool, is_built_in: bool) -> str:
+    """Decode by one of the two roads; the name of the module that did it."""
+    decoder = opening.decoders(is_built_in)["AVIF"]
+    image = decoder(io.BytesIO(source.read()))
+    target.append(image.convert("RGB").tobytes())
+    return type(image).__module__
+
+
+def heif_options() -> tuple[bool, bool, bool, int, bool]:
+    opening.decoders(True)
+    return (
+        options.THUMBNAILS,
+        options.DEPTH_IMAGES,
+        options.AUX_IMAGES,
+        options.DECODE_THREADS,
+        options.DISABLE_SECURITY_LIMITS,
+    )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether Pillow decodes a file's first frame, and the size that its ``Image.open`` reports."""
+
+    is_sound: bool
+    size: tuple[int, int]
+
+
+def judge(source: Spool, reference: Spool, format: str) -> Verdict:
+    """Ask Pillow and its plugins by themselves; ``reference`` gets the upright picture in sRGB, as Pillow sees it."""
+    opening.decoders(True)
+    size = (0, 0)
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        with Image.open(io.BytesIO(source.read()), formats=[format]) as image:
+            size = image.size
+            if size[0] * size[1] > 1 << 25:
+                return Verdict(True, size)
+            profile = image.info.get("icc_profile")
+            upright = ImageOps.exif_transpose(image)
+    except opening.DECODER_ERRORS:
+        return Verdict(False, size)
+    shown = colour.to_srgb(colour.flatten(upright), profile)
+    shown.convert("RGBA").save(buffer := io.BytesIO(), "PNG", compress_level=1)
+    reference.append(buffer.getvalue())
+    return Verdict(True, size)
+
+
+def picture_of(content: bytes) -> Image.Image | None:
+    """The reference of a verdict, if there is one."""
+    return Image.open(io.BytesIO(content)) if content else None

@@ -1,0 +1,167 @@
+"""Colours come out as they were meant: within 2 of CIEDE2000 on average, whatever space a file keeps them in."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from typing import Any
+
+import pytest
+from PIL import Image, ImageCms
+
+from services.decoder.cicp import table_to_srgb
+from services.decoder.strip_png import SIGNATURE, chunk
+from tests.support.boxes import with_code_points
+from tests.support.ciede2000 import delta, mean_difference
+from tests.support.decoding import opened, processed
+from tests.support.pictures import encoded, scene
+from tests.support.profiles import ADOBE_RGB, DISPLAY_P3, PROPHOTO, cmyk_profile, gray_profile, rgb_profile
+
+SPACES = {
+    "Display P3": rgb_profile(DISPLAY_P3, None),
+    "Adobe RGB": rgb_profile(ADOBE_RGB, 2.19921875),
+    "ProPhoto": rgb_profile(PROPHOTO, 1.8),
+    "sRGB": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+}
+MOST = 2.0
+GENTLE: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 98, "subsampling": 0},
+    "PNG": {},
+    "WEBP": {"lossless": True},
+    "HEIF": {"quality": 98, "chroma": 444},
+    "AVIF": {"quality": 98, "subsampling": "4:4:4"},
+}
+"""Options with which a writer changes next to nothing itself."""
+
+
+def chart() -> Image.Image:
+    """All hues at several lightnesses, in sRGB."""
+    levels = (20, 77, 128, 179, 235)
+    colours = bytes(value for r in levels for g in levels for b in levels for value in (r, g, b))
+    return Image.frombytes("RGB", (25, 5), colours).resize((100, 20), Image.Resampling.NEAREST)
+
+
+def moved_into(profile: bytes, image: Image.Image, mode: str) -> Image.Image:
+    """An sRGB picture in the space of ``profile``, by littleCMS, and with no mark of it."""
+    target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    transform = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), target, image.mode, mode)
+    moved = ImageCms.applyTransform(image, transform)
+    assert moved is not None
+    moved.info = {}
+    return moved
+
+
+def moved_to_srgb(profile: bytes, image: Image.Image) -> Image.Image:
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    moved = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    assert moved is not None
+    return moved
+
+
+def test_the_yardstick_gives_published_values() -> None:
+    """Pairs 1, 7, 10 and 25 of Sharma, Wu and Dalal's table 1."""
+    assert delta((50, 2.6772, -79.7751), (50, 0, -82.7485)) == pytest.approx(2.0425, abs=1e-4)
+    assert delta((50, 0, 0), (50, -1, 2)) == pytest.approx(2.3669, abs=1e-4)
+    assert delta((50, 2.4900, -0.0010), (50, -2.4900, 0.0011)) == pytest.approx(7.2195, abs=1e-4)
+    assert delta((60.2574, -34.0099, 36.2677), (60.4626, -34.1751, 39.4387)) == pytest.approx(1.2644, abs=1e-4)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF"])
+def test_a_profile_is_obeyed_and_then_gone(format: str, space: str) -> None:
+    moved = moved_into(SPACES[space], chart(), "RGB")
+    upload = encoded(moved, format, icc_profile=SPACES[space], **GENTLE[format])
+    output = opened(processed(upload).encoded)
+    assert mean_difference(output, chart()) <= MOST
+    assert "icc_profile" not in output.info
+
+
+def test_an_srgb_profile_costs_no_generation() -> None:
+    upload = encoded(scene(64, 48), "JPEG", icc_profile=SPACES["sRGB"])
+    assert processed(upload).is_normal
+
+
+@pytest.mark.parametrize("profile", [b"", b"\0" * 200, b"not a profile at all", SPACES["Adobe RGB"][:300]])
+def test_a_broken_profile_is_passed_over(profile: bytes) -> None:
+    assert processed(encoded(chart(), "JPEG", icc_profile=profile)).is_normal
+
+
+def test_a_profile_for_other_pixels_is_passed_over() -> None:
+    assert processed(encoded(chart(), "JPEG", icc_profile=gray_profile(1.0))).is_normal
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_gray_with_a_profile_keeps_its_tones(format: str) -> None:
+    profile = gray_profile(1.8)
+    ramp = Image.linear_gradient("L").resize((4, 256))
+    output = opened(processed(encoded(ramp, format, icc_profile=profile)).encoded)
+    assert mean_difference(output, moved_to_srgb(profile, ramp)) <= MOST
+
+
+def test_cmyk_with_a_profile_is_printed_as_it_says() -> None:
+    profile = cmyk_profile()
+    inks = Image.merge("CMYK", [Image.linear_gradient("L").rotate(turn).resize((64, 64)) for turn in (0, 90, 180, 270)])
+    upload = encoded(inks, "JPEG", quality=98, icc_profile=profile)
+    output = opened(processed(upload).encoded)
+    assert output.mode == "RGB"
+    assert mean_difference(output, moved_to_srgb(profile, inks)) <= MOST
+    assert mean_difference(output, inks.convert("RGB")) > MOST
+
+
+def test_cmyk_without_a_profile_is_light_where_there_is_no_ink() -> None:
+    """Pillow and Photoshop store CMYK inverted; read the wrong way round, paper would be black."""
+    paper = Image.new("CMYK", (16, 16), (0, 0, 0, 0))
+    red = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
+    assert opened(processed(encoded(paper, "JPEG")).encoded).getpixel((8, 8)) == (255, 255, 255)
+    assert mean_difference(opened(processed(encoded(red, "JPEG")).encoded), Image.new("RGB", (16, 16), "red")) <= MOST
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_every_kind_of_png_looks_the_same_afterwards(mode: str) -> None:
+    image = chart().convert(mode)
+    output = opened(processed(encoded(image, "PNG")).encoded)
+    assert mean_difference(output, image) == 0
+
+
+def deep_png(colour_type: int, samples: int) -> bytes:
+    """A 16-bit PNG whose samples rise evenly from 0 to 65535."""
+    width, height = 64, 4
+    row = b"\0" + b"".join((x * 65535 // (width - 1)).to_bytes(2, "big") * samples for x in range(width))
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes((16, colour_type, 0, 0, 0))
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(row * height)), (b"IEND", b""))
+    return SIGNATURE + b"".join(chunk(kind, content) for kind, content in parts)
+
+
+@pytest.mark.parametrize(("colour_type", "samples"), [(0, 1), (2, 3)])
+def test_16_bits_become_8_and_stay_the_same_colours(colour_type: int, samples: int) -> None:
+    work = processed(deep_png(colour_type, samples))
+    wanted = Image.frombytes("L", (64, 1), bytes(round(x * 255 / 63) for x in range(64))).resize((64, 4))
+    assert not work.is_normal
+    assert work.encoded[24] == 8
+    assert mean_difference(opened(work.encoded), wanted) <= MOST
+
+
+@pytest.mark.parametrize("format", ["HEIF", "AVIF"])
+def test_wide_colours_named_by_code_points_become_srgb(format: str) -> None:
+    """12 and 13 of ITU-T H.273: the primaries of P3 with the curve of sRGB."""
+    wide = moved_into(SPACES["Display P3"], chart(), "RGB")
+    upload = with_code_points(encoded(wide, format, **GENTLE[format]), primaries=12, transfer=13)
+    assert mean_difference(opened(processed(upload).encoded), chart()) <= MOST
+
+
+@pytest.mark.parametrize(("transfer", "white"), [(16, 148), (18, 191)])
+def test_hdr_white_becomes_a_light_gray_with_room_for_highlights(transfer: int, white: int) -> None:
+    """Diffuse white of 203 cd/m2 is 58 % of the PQ signal and 75 % of the HLG signal (ITU-R BT.2408)."""
+    table = table_to_srgb((9, transfer))
+    assert table is not None
+    ramp = Image.frombytes(
+        "RGB", (4, 1), bytes(value for level in (0, white // 2, white, 255) for value in [level] * 3)
+    )
+    black, middle, diffuse, peak = (value for value in ramp.filter(table).getchannel("G").tobytes())
+    assert black <= 2 < middle < diffuse < peak
+    assert 170 <= diffuse <= 215
+    assert peak >= 250
+
+
+def test_ordinary_code_points_need_no_table() -> None:
+    assert [table_to_srgb(points) for points in ((1, 13), (2, 2), (1, 1), (6, 6), (5, 6))] == [None] * 5

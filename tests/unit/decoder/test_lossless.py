@@ -1,0 +1,178 @@
+"""What is normal already keeps its own compressed pixels, and nothing but them."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, PngImagePlugin
+
+from services.decoder import strip_jpeg, strip_png, strip_webp
+from services.thumbnailer.pixels import shrink
+from tests.support.decoding import difference, opened, processed
+from tests.support.pictures import FORMATS, encoded, picture, scene, stored
+from tests.support.traces import CANARY, traces
+
+GPS_INFO, MAKER_NOTE, DESCRIPTION = 0x8825, 0x927C, 0x010E
+
+
+def telling_exif(orientation: int = 1) -> bytes:
+    """EXIF with a position, a maker note and a description."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[DESCRIPTION] = CANARY.decode()
+    exif.get_ifd(GPS_INFO).update({1: "N", 2: (52.0, 31.0, 12.0), 29: CANARY.decode()})
+    exif.get_ifd(0x8769)[MAKER_NOTE] = CANARY
+    return exif.tobytes()
+
+
+def telling(format: str, orientation: int = 1) -> bytes:
+    """A picture with all the metadata that its format can hold, and bytes behind its end."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>" + CANARY + b"</x:xmpmeta>"
+    options: dict[str, Any] = {"exif": telling_exif(orientation), "icc_profile": profile, "xmp": xmp}
+    if format == "JPEG":
+        options["comment"] = CANARY
+    if format == "PNG":
+        options["pnginfo"] = info = PngImagePlugin.PngInfo()
+        del options["xmp"]
+        info.add_text("Comment", CANARY.decode(), zip=True)
+        info.add_text("Author", CANARY.decode())
+        info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        info.add(b"tIME", bytes(7))
+        info.add(b"prVt", CANARY, after_idat=True)
+    data = encoded(stored(scene(96, 64), orientation), format, **options)
+    return data + (b"" if format in ("HEIF", "AVIF") else CANARY)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("format", FORMATS)
+def test_no_output_tells_anything_but_the_picture(format: str, orientation: int) -> None:
+    upload = telling(format, orientation)
+    assert CANARY in upload
+    work = processed(upload)
+    thumbnail = io.BytesIO()
+    shrink(work.encoded, 32).save(thumbnail, "WEBP")
+    assert traces(work.encoded) == []
+    assert traces(thumbnail.getvalue()) == []
+
+
+@pytest.mark.parametrize(
+    "upload",
+    [
+        picture("JPEG"),
+        picture("JPEG", progressive=True),
+        picture("JPEG", mode="L"),
+        picture("JPEG", keep_rgb=True, subsampling=0),
+        picture("JPEG", restart_marker_rows=1),
+        picture("PNG"),
+        picture("PNG", mode="P"),
+        picture("PNG", mode="1"),
+        picture("PNG", mode="LA"),
+        picture("PNG", mode="RGBA"),
+        picture("WEBP"),
+        picture("WEBP", lossless=True),
+        picture("WEBP", mode="RGBA"),
+        picture("WEBP", mode="RGBA", lossless=True),
+    ],
+    ids=range(14),
+)
+def test_what_is_normal_and_bare_already_stays_byte_for_byte(upload: bytes) -> None:
+    assert processed(upload).encoded == upload
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_metadata_goes_and_the_compressed_pixels_stay(format: str) -> None:
+    work = processed(telling(format))
+    assert work.encoded_as == format
+    assert compressed(format, work.encoded) == compressed(format, telling(format)) != []
+    assert difference(opened(work.encoded), Image.open(io.BytesIO(telling(format)))) == 0
+
+
+def compressed(format: str, data: bytes) -> list[bytes]:
+    """The pixels as the file keeps them."""
+    if format == "JPEG":
+        return [content for marker, content in strip_jpeg.segments(data) if marker == 0xDA]
+    chunks = strip_png.chunks(data) if format == "PNG" else strip_webp.chunks(data)
+    return [content for kind, content in chunks if kind in (b"IDAT", b"VP8 ")]
+
+
+def test_a_thumbnail_inside_jfif_goes() -> None:
+    plain = picture("JPEG")
+    jfif = b"\xff\xe0" + (16 + 12).to_bytes(2, "big") + b"JFIF\0\x01\x02\0\0\x01\0\x01\x02\x02" + CANARY[:12].ljust(12)
+    assert CANARY[:8] not in processed(b"\xff\xd8" + jfif + plain[20:]).encoded
+
+
+def test_junk_between_segments_is_passed_over() -> None:
+    plain = picture("JPEG")
+    assert processed(plain[:20] + b"junk" + plain[20:]).encoded == plain
+
+
+def test_a_second_picture_behind_the_first_goes() -> None:
+    first, second = picture("JPEG"), picture("JPEG", mode="L")
+    assert processed(first + second).encoded == first
+
+
+def test_what_says_how_png_samples_become_light_stays() -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add(b"gAMA", (100_000).to_bytes(4, "big"))
+    assert dict(strip_png.chunks(processed(picture("PNG", pnginfo=info)).encoded))[b"gAMA"]
+    turned = processed(picture("PNG", pnginfo=info, orientation=6))
+    assert dict(strip_png.chunks(turned.encoded))[b"gAMA"]
+
+
+def test_a_png_with_a_megabyte_of_text_is_still_a_picture() -> None:
+    plain = picture("PNG")
+    bomb = strip_png.chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(50_000_000), 9))
+    assert processed(plain[:33] + bomb + plain[33:]).encoded == plain
+    assert processed(plain[:-12] + bomb + plain[-12:]).encoded == plain
+
+
+def test_two_headers_are_never_copied() -> None:
+    plain = picture("PNG")
+    assert strip_png.strip(plain[:33] + plain[8:33] + plain[33:], is_managed=False) is None
+
+
+def test_a_palette_picture_without_its_palette_is_written_anew() -> None:
+    """Pillow decodes it, browsers do not."""
+    plain = picture("PNG", mode="P")
+    bare = strip_png.SIGNATURE + b"".join(
+        strip_png.chunk(kind, content) for kind, content in strip_png.chunks(plain) if kind != b"PLTE"
+    )
+    work = processed(bare)
+    assert opened(work.encoded).mode == "RGB"
+    assert shrink(work.encoded, 32).size == (32, 24)
+
+
+STRIPPERS = {"JPEG": strip_jpeg.strip, "PNG": lambda data: strip_png.strip(data, False), "WEBP": strip_webp.strip}
+BASES = {
+    "JPEG": (picture("JPEG", 24, 16), picture("JPEG", 24, 16, progressive=True)),
+    "PNG": (picture("PNG", 24, 16), picture("PNG", 24, 16, mode="P")),
+    "WEBP": (picture("WEBP", 24, 16, mode="RGBA"), picture("WEBP", 24, 16, lossless=True)),
+}
+
+
+@pytest.mark.parametrize("format", STRIPPERS)
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_a_stripper_answers_anything_and_its_answer_stays_the_same(format: str, data: st.DataObject) -> None:
+    upload = bytearray(data.draw(st.sampled_from(BASES[format])))
+    for _ in range(data.draw(st.integers(0, 6))):
+        place = data.draw(st.integers(0, len(upload) - 1))
+        upload[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=4))
+    stripped = STRIPPERS[format](bytes(upload))
+    if stripped is not None:
+        assert STRIPPERS[format](stripped) == stripped
+        assert traces(stripped) == []
+
+
+@pytest.mark.parametrize("format", STRIPPERS)
+@given(st.binary(max_size=300))
+@settings(max_examples=200, deadline=None)
+def test_a_stripper_survives_noise(format: str, noise: bytes) -> None:
+    STRIPPERS[format](noise)
+    STRIPPERS[format](BASES[format][0][:30] + noise)

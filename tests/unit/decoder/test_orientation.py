@@ -1,0 +1,109 @@
+"""Every picture comes out upright: five formats, eight orientations, and all that HEIF and AVIF add to them."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from tests.support.boxes import imir, irot, with_transforms
+from tests.support.decoding import difference, opened, processed
+from tests.support.pictures import FORMATS, ORIENTATION, encoded, picture, scene, stored
+
+SIZE = (96, 64)
+NEAR = 6.0
+RESOLUTION_UNIT = 0x0128
+
+TRANSFORMS = {
+    1: (),
+    2: (imir(1),),
+    3: (irot(2),),
+    4: (imir(0),),
+    5: (irot(1), imir(0)),
+    6: (irot(3),),
+    7: (irot(3), imir(0)),
+    8: (irot(1),),
+}
+"""The transforms that mean the same as an EXIF orientation; the rotation comes first."""
+
+orientations = pytest.mark.parametrize("orientation", range(1, 9))
+containers = pytest.mark.parametrize("format", ["HEIF", "AVIF"])
+
+
+def exif(orientation: int, tag: int = ORIENTATION) -> bytes:
+    tags = Image.Exif()
+    tags[tag] = orientation
+    return tags.tobytes()
+
+
+def with_exif(image: Image.Image, format: str, orientation: int) -> bytes:
+    """A HEIF or AVIF file with that orientation in EXIF; Pillow's AVIF writer would take it out again."""
+    if format == "HEIF":
+        return encoded(image, format, exif=exif(orientation))
+    upload = encoded(image, format, exif=exif(orientation, RESOLUTION_UNIT))
+    entry = b"%c%c\0\x03\0\0\0\x01" if b"MM\0*" in upload else b"%c%c\x03\0\x01\0\0\0"
+    order = (0, 1) if b"MM\0*" in upload else (1, 0)
+    old, new = (entry % tuple(divmod(tag, 256)[i] for i in order) for tag in (RESOLUTION_UNIT, ORIENTATION))
+    assert old in upload
+    return upload.replace(old, new)
+
+
+def upright(orientation: int) -> Image.Image:
+    return scene(SIZE[1], SIZE[0]) if orientation >= 5 else scene(*SIZE)
+
+
+@orientations
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_turned_picture_comes_out_upright(format: str, orientation: int) -> None:
+    work = processed(picture(format, *SIZE, orientation=orientation))
+    assert difference(opened(work.encoded), upright(orientation)) < NEAR
+    assert (work.shown.width, work.shown.height) == upright(orientation).size
+
+
+@orientations
+@containers
+def test_transforms_alone_turn_a_picture(format: str, orientation: int) -> None:
+    plain = encoded(stored(upright(orientation), orientation), format)
+    work = processed(with_transforms(plain, *TRANSFORMS[orientation]))
+    assert difference(opened(work.encoded), upright(orientation)) < NEAR
+
+
+@orientations
+@containers
+def test_transforms_win_over_an_exif_that_contradicts_them(format: str, orientation: int) -> None:
+    contradicting = orientation % 8 + 1
+    plain = with_exif(stored(upright(orientation), orientation), format, contradicting)
+    work = processed(with_transforms(plain, *TRANSFORMS[orientation]))
+    assert difference(opened(work.encoded), upright(orientation)) < NEAR
+
+
+@orientations
+@containers
+def test_exif_without_transforms_turns_nothing_as_the_formats_say(format: str, orientation: int) -> None:
+    work = processed(with_transforms(with_exif(scene(*SIZE), format, orientation)))
+    assert difference(opened(work.encoded), scene(*SIZE)) < NEAR
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 255, 65535])
+def test_an_orientation_that_does_not_exist_turns_nothing(orientation: int) -> None:
+    upload = encoded(scene(*SIZE), "JPEG", exif=exif(orientation))
+    assert processed(upload).is_normal
+
+
+@pytest.mark.parametrize(
+    "broken", [b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0garbage", b"Exif\0\0MM\0*" * 9]
+)
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_broken_exif_turns_nothing_and_refuses_nothing(format: str, broken: bytes) -> None:
+    assert processed(encoded(scene(*SIZE), format, exif=broken)).is_normal
+
+
+def test_an_avif_with_broken_exif_is_still_a_picture() -> None:
+    upload = with_exif(scene(*SIZE), "AVIF", 1)
+    start = upload.index(b"II*\0") if b"II*\0" in upload else upload.index(b"MM\0*")
+    broken = upload[:start] + b"????" + upload[start + 4 :]
+    assert difference(opened(processed(broken).encoded), scene(*SIZE)) < NEAR
+
+
+def test_alpha_is_turned_along() -> None:
+    upload = picture("PNG", *SIZE, mode="RGBA", orientation=6)
+    assert difference(opened(processed(upload).encoded), scene(SIZE[1], SIZE[0], "RGBA")) == 0

@@ -1,0 +1,219 @@
+"""The decode pool: whatever happens in a child, its caller gets an answer and the others notice nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio import to_thread
+
+from libs.shared.child import MAX_TASKS
+from libs.shared.errors import Rejection
+from libs.shared.offload import DecodePool
+from libs.shared.settings import StageSettings
+from libs.shared.spool import Spool
+from tests.support import children
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def pool() -> AsyncIterator[DecodePool]:
+    settings = StageSettings(processes=2, deadline_seconds=2.0, memory_bytes=512 * MEGABYTE)
+    async with DecodePool(settings, preload=["tests.support.children"]) as pool:
+        yield pool
+
+
+async def code_of(call: Awaitable[object]) -> str:
+    with pytest.raises(Rejection) as caught:
+        await call
+    return caught.value.code
+
+
+async def gone(process_id: int) -> None:
+    await to_thread.run_sync(eventually, lambda: not Path(f"/proc/{process_id}").exists(), 10.0, "the child is gone")
+
+
+async def started(spool: Spool) -> int:
+    await to_thread.run_sync(eventually, lambda: spool.read().strip(), 10.0, "the child has started")
+    return int(spool.read().split()[-1])
+
+
+async def test_a_call_runs_in_a_process_of_its_own(pool: DecodePool) -> None:
+    assert await pool.run(children.process_id) != os.getpid()
+
+
+async def test_a_rejection_arrives_whole(pool: DecodePool) -> None:
+    with pytest.raises(Rejection) as caught:
+        await pool.run(children.reject)
+    rejection = caught.value
+    assert (rejection.code, rejection.message, rejection.details) == (
+        "corrupt-image",
+        "the picture is damaged",
+        {"limit": 3},
+    )
+
+
+async def test_bytes_travel_there_and_back_in_spools(pool: DecodePool) -> None:
+    async def content() -> AsyncIterator[bytes]:
+        for letter in (b"a", b"b", b"c"):
+            yield letter * 300_000
+
+    with Spool() as source, Spool() as target:
+        await source.fill(content())
+        assert await pool.run(children.copy, source, target) == 900_000
+        chunks = [chunk async for chunk in target.chunks()]
+    assert max(map(len, chunks)) == 255 * 1024
+    assert b"".join(chunks) == b"a" * 300_000 + b"b" * 300_000 + b"c" * 300_000
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "code"),
+    [
+        (children.hang, (), "decode-timeout"),
+        (children.die, (signal.SIGXCPU,), "decode-timeout"),
+        (children.take, (1024 * MEGABYTE,), "decode-out-of-memory"),
+        (children.die, (signal.SIGKILL,), "decode-out-of-memory"),
+        (children.segfault, (), "decoder-crashed"),
+        (children.die, (signal.SIGABRT,), "decoder-crashed"),
+        (children.blunder, (), "decoder-crashed"),
+        (children.answer_with_code, (), "decoder-crashed"),
+    ],
+)
+async def test_every_end_of_a_child_has_its_code(
+    pool: DecodePool, call: Callable[..., object], arguments: tuple[object, ...], code: str
+) -> None:
+    assert await code_of(pool.run(call, *arguments)) == code
+    assert await pool.run(children.take, 10) == 10
+
+
+async def test_a_busy_child_is_tried_once_more_in_a_fresh_one_and_both_are_gone(pool: DecodePool) -> None:
+    with Spool() as started_here:
+        assert await code_of(pool.run(children.spin, started_here)) == "decode-timeout"
+        first, second = map(int, started_here.read().split())
+    assert first != second
+    await gone(first)
+    await gone(second)
+
+
+async def test_a_dying_child_leaves_its_neighbours_alone(pool: DecodePool) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(code_of, pool.run(children.segfault))
+        assert [await pool.run(children.take, size) for size in range(20)] == list(range(20))
+
+
+async def test_a_cancelled_call_ends_its_child(pool: DecodePool) -> None:
+    with Spool() as started_here:
+        async with anyio.create_task_group() as group:
+            group.start_soon(pool.run, children.hang, started_here)
+            child = await started(started_here)
+            group.cancel_scope.cancel()
+    await gone(child)
+    assert await pool.run(children.take, 1) == 1
+
+
+async def test_children_killed_at_random_never_stop_the_pool(pool: DecodePool) -> None:
+    chance = random.Random(4)
+    codes = {"decode-out-of-memory"}
+    answered = 0
+
+    async def calls() -> None:
+        nonlocal answered
+        for size in range(40):
+            try:
+                assert await pool.run(children.take, size) == size
+            except Rejection as rejection:
+                codes.add(rejection.code)
+            answered += 1
+
+    async def killer() -> None:
+        while True:
+            child = await pool.run(children.process_id)
+            await anyio.sleep(chance.random() / 50)
+            try:
+                os.kill(child, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(killer)
+        async with anyio.create_task_group() as callers:
+            for _ in range(5):
+                callers.start_soon(calls)
+        group.cancel_scope.cancel()
+    assert answered == 200
+    assert codes == {"decode-out-of-memory"}
+
+
+async def test_the_pool_outlives_its_fork_server(pool: DecodePool) -> None:
+    server = await pool.run(children.parent_id)
+    os.kill(server, signal.SIGKILL)
+    assert [await pool.run(children.take, size) for size in range(5)] == list(range(5))
+    # The kernel takes a moment to end the children of a server that is gone.
+    with anyio.fail_after(30):
+        while await pool.run(children.parent_id) == server:
+            continue
+
+
+async def test_children_are_replaced_regularly() -> None:
+    async with DecodePool(StageSettings(processes=1)) as pool:
+        seen = {await pool.run(children.process_id) for _ in range(MAX_TASKS + 1)}
+    assert len(seen) == 2
+
+
+async def test_a_child_has_few_rights(pool: DecodePool) -> None:
+    rights = await pool.run(children.rights)
+    assert rights.has_no_new_privileges
+    assert rights.sockets == 1
+    assert rights.limits["AS"] == (512 * MEGABYTE, 512 * MEGABYTE)
+    assert rights.limits["CORE"] == (0, 0)
+    assert rights.limits["NOFILE"] == (64, 64)
+    assert rights.limits["CPU"][0] < 10
+    with Spool() as target:
+        assert await code_of(pool.run(children.write_at, target, rights.limits["FSIZE"][0])) == "decoder-crashed"
+
+
+async def test_a_child_reaches_no_network_no_program_and_no_process(pool: DecodePool) -> None:
+    assert set((await pool.run(children.forbidden)).values()) == {errno.EPERM}
+
+
+async def test_arguments_that_belong_in_a_spool_are_refused(pool: DecodePool) -> None:
+    with pytest.raises(ValueError, match="spool"):
+        await pool.run(children.take, bytes(MEGABYTE))
+
+
+async def test_no_child_outlives_a_worker_that_was_killed() -> None:
+    script = (
+        "import anyio, sys\n"
+        "from libs.shared.offload import DecodePool\n"
+        "from libs.shared.settings import StageSettings\n"
+        "from libs.shared.spool import Spool\n"
+        "from tests.support import children\n"
+        "async def main():\n"
+        "    async with DecodePool(StageSettings(processes=1, deadline_seconds=60)) as pool:\n"
+        "        await pool.run(children.hang, Spool(int(sys.argv[1])))\n"
+        "anyio.run(main)\n"
+    )
+    with Spool() as started_here:
+        async with await anyio.open_process(
+            [sys.executable, "-c", script, str(started_here.descriptor)],
+            pass_fds=[started_here.descriptor],
+            cwd=Path(__file__).parents[3],
+        ) as worker:
+            child = await started(started_here)
+            worker.kill()
+    await gone(child)

@@ -1,0 +1,117 @@
+"""For everybody: axe-core's rules on every view, keys alone, and the strict policy that the page lives under."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import expect
+
+from tests.support.client import AlbumClient
+from tests.support.pictures import picture
+from tests.web.conftest import OpenScreen
+from tests.web.screen import Screen
+
+
+def serious_problems(screen: Screen) -> list[str]:
+    """What axe-core finds serious or critical on the page as it stands."""
+    # A fade under way would be measured at a contrast that nobody reads at.
+    screen.page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished))")
+    found = Axe().run(screen.page).response["violations"]
+    return [
+        f"{problem['id']}: {node['html']}"
+        for problem in found
+        if problem["impact"] in ("serious", "critical")
+        for node in problem["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_any_view(open_screen: OpenScreen, album: AlbumClient, colours: str) -> None:
+    screen = open_screen(color_scheme=colours, reduced_motion="reduce")
+    screen.open()
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+    assert serious_problems(screen) == [], "the albums"
+
+    screen.page.get_by_role("button", name="New album").first.click()
+    assert serious_problems(screen) == [], "the dialog"
+    screen.confirm("Cancel")
+
+    album_id = album.create("For everybody")
+    screen.open_album(album_id)
+    assert serious_problems(screen) == [], "an empty album"
+
+    album.settled(album.upload(album_id, picture("PNG", 320, 240)[:900], "broken.png"))
+    screen.hold_uploads()
+    screen.choose({"ready.png": picture("PNG", 320, 240), "refused.txt": b"text text text text"})
+    screen.expect_stage("ready.png", "uploading")
+    assert serious_problems(screen) == [], "uploads under way"
+    screen.release_uploads()
+    screen.expect_shows("ready.png", "server")
+    assert serious_problems(screen) == [], "the grid and the tray"
+
+    screen.tile("ready.png").locator(".tile-link").click()
+    expect(screen.page.locator(".viewer")).to_be_visible()
+    assert serious_problems(screen) == [], "the viewer"
+
+    screen.page.keyboard.press("Delete")
+    assert serious_problems(screen) == [], "the question before a deletion"
+
+
+def test_an_album_is_made_and_looked_through_by_keys_alone(screen: Screen) -> None:
+    screen.open()
+    keyboard = screen.page.keyboard
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+    screen.page.get_by_role("button", name="New album").first.focus()
+    keyboard.press("Enter")
+    keyboard.type("By keys")
+    keyboard.press("Enter")
+    expect(screen.page.get_by_role("heading", name="By keys", level=1)).to_be_focused()
+    screen.choose({f"{n}.png": picture("PNG", 64, 48) for n in range(3)})
+    for n in range(3):
+        screen.expect_shows(f"{n}.png", "server")
+
+    screen.tile("2.png").locator(".tile-link").focus()
+    keyboard.press("ArrowRight")
+    expect(screen.tile("1.png").locator(".tile-link")).to_be_focused()
+    keyboard.press("Enter")
+    expect(screen.page.locator(".viewer-name")).to_have_text("1.png")
+    keyboard.press("Escape")
+    expect(screen.tile("1.png").locator(".tile-link")).to_be_focused()
+
+
+def test_every_picture_of_the_grid_is_one_stop_of_the_tab_key(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("One stop")
+    for name in ("a.png", "b.png", "c.png"):
+        album.ready(album_id, picture("PNG", 64, 48), name)
+    screen.open_album(album_id)
+    expect(screen.page.locator(".tile")).to_have_count(3)
+    assert screen.page.locator(".tile-link[tabindex='0']").count() == 1
+
+
+def test_the_page_moves_nothing_for_those_who_want_no_motion(open_screen: OpenScreen, album: AlbumClient) -> None:
+    album_id = album.create("Still")
+    album.ready(album_id, picture("PNG", 64, 48), "a.png")
+    screen = open_screen(reduced_motion="reduce").open_album(album_id)
+    screen.tile("a.png").locator(".tile-link").click()
+    slide = screen.page.locator(".slide[data-step='0']")
+    expect(slide).to_be_visible()
+    assert float(slide.evaluate("(one) => parseFloat(getComputedStyle(one).transitionDuration)")) == 0
+
+
+def test_no_script_or_style_is_written_into_the_page(screen: Screen) -> None:
+    answer = screen.page.request.get(f"{screen.url}/")
+    policy = answer.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "<style" not in answer.text()
+    assert " style=" not in answer.text()
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_nothing_is_wider_than_the_window(open_screen: OpenScreen, album: AlbumClient, width: int) -> None:
+    album_id = album.create("A name that is rather long for the narrow screen of a telephone " * 2)
+    album.ready(album_id, picture("PNG", 320, 240), "a.png")
+    screen = open_screen(viewport={"width": width, "height": 800})
+    for link in ("", f"#/album/{album_id}"):
+        screen.open(link)
+        expect(screen.page.locator(".page-detail")).not_to_be_empty()
+        assert screen.page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,87 @@
+"""Albums: made, opened, linked to, deleted."""
+
+from __future__ import annotations
+
+import uuid
+
+from playwright.sync_api import expect
+
+from tests.support.client import AlbumClient
+from tests.support.pictures import picture
+from tests.support.stack import StartStack
+from tests.web.conftest import OpenScreen
+from tests.web.screen import Screen
+
+
+def test_a_first_visit_says_what_to_do(open_screen: OpenScreen, start_stack: StartStack) -> None:
+    screen = open_screen(stack=start_stack(decoders=0, thumbnailers=0)).open()
+    expect(screen.page.get_by_role("heading", name="No albums yet")).to_be_visible()
+
+    screen.create_album("Summer at the lake")
+
+    expect(screen.page.get_by_role("heading", name="No pictures yet")).to_be_visible()
+
+
+def test_a_created_album_is_listed_and_opens_by_its_link(screen: Screen) -> None:
+    name = f"Journey {uuid.uuid4()}"
+    album_id = screen.open().create_album(name)
+
+    screen.page.get_by_role("link", name="All albums").click()
+    expect(screen.page.get_by_role("link", name=name)).to_be_visible()
+
+    screen.open(f"#/album/{album_id}")
+    expect(screen.page.get_by_role("heading", name=name, level=1)).to_be_visible()
+
+
+def test_an_album_is_deleted_only_after_a_yes(screen: Screen, album: AlbumClient) -> None:
+    name = f"Old {uuid.uuid4()}"
+    album_id = album.create(name)
+    screen.open()
+
+    screen.page.get_by_role("button", name=f"Delete {name}").click()
+    screen.confirm("Cancel")
+    assert album.post("/album/get", album_id=album_id).status_code == 200
+    screen.page.get_by_role("button", name=f"Delete {name}").click()
+    screen.confirm("Delete album")
+
+    expect(screen.page.get_by_role("link", name=name)).to_have_count(0)
+    assert album.post("/album/get", album_id=album_id).status_code == 404
+
+
+def test_a_link_to_an_album_that_is_gone_says_so(screen: Screen) -> None:
+    screen.open(f"#/album/{uuid.uuid4()}")
+    screen.expect_notice("This album does not exist any more.")
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+
+
+def test_an_albums_name_is_shown_as_text_whatever_it_contains(screen: Screen) -> None:
+    name = f"<img src=x onerror=alert(1)> {uuid.uuid4()}"
+    screen.open().create_album(name)
+    expect(screen.page.get_by_role("heading", name=name, level=1)).to_be_visible()
+    assert screen.page.locator("h1 img").count() == 0
+
+
+def test_an_album_shows_its_newest_pictures_on_the_first_page(screen: Screen, album: AlbumClient) -> None:
+    name = f"Covered {uuid.uuid4()}"
+    album.ready(album.create(name), picture("JPEG", 320, 240), "a.jpg")
+    screen.open()
+    card = screen.page.get_by_role("listitem").filter(has_text=name)
+    expect(card.locator(".cover img")).to_have_count(1)
+    expect(card).to_contain_text("1 picture")
+
+
+def test_two_albums_keep_pictures_of_the_same_name_apart(screen: Screen) -> None:
+    first = screen.open().create_album("First")
+    screen.choose({"same.png": picture("PNG", 64, 48)})
+    screen.expect_shows("same.png", "server")
+    screen.open()
+    second = screen.create_album("Second")
+    screen.choose({"same.png": picture("PNG", 48, 64)})
+    screen.expect_shows("same.png", "server")
+
+    widths = {}
+    for album_id in (first, second):
+        screen.open_album(album_id)
+        screen.expect_shows("same.png", "server")
+        widths[album_id] = screen.tile("same.png").locator("img").evaluate("(image) => image.naturalWidth")
+    assert widths == {first: 64, second: 48}

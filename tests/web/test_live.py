@@ -1,0 +1,84 @@
+"""What happens elsewhere is seen here; a lost connection is said and made up for."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.support.client import AlbumClient
+from tests.support.pictures import picture
+from tests.web.conftest import OpenScreen
+from tests.web.screen import PATIENCE_MS, Screen
+
+
+def test_a_picture_uploaded_elsewhere_appears(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Shared")
+    screen.open_album(album_id)
+    album.ready(album_id, picture("JPEG", 640, 480), "elsewhere.jpg")
+    screen.expect_stage("elsewhere.jpg", "ready")
+    screen.expect_shows("elsewhere.jpg", "server")
+
+
+def test_a_deletion_is_seen_in_a_second_window(open_screen: OpenScreen, album: AlbumClient) -> None:
+    album_id = album.create("Two windows")
+    for name in ("a.png", "b.png"):
+        album.ready(album_id, picture("PNG", 64, 48), name)
+    first, second = open_screen().open_album(album_id), open_screen().open_album(album_id)
+
+    first.tile("a.png").click()
+    first.page.get_by_role("button", name="Delete", exact=True).click()
+    first.confirm("Delete")
+
+    expect(second.tile("a.png")).to_have_count(0)
+    expect(second.page.locator(".page-detail")).to_have_text("1 picture")
+    expect(first.page.locator(".viewer-name")).to_have_text("b.png")
+
+
+def test_an_album_deleted_elsewhere_is_left(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Doomed")
+    screen.open_album(album_id)
+    album.post("/album/delete", album_id=album_id)
+    screen.expect_notice("This album was deleted.")
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+
+
+def test_a_new_album_appears_on_the_first_page(screen: Screen, album: AlbumClient) -> None:
+    screen.open()
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+    album.create("Made elsewhere just now")
+    expect(screen.page.get_by_role("link", name="Made elsewhere just now")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_without_events_the_page_asks_and_says_so(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("No events")
+    screen.page.route("**/events*", lambda route: route.abort())
+    screen.open_album(album_id)
+    screen.expect_notice("Live updates are away")
+    album.ready(album_id, picture("PNG", 64, 48), "a.png")
+    screen.expect_shows("a.png", "server")
+
+
+def test_a_lost_connection_is_said_and_made_up_for(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("In a tunnel")
+    album.ready(album_id, picture("PNG", 64, 48), "old.png")
+    screen.open_album(album_id)
+    screen.page.context.set_offline(True)
+    screen.expect_notice("The connection to the server is away.")
+    album.ready(album_id, picture("PNG", 64, 48), "new.png")
+    old = album.post("/album/images", album_id=album_id).json()["images"][0]
+    album.post("/album/image/delete", album_id=album_id, image_id=old["id"])
+
+    screen.page.context.set_offline(False)
+
+    screen.expect_shows("new.png", "server")
+    expect(screen.tile("old.png")).to_have_count(0)
+    expect(screen.page.locator(".notice:visible")).to_have_count(0)
+
+
+def test_a_reset_of_the_events_reloads_the_listing(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Forgotten")
+    body = "retry: 100000\n\nevent: reset\ndata: {}\n\n"
+    screen.page.route(
+        "**/events*", lambda route: route.fulfill(body=body, headers={"content-type": "text/event-stream"})
+    )
+    with screen.page.expect_request(lambda request: request.url.endswith("/album/images")):
+        screen.open(f"#/album/{album_id}")

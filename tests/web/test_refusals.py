@@ -1,0 +1,80 @@
+"""What the limits refuse is said before it is sent, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.pictures import picture
+from tests.web.screen import Screen
+
+TOO_LARGE = "at most 1920 wide and 1080 high"
+REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
+    "wide.jpg": (lambda: picture("JPEG", 1921, 100), "1921 x 100 pixels; " + TOO_LARGE),
+    "tall.png": (lambda: picture("PNG", 100, 1081), "100 x 1081 pixels; " + TOO_LARGE),
+    "wide.webp": (lambda: picture("WEBP", 1921, 32), TOO_LARGE),
+    "tall.avif": (lambda: picture("AVIF", 64, 1082), TOO_LARGE),
+    "wide.heic": (lambda: picture("HEIF", 1922, 64), TOO_LARGE),
+    "heavy.jpg": (
+        lambda: picture("JPEG", 64, 48) + bytes(52_428_800),
+        "at most 52,428,800 are accepted",
+    ),
+    "notes.jpg": (lambda: b"Dear diary, this is no picture.", "not a picture in a format that is accepted"),
+    "moving.gif": (lambda: b"GIF89a" + bytes(100), "not a picture in a format that is accepted"),
+    "nothing.png": (lambda: b"", "The file is empty."),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_would_be_refused_is_not_sent_and_the_reason_is_said(screen: Screen, name: str) -> None:
+    make, reason = REFUSED[name]
+    screen.open().create_album("Limits")
+    sent: list[str] = []
+    screen.page.on("request", lambda request: sent.append(request.url) if "upload" in request.url else None)
+    if name == "heavy.jpg":
+        # Playwright passes no file of this size: the page makes it itself.
+        script = """(head) => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(head), new Uint8Array(52428800)], 'heavy.jpg'));
+          const options = { bubbles: true, cancelable: true, dataTransfer: transfer };
+          document.body.dispatchEvent(new DragEvent('drop', options));
+        }"""
+        screen.page.evaluate(script, list(picture("JPEG", 64, 48)))
+    else:
+        screen.choose({name: make()})
+    expect(screen.row(name)).to_contain_text(reason)
+    expect(screen.tile(name)).to_have_count(0)
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        picture("JPEG", 1920, 1080),
+        picture("JPEG", 1920, 1080, orientation=6),
+        picture("PNG", 1920, 1080),
+        picture("WEBP", 1920, 1080),
+    ],
+    ids=["jpeg", "sideways-jpeg", "png", "webp"],
+)
+def test_a_picture_of_exactly_the_limits_is_taken(screen: Screen, content: bytes) -> None:
+    screen.open().create_album("At the limit")
+    screen.choose({"edge": content})
+    screen.expect_shows("edge", "server")
+
+
+def test_a_jpeg_is_taken_whatever_it_is_called(screen: Screen) -> None:
+    screen.open().create_album("Misnamed")
+    screen.choose({"photo.heic": picture("JPEG", 320, 240)})
+    screen.expect_shows("photo.heic", "server")
+
+
+def test_good_files_go_on_beside_refused_ones_and_the_list_is_cleared(screen: Screen) -> None:
+    screen.open().create_album("Mixed")
+    screen.choose({"good.png": picture("PNG", 64, 48), "bad.txt": b"text text text text"})
+    screen.expect_shows("good.png", "server")
+    expect(screen.page.get_by_role("heading", name="1 picture ready, 1 not accepted")).to_be_visible()
+    screen.page.get_by_role("button", name="Clear the list").click()
+    expect(screen.page.locator(".tray")).to_be_hidden()

@@ -1,0 +1,87 @@
+"""The chosen file itself is thumbnail and picture while upload and conversion are under way."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.pictures import picture
+from tests.support.stack import StartStack
+from tests.web.conftest import OpenScreen
+from tests.web.screen import Screen
+
+SHOWABLE = {"a.jpg": "JPEG", "b.png": "PNG", "c.webp": "WEBP", "d.avif": "AVIF"}
+
+
+@pytest.mark.parametrize("name", SHOWABLE)
+def test_the_chosen_file_is_on_screen_before_its_upload_ends(screen: Screen, name: str) -> None:
+    screen.open().create_album("Held back")
+    screen.hold_uploads()
+
+    screen.choose({name: picture(SHOWABLE[name], 640, 360)})
+
+    screen.expect_shows(name, "local")
+    screen.until(lambda: screen.held, "the upload has begun")
+    screen.expect_stage(name, "uploading")
+    assert screen.is_on_screen(screen.tile(name))
+    screen.release_uploads()
+    screen.expect_shows(name, "server")
+
+
+@pytest.mark.parametrize("orientation", [None, 6])
+def test_the_server_s_picture_takes_its_place_without_a_flicker_or_a_jump(
+    screen: Screen, orientation: int | None
+) -> None:
+    screen.open().create_album("Swapped")
+    screen.watch_tile("a.jpg")
+
+    screen.choose({"a.jpg": picture("JPEG", 800, 600, orientation=orientation)})
+    screen.expect_shows("a.jpg", "server")
+    expect(screen.tile("a.jpg").locator("img")).to_have_count(1)
+
+    watched = screen.watched()
+    assert watched["frames"] > 2
+    assert watched["empty"] == 0
+    assert len(watched["boxes"]) == 1
+
+
+def test_the_chosen_file_is_the_picture_in_the_viewer_too(screen: Screen) -> None:
+    screen.open().create_album("Viewed early")
+    screen.hold_uploads()
+    screen.choose({"a.jpg": picture("JPEG", 1600, 900)})
+    screen.expect_shows("a.jpg", "local")
+
+    screen.tile("a.jpg").click()
+
+    slide = screen.page.locator(".slide[data-step='0']")
+    expect(slide).to_have_attribute("data-shows", "local")
+    before = slide.locator(".slide-box").bounding_box()
+    screen.release_uploads()
+    expect(slide).to_have_attribute("data-shows", "server")
+    assert slide.locator(".slide-box").bounding_box() == before
+    assert "/image/new-" not in screen.page.url
+
+
+def test_a_format_the_browser_cannot_show_has_a_tile_of_the_right_shape_until_it_can(screen: Screen) -> None:
+    screen.open().create_album("From a phone")
+    screen.hold_uploads()
+
+    screen.choose({"e.heic": picture("HEIF", 512, 288)})
+
+    tile = screen.tile("e.heic")
+    expect(tile.locator(".tile-blank")).to_contain_text("HEIC")
+    expect(tile.locator(".tile-blank")).to_contain_text("e.heic")
+    before = tile.bounding_box()
+    assert before is not None
+    assert before["width"] / before["height"] == pytest.approx(512 / 288, rel=0.02)
+    screen.release_uploads()
+    screen.expect_shows("e.heic", "server")
+    assert tile.bounding_box() == before
+
+
+def test_without_any_worker_the_chosen_file_stays_in_view(open_screen: OpenScreen, start_stack: StartStack) -> None:
+    screen = open_screen(stack=start_stack(decoders=0, thumbnailers=0)).open()
+    screen.create_album("Waiting")
+    screen.choose({"a.jpg": picture("JPEG", 640, 480)})
+    screen.expect_stage("a.jpg", "queued")
+    screen.expect_shows("a.jpg", "local")

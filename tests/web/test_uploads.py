@@ -1,0 +1,190 @@
+"""Uploading: by every way a page can get files, with progress, cancelled, failed, tried again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Route, expect
+
+from deploy.local import rabbitmq
+from deploy.local.node import running
+from tests.support.client import AlbumClient
+from tests.support.pictures import picture
+from tests.support.stack import Stack, StartStack
+from tests.support.waiting import eventually
+from tests.web.conftest import OpenScreen
+from tests.web.screen import Screen
+
+DROP = """([type, names, bytes]) => {
+  const transfer = new DataTransfer();
+  for (const name of names) transfer.items.add(new File([new Uint8Array(bytes)], name));
+  const options = { bubbles: true, cancelable: true };
+  const event = type === 'paste'
+    ? new ClipboardEvent('paste', { ...options, clipboardData: transfer })
+    : new DragEvent(type, { ...options, dataTransfer: transfer });
+  document.body.dispatchEvent(event);
+}"""
+
+
+def test_all_five_formats_become_ready(screen: Screen) -> None:
+    screen.open().create_album("Every format")
+    files = {"a.jpg": "JPEG", "b.png": "PNG", "c.webp": "WEBP", "d.avif": "AVIF", "e.heic": "HEIF"}
+    screen.choose({name: picture(format, 320, 240) for name, format in files.items()})
+    for name in files:
+        screen.expect_shows(name, "server")
+    expect(screen.page.get_by_role("heading", name="5 pictures ready")).to_be_visible()
+
+
+def test_files_are_dropped_anywhere_on_the_page(screen: Screen) -> None:
+    screen.open().create_album("Dropped")
+    content = list(picture("PNG", 64, 48))
+    screen.page.evaluate(DROP, ["dragenter", ["a.png"], content])
+    expect(screen.page.get_by_text("Drop to add to this album")).to_be_visible()
+    screen.page.evaluate(DROP, ["drop", ["a.png", "b.png"], content])
+    for name in ("a.png", "b.png"):
+        screen.expect_shows(name, "server")
+    expect(screen.page.get_by_text("Drop to add to this album")).to_be_hidden()
+
+
+def test_a_picture_is_pasted(screen: Screen) -> None:
+    screen.open().create_album("Pasted")
+    screen.page.evaluate(DROP, ["paste", ["clip.png"], list(picture("PNG", 64, 48))])
+    screen.expect_shows("clip.png", "server")
+
+
+def test_a_folder_is_taken_with_what_is_in_its_folders(screen: Screen, tmp_path: Path) -> None:
+    for place in ("one.png", "deeper/two.png", "deeper/.hidden"):
+        (tmp_path / "holiday" / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "holiday" / place).write_bytes(picture("PNG", 64, 48))
+    screen.open().create_album("Folder")
+    screen.page.locator("[data-chooser=folder]").set_input_files(tmp_path / "holiday")
+    for name in ("one.png", "two.png"):
+        screen.expect_shows(name, "server")
+    assert screen.page.locator(".tile").count() == 2
+
+
+def test_at_most_five_uploads_are_under_way_at_a_time(screen: Screen) -> None:
+    screen.open().create_album("Many")
+    screen.hold_uploads()
+    screen.choose({f"{n}.png": picture("PNG", 64, 48) for n in range(12)})
+    uploading = screen.page.locator(".tile[data-stage=uploading]")
+    expect(uploading).to_have_count(4)
+    assert len(screen.held) <= 5
+    expect(screen.page.locator(".tile[data-stage=waiting]")).to_have_count(8)
+    screen.release_uploads()
+    expect(screen.page.get_by_role("heading", name="12 pictures ready")).to_be_visible()
+
+
+def test_a_cancelled_upload_leaves_nothing(screen: Screen, album: AlbumClient) -> None:
+    album_id = screen.open().create_album("Cancelled")
+    screen.hold_uploads()
+    screen.choose({"a.png": picture("PNG", 64, 48), "b.png": picture("PNG", 64, 48)})
+    screen.row("a.png").get_by_role("button", name="Cancel").click()
+    expect(screen.tile("a.png")).to_have_count(0)
+    del screen.held[0]
+    screen.release_uploads()
+    screen.expect_shows("b.png", "server")
+    assert album.post("/album/get", album_id=album_id).json()["album_snapshot"]["content_count"] == 1
+
+
+def test_an_upload_that_breaks_off_is_tried_again_by_itself_and_stored_once(screen: Screen, album: AlbumClient) -> None:
+    album_id = screen.open().create_album("Flaky")
+    broken: list[str] = []
+
+    def break_once(route: Route) -> None:
+        if broken:
+            route.continue_()
+        else:
+            broken.append(route.request.url)
+            route.fetch()  # the server gets it, but the answer is lost
+            route.abort("connectionreset")
+
+    screen.page.route("**/album/image/upload", break_once)
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    screen.expect_shows("a.png", "server")
+    assert album.post("/album/get", album_id=album_id).json()["album_snapshot"]["content_count"] == 1
+
+
+def test_failed_uploads_are_sent_again_one_by_one_or_all(screen: Screen) -> None:
+    screen.open().create_album("Refused for now")
+    answer = {"status": "fail", "code": "storage-full", "message": "there is no room left"}
+    screen.page.route("**/album/image/upload", lambda route: route.fulfill(status=507, json=answer))
+    screen.choose({f"{n}.png": picture("PNG", 64, 48) for n in range(3)})
+    for n in range(3):
+        screen.expect_stage(f"{n}.png", "stopped")
+        expect(screen.row(f"{n}.png")).to_contain_text("There is no room left.")
+    screen.page.unroute("**/album/image/upload")
+
+    screen.row("0.png").get_by_role("button", name="Try 0.png again").click()
+    screen.expect_shows("0.png", "server")
+    screen.page.get_by_role("button", name="Retry all failed").click()
+    for n in (1, 2):
+        screen.expect_shows(f"{n}.png", "server")
+
+
+def test_failed_jobs_say_why_and_are_all_tried_again(screen: Screen, album: AlbumClient) -> None:
+    album_id = screen.open().create_album("Damaged")
+    damaged = picture("PNG", 320, 240)[:900]
+    screen.choose({"a.png": damaged, "b.png": damaged})
+    for name in ("a.png", "b.png"):
+        screen.expect_stage(name, "failed")
+        expect(screen.row(name)).to_contain_text("The picture is")
+    screen.page.get_by_role("button", name="Retry all failed").click()
+
+    def attempts() -> set[int]:
+        images = album.post("/album/images", album_id=album_id).json()["images"]
+        return {len(album.job(image["job_id"])["timeline"]) for image in images}
+
+    eventually(lambda: min(attempts()) >= 4, what="both jobs ran again")
+    for name in ("a.png", "b.png"):
+        screen.expect_stage(name, "failed")
+
+
+def test_a_reload_in_the_middle_picks_up_its_jobs_again(open_screen: OpenScreen, start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, thumbnailers=1)
+    screen = open_screen(stack=stack).open()
+    screen.create_album("Reloaded")
+    screen.choose({"a.jpg": picture("JPEG", 640, 480)})
+    screen.expect_stage("a.jpg", "queued")
+
+    screen.page.reload()
+    screen.expect_stage("a.jpg", "queued")
+    expect(screen.row("a.jpg")).to_contain_text("In the queue")
+    stack.start("decoder")
+
+    screen.expect_stage("a.jpg", "ready")
+    screen.expect_shows("a.jpg", "server")
+
+
+def test_uploads_are_taken_while_the_broker_is_down_and_finish_when_it_is_back(
+    open_screen: OpenScreen, start_stack: StartStack, tmp_path: Path
+) -> None:
+    with running(rabbitmq.prepare(tmp_path)) as (broker,):
+        stack: Stack = start_stack(ALBUM_AMQP_URL=broker.url)
+        screen = open_screen(stack=stack).open()
+        screen.create_album("No broker")
+        broker.kill()
+        screen.choose({"a.jpg": picture("JPEG", 640, 480)})
+        screen.expect_stage("a.jpg", "queued")
+        screen.expect_shows("a.jpg", "local")
+        broker.restart()
+        screen.expect_stage("a.jpg", "ready")
+        screen.expect_shows("a.jpg", "server")
+        stack.stop()
+
+
+def test_leaving_the_album_does_not_stop_its_uploads(screen: Screen, album: AlbumClient) -> None:
+    album_id = screen.open().create_album("Left")
+    screen.hold_uploads()
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    screen.expect_stage("a.png", "uploading")
+    screen.page.get_by_role("link", name="All albums").click()
+    screen.release_uploads()
+
+    def count() -> int:
+        number: int = album.post("/album/get", album_id=album_id).json()["album_snapshot"]["content_count"]
+        return number
+
+    screen.until(lambda: count() == 1, "the upload arrives")
+    screen.open_album(album_id)
+    screen.expect_shows("a.png", "server")

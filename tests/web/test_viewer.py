@@ -1,0 +1,128 @@
+"""The viewer: one picture at a time, by keys, swipes and buttons."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.client import AlbumClient
+from tests.support.pictures import picture
+from tests.web.conftest import OpenScreen
+from tests.web.screen import Screen
+
+NAMES = ("c.png", "b.png", "a.png")
+"""Newest first, as the album shows them."""
+
+
+@pytest.fixture
+def album_id(album: AlbumClient) -> str:
+    album_id = album.create("Viewed")
+    for name in reversed(NAMES):
+        album.ready(album_id, picture("PNG", 640, 480), name)
+    return album_id
+
+
+def test_keys_turn_the_pages_and_escape_leads_back_to_the_picture(screen: Screen, album_id: str) -> None:
+    screen.open_album(album_id)
+    name = screen.page.locator(".viewer-name")
+    screen.tile("c.png").click()
+    expect(name).to_have_text("c.png")
+    for key, shown in (("ArrowRight", "b.png"), ("End", "a.png"), ("ArrowRight", "a.png"), ("Home", "c.png")):
+        screen.page.keyboard.press(key)
+        expect(name).to_have_text(shown)
+    screen.page.keyboard.press("ArrowRight")
+    screen.page.keyboard.press("Escape")
+    expect(screen.page.locator(".viewer")).to_be_hidden()
+    expect(screen.tile("b.png").locator(".tile-link")).to_be_focused()
+    assert screen.page.url.endswith(album_id)
+
+
+def test_the_browser_s_back_button_leads_from_the_viewer_to_the_album(screen: Screen, album_id: str) -> None:
+    screen.open_album(album_id)
+    screen.tile("c.png").click()
+    screen.page.keyboard.press("ArrowRight")
+    expect(screen.page.locator(".viewer-name")).to_have_text("b.png")
+    screen.page.go_back()
+    expect(screen.page.locator(".viewer")).to_be_hidden()
+    expect(screen.page.get_by_role("heading", name="Viewed", level=1)).to_be_visible()
+
+
+def test_a_picture_opens_by_its_own_link(screen: Screen, album: AlbumClient, album_id: str) -> None:
+    image = album.post("/album/images", album_id=album_id).json()["images"][1]
+    screen.open(f"#/album/{album_id}/image/{image['id']}")
+    expect(screen.page.locator(".viewer-name")).to_have_text("b.png")
+    expect(screen.page.locator(".slide[data-step='0']")).to_have_attribute("data-shows", "server")
+    screen.page.get_by_role("button", name="Back to the album").click()
+    expect(screen.page.locator(".viewer")).to_be_hidden()
+
+
+def test_a_link_to_a_picture_that_is_gone_leads_to_its_album(screen: Screen, album_id: str) -> None:
+    screen.open(f"#/album/{album_id}/image/00000000-0000-4000-8000-000000000000")
+    screen.expect_notice("This picture does not exist any more.")
+    expect(screen.page.locator(".tile")).to_have_count(3)
+
+
+def test_neighbours_are_loaded_before_they_are_asked_for(screen: Screen, album_id: str) -> None:
+    screen.open_album(album_id)
+    screen.tile("b.png").click()
+    for step in ("-1", "1"):
+        expect(screen.page.locator(f".slide[data-step='{step}'] img").last).to_have_js_property("complete", True)
+
+
+def test_the_download_is_the_original_under_its_name(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Originals")
+    original = picture("HEIF", 320, 240)
+    album.ready(album_id, original, "phone.heic")
+    screen.open_album(album_id)
+    screen.tile("phone.heic").click()
+    with screen.page.expect_download() as download:
+        screen.page.get_by_role("link", name="Download the original").click()
+    assert download.value.suggested_filename == "phone.heic"
+    assert download.value.path().read_bytes() == original
+
+
+def test_a_picture_is_deleted_after_a_yes_and_the_next_one_is_shown(
+    screen: Screen, album: AlbumClient, album_id: str
+) -> None:
+    screen.open_album(album_id)
+    screen.tile("c.png").click()
+    screen.page.keyboard.press("Delete")
+    screen.confirm("Cancel")
+    expect(screen.page.locator(".viewer-name")).to_have_text("c.png")
+    screen.page.keyboard.press("Delete")
+    screen.confirm("Delete")
+    expect(screen.page.locator(".viewer-name")).to_have_text("b.png")
+    names = [image["name"] for image in album.post("/album/images", album_id=album_id).json()["images"]]
+    assert names == ["a.png", "b.png"]
+
+
+def test_deleting_the_last_picture_leads_back_to_an_empty_album(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Last one")
+    album.ready(album_id, picture("PNG", 64, 48), "only.png")
+    screen.open_album(album_id)
+    screen.tile("only.png").click()
+    screen.page.get_by_role("button", name="Delete", exact=True).click()
+    screen.confirm("Delete")
+    expect(screen.page.locator(".viewer")).to_be_hidden()
+    expect(screen.page.get_by_role("heading", name="No pictures yet")).to_be_visible()
+
+
+def test_a_swipe_turns_the_page(open_screen: OpenScreen, album_id: str) -> None:
+    screen = open_screen(viewport={"width": 390, "height": 800}, has_touch=True)
+    screen.open_album(album_id)
+    screen.tile("c.png").tap()
+    expect(screen.page.locator(".viewer-name")).to_have_text("c.png")
+    session = screen.page.context.new_cdp_session(screen.page)
+    for kind, x in (("touchStart", 300), ("touchMove", 220), ("touchMove", 120), ("touchMove", 60), ("touchEnd", None)):
+        points = [] if x is None else [{"x": x, "y": 400}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    expect(screen.page.locator(".viewer-name")).to_have_text("b.png")
+
+
+def test_a_failed_picture_says_why_in_the_viewer(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Damaged")
+    album.settled(album.upload(album_id, picture("PNG", 320, 240)[:900], "broken.png"))
+    screen.open_album(album_id)
+    screen.tile("broken.png").locator(".tile-link").click()
+    expect(screen.page.locator(".slide[data-step='0'] .slide-detail")).to_contain_text("The picture is")
+    expect(screen.page.get_by_role("button", name="Try again", exact=True)).to_be_visible()
