@@ -30,13 +30,14 @@ class PrimaryItem:
         kind: how it is coded: ``hvc1``, ``av01``, ``grid``, ...
         properties: kind and content of each of its properties, in order: ``ispe``, ``irot``, ``colr``, ...
         largest_area: the pixels of the largest ``ispe`` in the file, tiles and hidden items included.
-        is_grouped: the file says that some of its items stand for one another (``grpl``).
+        is_ambiguous: the file shows another item, or may: some of its items stand for one another (``grpl``), or
+            this one is but the thumbnail of another (``thmb``).
     """
 
     kind: bytes
     properties: tuple[tuple[bytes, bytes], ...]
     largest_area: int
-    is_grouped: bool
+    is_ambiguous: bool
 
     def values(self, kind: bytes) -> list[bytes]:
         """The contents of its properties of one kind."""
@@ -106,7 +107,8 @@ def _read_primary(data: bytes, meta: dict[bytes, Box]) -> PrimaryItem | None:
     wanted = [index for box in parts if box.kind == b"ipma" for index in _associated(data, box, primary)]
     properties = tuple((everything[i - 1].kind, data[everything[i - 1].start : everything[i - 1].end]) for i in wanted)
     areas = [_area(data[box.start : box.end]) for box in everything if box.kind == b"ispe"]
-    return PrimaryItem(kind, properties, max(areas, default=0), is_grouped=b"grpl" in meta)
+    is_ambiguous = b"grpl" in meta or (b"iref" in meta and _is_thumbnail(data, meta[b"iref"], primary))
+    return PrimaryItem(kind, properties, max(areas, default=0), is_ambiguous)
 
 
 def size_of(ispe: bytes) -> tuple[int, int]:
@@ -131,6 +133,12 @@ def _item_kinds(data: bytes, iinf: Box) -> dict[int, bytes]:
         position = entry.start + 4 + width + 2
         kinds[item] = data[position : position + 4]
     return kinds
+
+
+def _is_thumbnail(data: bytes, iref: Box, item: int) -> bool:
+    width = 4 if data[iref.start] else 2
+    references = boxes(data, iref.start + 4, iref.end)
+    return any(box.kind == b"thmb" and _number(data, box.start, width, box.end) == item for box in references)
 
 
 def _associated(data: bytes, ipma: Box, item: int) -> list[int]:

@@ -124,7 +124,7 @@ def _heif_size(head: bytes) -> Size | None:
 def _coded_size(head: bytes, coded_as: bytes, transforms: set[bytes]) -> Size | None:
     """From ``ispe``, where the primary item is one coded picture with none of ``transforms``."""
     item = primary_item(head)
-    if item is None or item.kind != coded_as or item.is_grouped:
+    if item is None or item.kind != coded_as or item.is_ambiguous:
         return None
     extents = item.values(b"ispe")
     if len(extents) != 1 or len(extents[0]) < 12 or any(kind in transforms for kind, _ in item.properties):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -117,6 +118,20 @@ def test_where_mif1_is_the_only_brand_the_coding_decides(format: Format) -> None
 def test_a_turned_picture_proves_no_size(format: str, transform: bytes) -> None:
     header = probe(with_transforms(picture(format), transform))
     assert (header.format, header.width) == (format, None)
+
+
+def test_a_thumbnail_named_as_the_picture_proves_no_size() -> None:
+    """libheif shows the picture that the thumbnail belongs to."""
+    image = pillow_heif.from_pillow(scene(96, 64))
+    image.save(buffer := io.BytesIO(), thumbnails=[32])
+    upload = bytearray(buffer.getvalue())
+    assert probe(bytes(upload)).width == 96
+
+    pitm, thmb = upload.index(b"pitm") + 8, upload.index(b"thmb") + 4
+    upload[pitm : pitm + 2] = upload[thmb : thmb + 2]
+
+    assert open_header(bytes(upload), "HEIF").size == (96, 64)
+    assert probe(bytes(upload)).width is None
 
 
 def test_a_wrong_checksum_proves_no_size() -> None:
