@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 import anyio
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from libs.shared import mongo
+from libs.shared import event_log, mongo
 from libs.shared.events import Context, Envelope, Event, public_envelope, utc_now, work_envelope
 from libs.shared.mongo import Client, Document, Session
 
@@ -45,7 +45,7 @@ class Catalog:
         self.database = client[database]
         self.albums = self.database["albums"]
         self.images = self.database["images"]
-        self.events = self.database["events"]
+        self.events = self.database[event_log.COLLECTION]
         self.idempotency = self.database["idempotency"]
         self.leases = self.database["leases"]
         self.dead_letters = self.database["dead_letters"]

@@ -33,8 +33,8 @@ CONCURRENCY = 8
 LEASE = timedelta(seconds=60)
 RENEW_SECONDS = 15
 RELEASE_SECONDS = 10
-_HELD = ("albums", "images", "events", "dead_letters", "idempotency", "fsck", "fs.files", "fs.chunks")
-_NO_OTHER_USE = {"idempotency", "fsck"}
+_HELD = ("albums", "images", "events", "dead_letters", "idempotency", "fsck", "positions", "fs.files", "fs.chunks")
+_NO_OTHER_USE = {"idempotency", "fsck", "positions"}
 
 
 @dataclass

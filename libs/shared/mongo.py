@@ -167,6 +167,15 @@ async def patiently(operation: Callable[[], Awaitable[Result]]) -> Result:
     raise AssertionError("tenacity either returns or raises")
 
 
+async def persistently(operation: Callable[[], Awaitable[Result]]) -> Result:
+    """Run a repeatable operation until the database is there, however long that takes."""
+    while True:
+        try:
+            return await patiently(operation)
+        except Outage:
+            continue
+
+
 async def transact(client: Client, work: Callable[[Session], Coroutine[Any, Any, Result]]) -> Result:
     """Run ``work`` in one transaction, from the start again when it conflicts with another.
 

@@ -31,6 +31,8 @@ LOG_STREAM = "album.events.log.v1"
 
 DELIVERY_LIMIT = 20
 """After so many returns the broker parks a message; a worker's own deaths count towards it."""
+SUBSCRIBER_QUEUE_LENGTH = 100_000
+"""Events of about a kilobyte that wait for a subscriber; older ones it has to fetch from the event log."""
 PUBLISH_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 DECLARE_SECONDS = 20.0
@@ -133,6 +135,20 @@ def stage_queue_arguments() -> dict[str, Any]:
         "x-dead-letter-routing-key": DEAD_QUEUE,
         "x-dead-letter-strategy": "at-least-once",
         "x-overflow": "reject-publish",
+    }
+
+
+def subscriber_queue_arguments() -> dict[str, Any]:
+    """What a subscriber's queue is declared with: it can neither refuse an event nor fill the broker's disk.
+
+    What is dropped from a full one, or after too many returns, the subscriber finds in the event log.
+    """
+    return {
+        **_QUORUM,
+        "x-single-active-consumer": True,
+        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-max-length": SUBSCRIBER_QUEUE_LENGTH,
+        "x-overflow": "drop-head",
     }
 
 
@@ -255,6 +271,7 @@ class Consumer:
         *,
         prefetch: int,
         work: Sequence[type[Event]] = (),
+        is_subscriber: bool = False,
         grace_seconds: float = 25.0,
         on_change: Callable[[bool], None] = lambda is_consuming: None,
     ) -> None:
@@ -263,6 +280,7 @@ class Consumer:
         Args:
             prefetch: how many messages may be in hand at once.
             work: the events of the pipeline's exchange that the queue is bound to; none for `DEAD_QUEUE`.
+            is_subscriber: whether the queue is bound to the public exchange instead, to all of it.
             grace_seconds: how long a stop waits for messages in hand before it gives them back.
             on_change: told whether the consumer is registered at the broker.
         """
@@ -270,6 +288,7 @@ class Consumer:
         self._queue = queue
         self._prefetch = prefetch
         self._work = work
+        self._is_subscriber = is_subscriber
         self._grace_seconds = grace_seconds
         self._on_change = on_change
         self.is_consuming = False
@@ -348,6 +367,10 @@ class Consumer:
 
     async def _declare(self, channel: AbstractChannel) -> aio_pika.abc.AbstractQueue:
         work = await _declare_exchanges(channel)
+        if self._is_subscriber:
+            queue = await channel.declare_queue(self._queue, durable=True, arguments=subscriber_queue_arguments())
+            await queue.bind(EVENTS_EXCHANGE, "#")
+            return queue
         if not self._work:
             return await channel.declare_queue(self._queue, durable=True, arguments=_QUORUM)
         queue = await channel.declare_queue(self._queue, durable=True, arguments=stage_queue_arguments())

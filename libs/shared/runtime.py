@@ -1,32 +1,45 @@
-"""The composition root of every stage process: settings, logs, connections, pool, worker, signals, clean stop."""
+"""The composition root of every stage and subscriber process: settings, logs, connections, worker, clean stop."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import uvloop
 
 from libs.shared import mongo, rabbitmq
 from libs.shared.errors import Outage
-from libs.shared.events import Envelope, Event
+from libs.shared.events import EVENTS, Envelope, Event
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.logs import configure, get_logger
 from libs.shared.offload import DecodePool
 from libs.shared.outages import outage_of
 from libs.shared.ports import Toolbox
 from libs.shared.rabbitmq import CLOSE_SECONDS, Consumer, Publisher
-from libs.shared.settings import RuntimeSettings
+from libs.shared.settings import ConsumerSettings, RuntimeSettings
 from libs.shared.stage import Stage
+from libs.shared.subscriber import Subscriber
+from libs.shared.subscription import Subscription
 from libs.shared.worker import Worker
+
+SUBSCRIBER_PREFETCH = 200
+"""A subscriber is given what is in hand together, so this is also how much one round trip to its store brings."""
 
 
 def run(stage: Stage) -> None:
     """Run one stage until SIGTERM or SIGINT, finishing or giving back the messages in hand."""
     anyio.run(partial(_serve, stage), backend_options={"loop_factory": uvloop.new_event_loop})
+
+
+def run_subscriber(subscriber: Subscriber) -> None:
+    """Run one subscriber until SIGTERM or SIGINT, finishing or giving back the messages in hand."""
+    anyio.run(partial(_subscribe, subscriber), backend_options={"loop_factory": uvloop.new_event_loop})
 
 
 async def _serve(stage: Stage) -> None:
@@ -56,12 +69,63 @@ async def _serve(stage: Stage) -> None:
             grace_seconds=settings.grace_seconds,
             on_change=partial(mark_ready, shared.ready_file),
         )
-        async with anyio.create_task_group() as group:
-            group.start_soon(_stop_on_signal, consumer, settings.grace_seconds, group.cancel_scope)
-            group.start_soon(_watch, consumer, settings.lost_seconds)
-            await consumer.run(worker.handle_message)
-            group.cancel_scope.cancel()
+        await _consume(consumer, worker, settings)
     get_logger().info("stopped")
+
+
+async def _subscribe(subscriber: Subscriber) -> None:
+    shared = RuntimeSettings()
+    settings = subscriber.settings()
+    configure(subscriber.name, shared)
+    async with AsyncExitStack() as stack:
+        client = mongo.connect(shared)
+        stack.callback(client.close)
+        database = client[shared.database]
+        tools = await stack.enter_async_context(subscriber.open(database, settings))
+
+        async def handle(events: Sequence[Envelope]) -> None:
+            await subscriber.handle(events, tools)
+
+        retention = timedelta(days=shared.event_retention_days)
+        subscription = Subscription(subscriber.name, database, handle, retention)
+        await mongo.persistently(subscription.ensure_indexes)
+        public = [event for event in EVENTS if event.is_public]
+        worker = Worker(subscriber.name, public, subscription.take, outage_of=outage_of)
+        consumer = Consumer(
+            shared.amqp_url,
+            subscriber.queue,
+            prefetch=SUBSCRIBER_PREFETCH,
+            is_subscriber=True,
+            grace_seconds=settings.grace_seconds,
+            on_change=partial(mark_ready, shared.ready_file),
+        )
+        await _consume(consumer, worker, settings, partial(_catch_up, subscription, worker, settings.catch_up_seconds))
+    get_logger().info("stopped")
+
+
+async def _consume(
+    consumer: Consumer, worker: Worker, settings: ConsumerSettings, *beside: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    """Pass messages to the worker until a signal comes, with further tasks beside."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(_stop_on_signal, consumer, settings.grace_seconds, group.cancel_scope)
+        group.start_soon(_watch, consumer, settings.lost_seconds)
+        for task in beside:
+            group.start_soon(task)
+        await consumer.run(worker.handle_message)
+        group.cancel_scope.cancel()
+
+
+async def _catch_up(subscription: Subscription, worker: Worker, interval_seconds: float) -> None:
+    """Look through the event log, now and ever again: of what the queue does not bring, nothing else tells."""
+    while True:
+        try:
+            await subscription.catch_up(worker.handle_message)
+        except (Outage, mongo.DriverError) as error:
+            if outage_of(error) is None:
+                raise
+            get_logger().warning("cannot catch up from the event log", error=type(error).__name__)
+        await anyio.sleep(interval_seconds)
 
 
 def mark_ready(path: Path | None, is_consuming: bool) -> None:

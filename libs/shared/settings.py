@@ -21,6 +21,7 @@ class SharedSettings(BaseSettings):
         SecretStr("amqp://guest:guest@127.0.0.1:5672/"), description="RabbitMQ; the path names the virtual host"
     )
     database: str = Field("album", description="MongoDB database of catalog and blobs")
+    event_retention_days: float = Field(30.0, gt=0, description="how long the event log keeps its events")
     log_level: str = Field("info", description="debug, info, warning or error")
     log_format: str = Field("auto", description="json, text, or auto: text on a terminal, else json")
 
@@ -48,10 +49,17 @@ class LimitSettings(BaseSettings):
         return fits or (self.limit_any_orientation and turned)
 
 
-class StageSettings(BaseSettings):
-    """What every stage can be told; a stage's own class sets the prefix ``ALBUM_<STAGE>_`` and adds its fields."""
+class ConsumerSettings(BaseSettings):
+    """What every stage and subscriber can be told; its own class sets the prefix ``ALBUM_<NAME>_`` and adds fields."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    grace_seconds: float = Field(25.0, ge=0, description="how long a stop waits for work in hand")
+    lost_seconds: float = Field(300.0, gt=0, description="how long to go on without a consumer at the broker")
+
+
+class StageSettings(ConsumerSettings):
+    """What every stage can be told."""
 
     processes: int = Field(
         default_factory=lambda: len(os.sched_getaffinity(0)),
@@ -60,5 +68,11 @@ class StageSettings(BaseSettings):
     )
     deadline_seconds: float = Field(30.0, gt=0, description="how long one decode may take")
     memory_bytes: int = Field(1_073_741_824, description="address space of one decode child")
-    grace_seconds: float = Field(25.0, ge=0, description="how long a stop waits for work in hand")
-    lost_seconds: float = Field(300.0, gt=0, description="how long to go on without a consumer at the broker")
+
+
+class SubscriberSettings(ConsumerSettings):
+    """What every subscriber can be told."""
+
+    catch_up_seconds: float = Field(
+        30.0, gt=0, description="how often the event log is searched for what the queue did not bring"
+    )

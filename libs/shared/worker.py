@@ -53,7 +53,7 @@ class Worker:
         consumes: Sequence[type[Event]],
         handle: Handle,
         *,
-        publish: Publish,
+        publish: Publish | None = None,
         outage_of: Classify,
     ) -> None:
         """Describe a worker.
@@ -62,7 +62,7 @@ class Worker:
             name: the stage's name, for sources, failures and logs.
             consumes: the only events that the handler is called with.
             handle: takes an event and returns the event it leads to, or None.
-            publish: returns once the broker has confirmed the event.
+            publish: returns once the broker has confirmed the event; None for one that never answers.
             outage_of: tells which errors are outages.
         """
         self._name = name
@@ -111,9 +111,10 @@ class Worker:
             correlation_id=envelope.correlationid or envelope.id,
         )
         answer = await self._patiently(lambda: self._answer(envelope, event))
-        if answer is not None:
+        publish = self._publish
+        if answer is not None and publish is not None:
             reply = work_envelope(answer, self._name, envelope.context.caused_by(envelope.id))
-            await self._patiently(lambda: self._publish(reply))
+            await self._patiently(lambda: publish(reply))
 
     async def _answer(self, envelope: Envelope, event: Event) -> Event | None:
         try:

@@ -10,9 +10,9 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from libs.catalog.catalog import Catalog
-from libs.catalog.log import Entry, entry
 from libs.shared import mongo
 from libs.shared.errors import Outage
+from libs.shared.event_log import Entry, entry
 from libs.shared.logs import get_logger
 from libs.shared.mongo import Document
 

@@ -16,7 +16,6 @@ from starlette.staticfiles import StaticFiles
 
 from libs.catalog.catalog import Catalog
 from libs.shared import mongo, rabbitmq
-from libs.shared.errors import Outage
 from libs.shared.events import Envelope, Event
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.outages import outage_of
@@ -120,13 +119,8 @@ async def _lifespan(settings: ApiSettings, limits: LimitSettings, app: FastAPI) 
 
 async def _prepare(core: Core) -> None:
     """Make the indexes, as soon as the database is there."""
-    while True:
-        try:
-            await mongo.patiently(core.catalog.ensure_indexes)
-            await mongo.patiently(core.blobs.ensure_indexes)
-            return
-        except Outage:
-            continue
+    await mongo.persistently(core.catalog.ensure_indexes)
+    await mongo.persistently(core.blobs.ensure_indexes)
 
 
 def _consume(core: Core, tasks: TaskGroup) -> Callable[[], Awaitable[None]]:

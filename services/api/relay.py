@@ -9,9 +9,9 @@ import anyio
 
 from libs.catalog import log
 from libs.catalog.catalog import Catalog
-from libs.catalog.log import Entry
 from libs.shared import mongo
 from libs.shared.errors import Outage
+from libs.shared.event_log import Entry
 from libs.shared.events import work_envelope
 from libs.shared.logs import get_logger
 from libs.shared.mongo import CLEANUP_SECONDS

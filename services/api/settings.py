@@ -21,7 +21,6 @@ class ApiSettings(SharedSettings):
     )
     upload_idle_seconds: float = Field(30.0, gt=0, description="how long an upload may send nothing")
     thumbnail_wait_seconds: float = Field(10.0, ge=0, description="how long a request waits for a missing thumbnail")
-    event_retention_days: float = Field(30.0, gt=0, description="how long the event log keeps its events")
     check_after_seconds: float = Field(
         30.0, gt=0, description="how long an image may stand still before it is looked at"
     )

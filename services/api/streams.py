@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from libs.catalog import log
 from libs.catalog.albums import Caller
-from libs.catalog.log import Entry
+from libs.shared import event_log
+from libs.shared.event_log import Entry
 from services.api.core import Core
 
 HEARTBEAT_SECONDS = 15.0
@@ -26,12 +26,12 @@ async def stream(core: Core, caller: Caller, album_id: str | None, last_event_id
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         sent: set[str] = set()
         if last_event_id is not None:
-            moment = await log.time_of(core.catalog, last_event_id)
+            moment = await event_log.time_of(core.catalog.events, last_event_id)
             if moment is None:
                 yield "event: reset\ndata: {}\n\n"
             else:
                 sent.add(last_event_id)
-                async for item in log.since(core.catalog, moment, caller.owner, album_id):
+                async for item in event_log.since(core.catalog.events, moment, caller.owner, album_id):
                     if item.envelope.id not in sent:
                         sent.add(item.envelope.id)
                         yield _frame(item)

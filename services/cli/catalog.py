@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import anyio
 import typer
-from pydantic import Field
 
 from libs.catalog.catalog import Catalog
 from libs.shared import mongo
@@ -24,12 +23,6 @@ EX_IOERR = 74
 
 Result = TypeVar("Result")
 Work = Callable[[Catalog, GridFsBlobStore], Awaitable[Result]]
-
-
-class CatalogSettings(SharedSettings):
-    """Where the catalog is, and how long the events last that commands add to its log."""
-
-    event_retention_days: float = Field(30.0, gt=0, description="how long the event log keeps its events")
 
 
 def with_catalog(work: Work[Result]) -> Result:
@@ -51,7 +44,7 @@ def with_catalog(work: Work[Result]) -> Result:
 
 
 async def _connected(work: Work[Result]) -> Result:
-    settings = CatalogSettings()
+    settings = SharedSettings()
     client = mongo.connect(settings)
     try:
         retention = timedelta(days=settings.event_retention_days)

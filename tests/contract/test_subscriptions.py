@@ -1,0 +1,239 @@
+"""A subscriber gets every event, whatever the queue brings: on the real event log, written by the catalog itself."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import anyio
+import pytest
+from structlog.testing import capture_logs
+
+from libs.shared import event_log
+from libs.shared.errors import ContractBreach, Outage
+from libs.shared.events import EVENTS, Context, Envelope, ImageUploaded, utc_now, work_envelope
+from libs.shared.outages import outage_of
+from libs.shared.subscription import Subscription
+from libs.shared.worker import Worker
+from tests.support.shelf import Shelf, a_shelf
+
+pytestmark = pytest.mark.anyio
+PUBLIC = [event for event in EVENTS if event.is_public]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def shelf(mongo_url: str, database: str) -> AsyncIterator[Shelf]:
+    async with a_shelf(mongo_url, database) as shelf:
+        yield shelf
+
+
+@dataclass
+class Listener:
+    """A subscriber that remembers what it was given, and one that cannot bear the events in ``unbearable``."""
+
+    shelf: Shelf
+    name: str = "listener"
+    heard: list[Envelope] = field(default_factory=list)
+    unbearable: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Start, or start again as a new process would."""
+        database = self.shelf.catalog.database
+        self.subscription = Subscription(self.name, database, self._hear, timedelta(days=30))
+        self.worker = Worker(self.name, PUBLIC, self.subscription.take, outage_of=outage_of)
+
+    async def _hear(self, events: Sequence[Envelope]) -> None:
+        if self.unbearable & {event.id for event in events}:
+            raise ArithmeticError("a bug")
+        self.heard += events
+
+    async def is_brought(self, *events: Envelope) -> None:
+        """Be brought these by the queue, one after the other."""
+        for event in events:
+            await self.subscription.take(event, event.event())
+
+    async def catch_up(self) -> None:
+        await self.subscription.catch_up(self.worker.handle_message)
+
+    def sequences(self, subject: str) -> list[int | None]:
+        return [event.sequence for event in self.heard if event.subject == subject]
+
+
+async def told(shelf: Shelf, subject: str) -> list[Envelope]:
+    """A subject's events in order, from the log."""
+    found = await event_log.of_subjects(shelf.catalog.events, {subject: range(1, 1000)})
+    return sorted(found, key=lambda event: event.sequence or 0)
+
+
+async def test_each_event_is_given_once_however_often_the_queue_brings_it(shelf: Shelf) -> None:
+    image = await shelf.ready()
+    events = await told(shelf, image.id)
+    listener = Listener(shelf)
+
+    await listener.is_brought(*events, *events)
+
+    assert listener.heard == events
+    assert [event.sequence for event in events] == [1, 2, 3]
+
+
+async def test_a_gap_is_filled_from_the_log(shelf: Shelf) -> None:
+    image = await shelf.ready()
+    first, _, last = await told(shelf, image.id)
+    listener = Listener(shelf)
+
+    await listener.is_brought(first, last)
+
+    assert listener.sequences(image.id) == [1, 2, 3]
+
+
+async def test_events_that_come_in_disorder_are_given_in_order(shelf: Shelf) -> None:
+    image = await shelf.ready()
+    events = await told(shelf, image.id)
+    listener = Listener(shelf)
+
+    await listener.is_brought(*reversed(events))
+
+    assert listener.sequences(image.id) == [1, 2, 3]
+
+
+async def test_events_that_come_at_once_are_given_together_and_in_order(shelf: Shelf) -> None:
+    images = [await shelf.ready() for _ in range(5)]
+    events = [event for image in images for event in await told(shelf, image.id)]
+    random.shuffle(events)
+    listener = Listener(shelf)
+
+    async with anyio.create_task_group() as group:
+        for event in events:
+            group.start_soon(listener.is_brought, event)
+
+    assert len(listener.heard) == len(events)
+    assert all(listener.sequences(image.id) == [1, 2, 3] for image in images)
+
+
+async def test_a_last_event_that_no_queue_brought_comes_from_the_log(shelf: Shelf) -> None:
+    image = await shelf.ready()
+    first, *_ = await told(shelf, image.id)
+    listener = Listener(shelf)
+    await listener.is_brought(first)
+
+    await listener.catch_up()
+
+    assert listener.sequences(image.id) == [1, 2, 3]
+    assert listener.sequences(shelf.album_id) == [1]
+
+
+async def test_a_look_goes_on_where_the_last_one_ended(shelf: Shelf) -> None:
+    listener = Listener(shelf)
+    await shelf.ready()
+    await listener.catch_up()
+    await shelf.catalog.events.update_many({}, {"$set": {"at": utc_now() - timedelta(hours=1)}})
+    heard = len(listener.heard)
+    await shelf.catalog.database["positions"].delete_many({"_id": {"$ne": listener.name}})
+    new = await shelf.ready()
+
+    listener.begin()
+    await listener.catch_up()
+
+    assert {event.subject for event in listener.heard[heard:]} == {new.id}
+
+
+async def test_whoever_begins_anew_is_given_nothing_twice(shelf: Shelf) -> None:
+    image = await shelf.ready()
+    listener = Listener(shelf)
+    await listener.catch_up()
+    heard = list(listener.heard)
+
+    listener.begin()
+    await listener.catch_up()
+    await listener.is_brought(*await told(shelf, image.id))
+
+    assert listener.heard == heard
+
+
+async def test_two_subscribers_know_nothing_of_each_other(shelf: Shelf) -> None:
+    await shelf.ready()
+    one, other = Listener(shelf, "one"), Listener(shelf, "other")
+
+    await one.catch_up()
+    await other.catch_up()
+
+    assert one.heard == other.heard
+    assert len(one.heard) == 4
+
+
+async def test_an_event_that_meets_a_bug_holds_up_its_own_subject_alone(shelf: Shelf) -> None:
+    bad, good = await shelf.ready(), await shelf.ready()
+    second = (await told(shelf, bad.id))[1]
+    listener = Listener(shelf, unbearable={second.id})
+
+    with capture_logs() as said:
+        await listener.catch_up()
+
+    assert any(line["event"] == "a bug met a message" for line in said)
+    assert listener.sequences(bad.id) == []
+    assert listener.sequences(good.id) == [1, 2, 3]
+
+    listener.unbearable.clear()  # a better release
+    listener.begin()
+    await listener.catch_up()
+
+    assert listener.sequences(bad.id) == [1, 2, 3]
+    assert listener.sequences(good.id) == [1, 2, 3]
+
+
+async def test_what_the_log_has_forgotten_holds_up_nobody(shelf: Shelf) -> None:
+    image = await shelf.ready()
+    events = await told(shelf, image.id)
+    await shelf.catalog.events.delete_many({"_id": {"$in": [event.id for event in events[:2]]}})
+    listener = Listener(shelf)
+
+    await listener.is_brought(events[2])
+
+    assert listener.sequences(image.id) == [3]
+
+
+async def test_an_event_that_the_log_does_not_show_yet_is_waited_for(shelf: Shelf) -> None:
+    image = await shelf.ready()
+    events = await told(shelf, image.id)
+    entries = await shelf.catalog.events.find({"subject": image.id}).to_list(None)
+    await shelf.catalog.events.delete_many({"subject": image.id})
+    listener = Listener(shelf)
+
+    with pytest.raises(Outage):
+        await listener.is_brought(events[2])
+    await shelf.catalog.events.insert_many(entries)
+    await listener.is_brought(events[2])
+
+    assert listener.sequences(image.id) == [1, 2, 3]
+
+
+async def test_an_event_without_a_number_is_no_public_event(shelf: Shelf) -> None:
+    image = await shelf.queued()
+    assert image.original is not None
+    event = ImageUploaded(album_id=image.album_id, image_id=image.id, generation=1, original=image.original)
+    listener = Listener(shelf)
+
+    with pytest.raises(ContractBreach):
+        await listener.is_brought(work_envelope(event, "api", Context()))
+
+
+async def test_positions_outlive_the_log(shelf: Shelf) -> None:
+    image = await shelf.ready()
+    listener = Listener(shelf)
+    await listener.catch_up()
+
+    entry = await shelf.catalog.events.find_one({"subject": image.id, "sequence": 3}) or {}
+    position = await shelf.catalog.database["positions"].find_one({"_id": f"listener:{image.id}"}) or {}
+
+    assert position["sequence"] == 3
+    assert position["expire_at"] > entry["expire_at"]
