@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from services.cli import dead_letters
+from services.cli import audit, dead_letters
 from services.cli.backup import backup, restore
 from services.cli.console import Console
 from services.cli.fsck import fsck
@@ -56,6 +56,7 @@ app.command()(fsck)
 app.command()(backup)
 app.command()(restore)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(audit.app, name="audit")
 
 
 if __name__ == "__main__":

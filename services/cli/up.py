@@ -100,7 +100,7 @@ def choose_servers(settings: UpSettings) -> Servers:
 
 
 def describe_services(settings: UpSettings, servers: Servers, console: Console, ready_dir: Path) -> list[Service]:
-    """The API and as many of each worker as were asked for; not started yet."""
+    """The API and as many of each worker as were asked for, and the subscribers; not started yet."""
     env = inherited_environment() | {
         "ALBUM_MONGO_URL": servers.mongo_url,
         "ALBUM_AMQP_URL": servers.amqp_url,
@@ -122,6 +122,8 @@ def describe_services(settings: UpSettings, servers: Servers, console: Console, 
         Service("api", "api", env, console, ready_file=ready_dir / "api", is_answering=is_answering),
         *(worker("decoder", number + 1) for number in range(settings.decoders)),
         *(worker("thumbnailer", number + 1) for number in range(settings.thumbnailers)),
+        # One is enough: of several only one is given events at a time.
+        Service("audit", "audit", env, console, ready_file=ready_dir / "audit"),
     ]
 
 

@@ -15,11 +15,18 @@ from pydantic_settings import BaseSettings
 
 from libs.shared.settings import LimitSettings
 from services.api.settings import ApiSettings
+from services.audit.settings import AuditSettings
 from services.decoder.settings import DecoderSettings
 from services.thumbnailer.settings import ThumbnailerSettings
 
 README = Path(__file__).parents[2] / "README.md"
-SETTINGS: tuple[type[BaseSettings], ...] = (ApiSettings, LimitSettings, DecoderSettings, ThumbnailerSettings)
+SETTINGS: tuple[type[BaseSettings], ...] = (
+    ApiSettings,
+    LimitSettings,
+    DecoderSettings,
+    ThumbnailerSettings,
+    AuditSettings,
+)
 
 
 def part(name: str) -> str:

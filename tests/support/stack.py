@@ -138,8 +138,8 @@ def _stacks(
 ) -> Iterator[StartStack]:
     with MongoClient[dict[str, Any]](mongo_url, tz_aware=True) as mongo:
 
-        def start(decoders: int = 1, thumbnailers: int = 1, apis: int = 1, **settings: str) -> Stack:
-            counts = {"api": apis, "decoder": decoders, "thumbnailer": thumbnailers}
+        def start(decoders: int = 1, thumbnailers: int = 1, apis: int = 1, audits: int = 0, **settings: str) -> Stack:
+            counts = {"api": apis, "decoder": decoders, "thumbnailer": thumbnailers, "audit": audits}
             return run_stack(tmp_path_factory.mktemp("stack"), mongo, mongo_url, fresh_vhost(), counts, **settings)
 
         yield start

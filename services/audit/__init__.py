@@ -1,0 +1,1 @@
+"""The subscriber that records what happened, who asked for it and when, in a chain that shows tampering."""

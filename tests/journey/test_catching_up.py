@@ -1,0 +1,98 @@
+"""A subscriber that was away, was killed or was not told ends with every event, in order, each once: the audit does."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from libs.shared.stage import queue_of
+from tests.support.dying import KillPoint, Mortal
+from tests.support.events import delete_queue
+from tests.support.records import assert_complete, is_complete, types, write_events
+from tests.support.stack import Stack, StartStack
+from tests.support.waiting import eventually
+
+STEPS = {
+    "before anything": KillPoint("libs.shared.subscription:Subscription.take", "before"),
+    "before the entries": KillPoint("libs.audit.log:AuditLog.head", "after"),
+    "after the entries": KillPoint("libs.audit.log:AuditLog.append", "after"),
+    "after the position": KillPoint("libs.shared.subscription:Subscription._note", "after"),
+    "after the ack": KillPoint("libs.shared.rabbitmq:Delivery.ack", "after"),
+}
+
+
+@pytest.fixture(scope="module")
+def mortal(_stacks: StartStack) -> Iterator[Mortal]:
+    """An audit that can be told where to die."""
+    stack = _stacks(decoders=0, thumbnailers=0)
+    mortal = Mortal(stack, "audit")
+    mortal.start()
+    yield mortal
+    stack.stop()
+
+
+@pytest.mark.parametrize("point", STEPS.values(), ids=STEPS)
+def test_a_kill_at_any_step_leaves_nothing_missing_and_nothing_doubled(mortal: Mortal, point: KillPoint) -> None:
+    number = mortal.condemn(point)
+
+    write_events(mortal.stack, images=20)
+
+    mortal.dies_in(number)
+    eventually(lambda: is_complete(mortal.stack), what="all is recorded")
+    assert_complete(mortal.stack)
+
+
+def test_whoever_was_away_for_ten_thousand_events_misses_none_though_killed_at_random(start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0, audits=1)
+    stack.processes["audit-0"].stop()
+    write_events(stack, images=2500)
+    assert stack.database["events"].count_documents({"is_public": True}) == 10_000
+    choose = random.Random(6)
+    for _ in range(4):
+        goal = stack.database["audit"].count_documents({}) + choose.randrange(1, 2000)
+        audit = stack.start("audit")
+        eventually(lambda goal=goal: _has(stack, goal), what="some of it is recorded")  # type: ignore[misc]
+        audit.kill()
+
+    stack.start("audit")
+
+    eventually(lambda: is_complete(stack), 60, "all is recorded")
+    assert_complete(stack)
+
+
+def _has(stack: Stack, count: int) -> bool:
+    return stack.database["audit"].count_documents({}) >= count
+
+
+def test_events_that_no_queue_ever_brought_are_recorded_all_the_same(start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0, audits=1, ALBUM_AUDIT_CATCH_UP_SECONDS="0.2")
+
+    subjects = write_events(stack, images=3, are_published=False)
+
+    eventually(lambda: is_complete(stack), what="all is recorded")
+    assert_complete(stack)
+    assert all(len(types(stack, subject=subject)) == 4 for subject in subjects)
+
+
+def test_a_queue_that_is_deleted_with_all_that_waits_in_it_costs_nothing(start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0, audits=1)
+    stack.processes["audit-0"].stop()
+    write_events(stack, images=30)
+    delete_queue(stack.environment["ALBUM_AMQP_URL"], queue_of("audit"))
+
+    stack.start("audit")
+
+    eventually(lambda: is_complete(stack), what="all is recorded")
+    assert_complete(stack)
+
+
+def test_two_audits_at_once_write_one_chain(start_stack: StartStack) -> None:
+    # Only one is given events by the queue; looking through the log ever again, both are at work all the same.
+    stack = start_stack(decoders=0, thumbnailers=0, audits=2, ALBUM_AUDIT_CATCH_UP_SECONDS="0.01")
+
+    write_events(stack, images=200)
+
+    eventually(lambda: is_complete(stack), what="all is recorded")
+    assert_complete(stack)
