@@ -11,7 +11,7 @@ import pytest
 from tests.support.operator import album as command
 from tests.support.operator import succeeded
 from tests.support.pictures import picture
-from tests.support.records import entries, is_complete, types
+from tests.support.records import entries, types, wait_for_all
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 
@@ -67,7 +67,7 @@ def test_operators_look_at_the_end_and_take_along_what_they_select(audited: Stac
 def test_tampering_is_named_and_ends_with_1(audited: Stack) -> None:
     with audited.client() as client:
         client.create()
-    eventually(lambda: is_complete(audited), what="the album is recorded")
+    wait_for_all(audited)
     [verdict] = succeeded(audited.environment, "audit", "verify")
     anchor = f"{verdict['head']['position']}:{verdict['head']['hash']}"
     assert command(audited.environment, "audit", "verify", "--anchor", anchor).exit_code == 0

@@ -10,8 +10,8 @@ import pytest
 from libs.shared.stage import queue_of
 from tests.support.dying import KillPoint, Mortal
 from tests.support.events import delete_queue
-from tests.support.records import assert_complete, is_complete, types, write_events
-from tests.support.stack import Stack, StartStack
+from tests.support.records import assert_complete, count, types, wait_for_all, write_events
+from tests.support.stack import StartStack
 from tests.support.waiting import eventually
 
 STEPS = {
@@ -40,7 +40,7 @@ def test_a_kill_at_any_step_leaves_nothing_missing_and_nothing_doubled(mortal: M
     write_events(mortal.stack, images=20)
 
     mortal.dies_in(number)
-    eventually(lambda: is_complete(mortal.stack), what="all is recorded")
+    wait_for_all(mortal.stack)
     assert_complete(mortal.stack)
 
 
@@ -50,20 +50,16 @@ def test_whoever_was_away_for_ten_thousand_events_misses_none_though_killed_at_r
     write_events(stack, images=2500)
     assert stack.database["events"].count_documents({"is_public": True}) == 10_000
     choose = random.Random(6)
-    for _ in range(4):
-        goal = stack.database["audit"].count_documents({}) + choose.randrange(1, 2000)
+    for _ in range(3):
+        goal = count(stack) + choose.randrange(1, 2000)
         audit = stack.start("audit")
-        eventually(lambda goal=goal: _has(stack, goal), what="some of it is recorded")  # type: ignore[misc]
+        eventually(lambda goal=goal: count(stack) >= goal, what="some of it is recorded")  # type: ignore[misc]
         audit.kill()
 
     stack.start("audit")
 
-    eventually(lambda: is_complete(stack), 60, "all is recorded")
+    wait_for_all(stack, 60)
     assert_complete(stack)
-
-
-def _has(stack: Stack, count: int) -> bool:
-    return stack.database["audit"].count_documents({}) >= count
 
 
 def test_events_that_no_queue_ever_brought_are_recorded_all_the_same(start_stack: StartStack) -> None:
@@ -71,7 +67,7 @@ def test_events_that_no_queue_ever_brought_are_recorded_all_the_same(start_stack
 
     subjects = write_events(stack, images=3, are_published=False)
 
-    eventually(lambda: is_complete(stack), what="all is recorded")
+    wait_for_all(stack)
     assert_complete(stack)
     assert all(len(types(stack, subject=subject)) == 4 for subject in subjects)
 
@@ -84,7 +80,7 @@ def test_a_queue_that_is_deleted_with_all_that_waits_in_it_costs_nothing(start_s
 
     stack.start("audit")
 
-    eventually(lambda: is_complete(stack), what="all is recorded")
+    wait_for_all(stack)
     assert_complete(stack)
 
 
@@ -94,5 +90,5 @@ def test_two_audits_at_once_write_one_chain(start_stack: StartStack) -> None:
 
     write_events(stack, images=200)
 
-    eventually(lambda: is_complete(stack), what="all is recorded")
+    wait_for_all(stack)
     assert_complete(stack)

@@ -42,10 +42,15 @@ def types(stack: Stack, **wanted: str) -> list[str]:
     return [entry["type"].removeprefix("io.album.") for entry in entries(stack, **wanted)]
 
 
-def is_complete(stack: Stack) -> bool:
-    """Whether the audit has as many entries as there were public events."""
+def wait_for_all(stack: Stack, timeout_seconds: float = 30) -> None:
+    """Wait until the audit has as many entries as there were public events."""
     told = stack.database["events"].count_documents({"is_public": True})
-    return stack.database["audit"].count_documents({}) >= told
+    eventually(lambda: count(stack) >= told, timeout_seconds, "all is recorded")
+
+
+def count(stack: Stack) -> int:
+    """How many entries the audit has, without looking at them."""
+    return stack.database["audit"].estimated_document_count()
 
 
 def assert_complete(stack: Stack) -> None:
