@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@echo '*' > $(VENV)/.gitignore
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt \
-		-e '.[api,decoder,thumbnailer,cli,local,dev]'
+		-e '.[api,decoder,thumbnailer,cli,tracing,local,dev]'
 	@rm -f $(VENV)/.installed-*
 	@touch $@
 

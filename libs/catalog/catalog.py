@@ -69,6 +69,10 @@ class Catalog:
                 IndexModel([("lease_until", ASCENDING)], partialFilterExpression={"state": "receiving"}),
                 IndexModel([("purge", ASCENDING)], partialFilterExpression={"purge": True}),
                 IndexModel([("blob_id", ASCENDING)], partialFilterExpression={"state": "receiving"}),
+                IndexModel([("checks", ASCENDING)], partialFilterExpression={"checks": {"$gte": 1}}),
+                IndexModel(
+                    [("code", ASCENDING), ("create_date", DESCENDING)], partialFilterExpression={"state": "failed"}
+                ),
             ]
         )
         await self.events.create_indexes(

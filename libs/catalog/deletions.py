@@ -94,7 +94,7 @@ async def purge_image(catalog: Catalog, blobs: BlobStore, image_id: str) -> None
 async def _bury(catalog: Catalog, session: Session, album_id: str, image_id: str, context: Context) -> bool:
     image: Document | None = await catalog.images.find_one_and_update(
         {"_id": image_id, "album_id": album_id, "state": {"$in": VISIBLE}},
-        numbered({"$set": {"state": "deleted", "purge": True}, "$unset": {"check_at": "", "early": ""}}),
+        numbered({"$set": {"state": "deleted", "purge": True}, "$unset": {"check_at": "", "checks": "", "early": ""}}),
         session=session,
         return_document=True,
     )

@@ -19,14 +19,18 @@ class Outcome:
     """What came of a result.
 
     Attributes:
-        is_accepted: whether the catalog changed, and so an event waits to be published.
+        image: as it is now, if the result was accepted, and so an event waits to be published.
         lost: ids of blobs that nothing refers to any more.
         early: the thumbnailer's answer that had come before its picture, now to be applied.
     """
 
-    is_accepted: bool
+    image: Image | None = None
     lost: list[str] = field(default_factory=list)
     early: ThumbnailCreated | ImageFailed | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.image is not None
 
 
 async def accept_encoded(catalog: Catalog, event: ImageEncoded, context: Context) -> Outcome:
@@ -51,13 +55,13 @@ async def accept_encoded(catalog: Catalog, event: ImageEncoded, context: Context
     wanted = {"_id": event.image_id, "generation": event.generation, "state": "queued"}
     image = await _change(catalog, wanted, changes, event, "decoder", context)
     if image is not None:
-        return Outcome(True, early=_early(image))
+        return Outcome(Image.model_validate(image), early=_early(image))
     known = {"_id": event.image_id, "state": {"$ne": "deleted"}, "encoded.blob_id": event.encoded.blob_id}
     duplicate = await catalog.images.find_one(known)
     if duplicate is not None:
         # Whoever applied it may have died before the answer that had come early was applied as well.
-        return Outcome(False, early=_early(duplicate))
-    return Outcome(False, lost=_ids(event.encoded, event.preview))
+        return Outcome(early=_early(duplicate))
+    return Outcome(lost=_ids(event.encoded, event.preview))
 
 
 async def accept_thumbnail(
@@ -82,14 +86,15 @@ async def accept_thumbnail(
     while True:
         document = await _change(catalog, wanted, changes, event, "thumbnailer", context)
         if document is not None:
-            return Outcome(True, lost=_leftovers(Image.model_validate(document)))
+            image = Image.model_validate(document)
+            return Outcome(image, lost=_leftovers(image))
         if await _keep_for_later(catalog, event):
-            return Outcome(False)
-        image = await _find(catalog, event.image_id)
-        if image is not None and image.thumbnail is not None and image.thumbnail.blob_id == event.thumbnail.blob_id:
-            return Outcome(False, lost=_leftovers(image))
-        if not _is_awaited(image, event):
-            return Outcome(False, lost=_ids(event.thumbnail))
+            return Outcome()
+        known = await _find(catalog, event.image_id)
+        if known is not None and known.thumbnail is not None and known.thumbnail.blob_id == event.thumbnail.blob_id:
+            return Outcome(lost=_leftovers(known))
+        if not _is_awaited(known, event):
+            return Outcome(lost=_ids(event.thumbnail))
 
 
 async def accept_failed(catalog: Catalog, event: ImageFailed, context: Context) -> Outcome:
@@ -102,12 +107,13 @@ async def accept_failed(catalog: Catalog, event: ImageFailed, context: Context) 
     }
     changes = failure(event.code, event.message, event.attempts)
     while True:
-        if await _change(catalog, wanted, changes, event, event.stage, context) is not None:
-            return Outcome(True)
+        document = await _change(catalog, wanted, changes, event, event.stage, context)
+        if document is not None:
+            return Outcome(Image.model_validate(document))
         if is_decoding or await _keep_for_later(catalog, event):
-            return Outcome(False)
+            return Outcome()
         if not _is_awaited(await _find(catalog, event.image_id), event):
-            return Outcome(False)
+            return Outcome()
 
 
 def failure(code: str, message: str, attempts: int) -> Document:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 from bson.int64 import Int64
 from pymongo import ASCENDING
 from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteConcernError
 
+from libs.shared import tracing
 from libs.shared.errors import BlobMissing, Outage
 from libs.shared.events import BlobRef, utc_now
 from libs.shared.mongo import CLEANUP_SECONDS, Collection, Database, patiently, to_its_end
@@ -32,7 +33,16 @@ _DUPLICATE_KEY = 11000
 class GridFsBlobStore:
     """Implements `libs.shared.ports.BlobStore` on the bucket ``fs`` of a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, on_bytes: Callable[[Literal["read", "write"], int], None] = lambda way, length: None
+    ) -> None:
+        """Look at the bucket of a database.
+
+        Args:
+            database: where it is.
+            on_bytes: told of the bytes that were read or written, a few chunks at a time.
+        """
+        self._on_bytes = on_bytes
         self._files: Collection = database["fs.files"]
         self._chunks: Collection = database["fs.chunks"]
 
@@ -57,9 +67,10 @@ class GridFsBlobStore:
         """See the port. ``blob_id`` is for callers that record the id before the first byte is stored."""
         blob_id = blob_id or str(uuid.uuid4())
         try:
-            length, sha256 = await self._write_chunks(blob_id, content)
-            ref = BlobRef(blob_id=blob_id, length=length, sha256=sha256, content_type=content_type)
-            await self.write_record(ref, kind, image_id)
+            with tracing.span("store blob", {"album.blob.kind": kind}):
+                length, sha256 = await self._write_chunks(blob_id, content)
+                ref = BlobRef(blob_id=blob_id, length=length, sha256=sha256, content_type=content_type)
+                await self.write_record(ref, kind, image_id)
         except BaseException:
             # Bounded, so that a process stops in time while the database is away: the repairs find the rest.
             with anyio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(Outage):
@@ -106,6 +117,7 @@ class GridFsBlobStore:
                     raise WriteConcernError("no majority has the chunks yet") from error
 
         await patiently(insert)
+        self._on_bytes("write", min(len(data), count * CHUNK_BYTES))
 
     async def write_record(self, ref: BlobRef, kind: BlobKind, image_id: str) -> None:
         """Write the file record of a blob whose chunks are all there; what makes it exist."""
@@ -157,7 +169,9 @@ class GridFsBlobStore:
     async def _find(self, ref: BlobRef, number: int) -> list[dict[str, Any]]:
         # A query a batch holds no cursor open while a slow client reads.
         wanted = {"files_id": ref.blob_id, "n": {"$gte": number, "$lt": number + BATCH_CHUNKS}}
-        return await patiently(lambda: self._chunks.find(wanted).sort("n").to_list(BATCH_CHUNKS))
+        found = await patiently(lambda: self._chunks.find(wanted).sort("n").to_list(BATCH_CHUNKS))
+        self._on_bytes("read", sum(len(document["data"]) for document in found))
+        return found
 
     async def _chunk_size(self, ref: BlobRef) -> int:
         file = await patiently(lambda: self._files.find_one({"_id": ref.blob_id}, {"chunkSize": 1}))

@@ -6,8 +6,9 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import FilteringBoundLogger, Processor
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
+from libs.shared import tracing
 from libs.shared.settings import SharedSettings
 
 
@@ -21,6 +22,7 @@ def configure(service: str, settings: SharedSettings) -> None:
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_trace,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
@@ -53,6 +55,11 @@ def configure(service: str, settings: SharedSettings) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def _add_trace(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
+    line.update(tracing.ids())
+    return line
 
 
 def get_logger() -> FilteringBoundLogger:

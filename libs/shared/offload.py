@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from libs.shared import sandbox
+from libs.shared import sandbox, tracing
 from libs.shared.child import ChildEnded, ChildSlot
 from libs.shared.errors import Rejection
 from libs.shared.sandbox import ChildLimits
@@ -40,16 +40,24 @@ class DecodePool:
     anything else, since its decoder may have been taken over by a picture.
     """
 
-    def __init__(self, settings: StageSettings, preload: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        settings: StageSettings,
+        preload: Sequence[str] = (),
+        *,
+        on_child_end: Callable[[str], None] = lambda code: None,
+    ) -> None:
         """Prepare a pool of ``settings.processes`` children.
 
         Args:
             settings: how many children, and what each may use.
             preload: modules that children find already imported, such as the one of the stage's handler. Without
                 any, the children start at the first call, with the module of its function.
+            on_child_end: told the failure code of each child that ends in the middle of a call.
         """
         self._settings = settings
         self._preload = list(preload)
+        self._on_child_end = on_child_end
         self._slots: asyncio.LifoQueue[ChildSlot] = asyncio.LifoQueue()
         # One thread: multiprocessing's bookkeeping of children must not be entered twice at once.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="album-children")
@@ -91,15 +99,23 @@ class DecodePool:
             multiprocessing.get_context("forkserver").set_forkserver_preload(self._preload)
         slot = await self._slots.get()
         try:
-            try:
-                answer = await slot.call(message, descriptors, self._settings.deadline_seconds)
-            except ChildEnded:
-                answer = await slot.call(message, descriptors, self._settings.deadline_seconds)
+            with tracing.span(function.__name__):
+                try:
+                    answer = await self._call(slot, message, descriptors)
+                except ChildEnded:
+                    answer = await self._call(slot, message, descriptors)
         except ChildEnded as ended:
             raise Rejection(ended.code, _ENDINGS[ended.code]) from None
         finally:
             self._slots.put_nowait(slot)
         return _result(answer, function)
+
+    async def _call(self, slot: ChildSlot, message: bytes, descriptors: list[int]) -> bytes:
+        try:
+            return await slot.call(message, descriptors, self._settings.deadline_seconds)
+        except ChildEnded as ended:
+            self._on_child_end(ended.code)
+            raise
 
 
 _ENDINGS = {

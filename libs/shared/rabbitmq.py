@@ -20,9 +20,11 @@ from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from pydantic import SecretStr
 from yarl import URL
 
+from libs.shared import tracing
 from libs.shared.errors import Outage
 from libs.shared.events import CONTENT_TYPE, Envelope, Event
 from libs.shared.logs import get_logger
+from libs.shared.stage import QueueState
 
 WORK_EXCHANGE = "album.work"
 EVENTS_EXCHANGE = "album.events"
@@ -168,8 +170,15 @@ class _Link:
 class Publisher:
     """Publishes with confirms on a connection of its own, connecting when first needed and whenever it broke."""
 
-    def __init__(self, url: SecretStr) -> None:
+    def __init__(self, url: SecretStr, on_sent: Callable[[str, str], None] = lambda exchange, error: None) -> None:
+        """Describe a publisher.
+
+        Args:
+            url: of the broker; several addresses of a cluster are separated by commas.
+            on_sent: told the exchange of each publish and the type of the error that it met, or an empty string.
+        """
         self._url = url
+        self._on_sent = on_sent
         self._link: _Link | None = None
         self._connecting = anyio.Lock()
 
@@ -186,6 +195,19 @@ class Publisher:
         Raises:
             Outage: it did not, or nobody can know. The same event may be published again.
         """
+        attributes = {"messaging.system": "rabbitmq", "messaging.message.id": envelope.id}
+        error = "cancelled"
+        with tracing.continued(f"send {exchange}", "producer", envelope.traceparent, attributes):
+            try:
+                await self._publish(exchange, envelope, mandatory)
+                error = ""
+            except Outage as outage:
+                error = type(outage.__cause__).__name__
+                raise
+            finally:
+                self._on_sent(exchange, error)
+
+    async def _publish(self, exchange: str, envelope: Envelope, mandatory: bool) -> None:
         message = aio_pika.Message(
             envelope.to_json(),
             content_type=CONTENT_TYPE,
@@ -209,8 +231,8 @@ class Publisher:
             await self._drop(link)
             raise Outage("the broker does not answer") from error
 
-    async def depth(self, queue: str) -> int:
-        """How many messages wait in a queue; none if the queue does not exist.
+    async def queue_state(self, queue: str) -> QueueState:
+        """Whether messages wait in a queue and who takes them; nothing and nobody if the queue does not exist.
 
         Raises:
             Outage: the broker does not answer.
@@ -220,10 +242,10 @@ class Publisher:
             with anyio.fail_after(PUBLISH_SECONDS):
                 link = await self._connected()
                 async with link.connection.channel() as channel:
-                    declared = await channel.declare_queue(queue, passive=True)
-                    return declared.declaration_result.message_count or 0
+                    declared = (await channel.declare_queue(queue, passive=True)).declaration_result
+                    return QueueState(declared.message_count or 0, declared.consumer_count or 0)
         except aio_pika.exceptions.ChannelNotFoundEntity:
-            return 0
+            return QueueState(0, 0)
         except BROKER_ERRORS as error:
             await self._drop(link)
             raise Outage("the broker does not answer") from error

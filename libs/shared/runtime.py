@@ -7,21 +7,21 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import anyio
 import uvloop
 
-from libs.shared import mongo, rabbitmq
+from libs.shared import mongo, probes, rabbitmq, tracing
 from libs.shared.errors import Outage
 from libs.shared.events import EVENTS, Envelope, Event
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.logs import configure, get_logger
+from libs.shared.metrics import Metrics
 from libs.shared.offload import DecodePool
 from libs.shared.outages import outage_of
 from libs.shared.ports import Toolbox
-from libs.shared.rabbitmq import CLOSE_SECONDS, Consumer, Publisher
+from libs.shared.rabbitmq import CLOSE_SECONDS, Consumer, Delivery, Publisher
 from libs.shared.settings import ConsumerSettings, RuntimeSettings
 from libs.shared.stage import Stage
 from libs.shared.subscriber import Subscriber
@@ -46,13 +46,17 @@ async def _serve(stage: Stage) -> None:
     shared = RuntimeSettings()
     settings = stage.settings()
     configure(stage.name, shared)
+    metrics = Metrics()
     async with AsyncExitStack() as stack:
+        stack.enter_context(tracing.recording(stage.name, shared))
         client = mongo.connect(shared)
         stack.callback(client.close)
-        publisher = Publisher(shared.amqp_url)
+        publisher = Publisher(shared.amqp_url, metrics.count_sent)
         stack.push_async_callback(publisher.close)
-        pool = await stack.enter_async_context(DecodePool(settings, preload=[stage.handle.__module__]))
-        tools = Toolbox(settings, GridFsBlobStore(client[shared.database]), pool)
+        pool = await stack.enter_async_context(
+            DecodePool(settings, preload=[stage.handle.__module__], on_child_end=metrics.count_child_exit)
+        )
+        tools = Toolbox(settings, GridFsBlobStore(client[shared.database], metrics.count_bytes), pool)
 
         async def handle(envelope: Envelope, event: Event) -> Event:
             return await stage.handle(event, tools)
@@ -67,9 +71,9 @@ async def _serve(stage: Stage) -> None:
             prefetch=settings.processes + 1,
             work=stage.consumes,
             grace_seconds=settings.grace_seconds,
-            on_change=partial(mark_ready, shared.ready_file),
         )
-        await _consume(consumer, worker, settings)
+        stack.enter_context(probes.serve(shared, metrics, {"broker": lambda: consumer.is_consuming}))
+        await _consume(consumer, metrics.measured(stage.queue, worker.handle_message), settings)
     get_logger().info("stopped")
 
 
@@ -77,7 +81,9 @@ async def _subscribe(subscriber: Subscriber) -> None:
     shared = RuntimeSettings()
     settings = subscriber.settings()
     configure(subscriber.name, shared)
+    metrics = Metrics()
     async with AsyncExitStack() as stack:
+        stack.enter_context(tracing.recording(subscriber.name, shared))
         client = mongo.connect(shared)
         stack.callback(client.close)
         database = client[shared.database]
@@ -97,22 +103,26 @@ async def _subscribe(subscriber: Subscriber) -> None:
             prefetch=SUBSCRIBER_PREFETCH,
             is_subscriber=True,
             grace_seconds=settings.grace_seconds,
-            on_change=partial(mark_ready, shared.ready_file),
         )
-        await _consume(consumer, worker, settings, partial(_catch_up, subscription, worker, settings.catch_up_seconds))
+        stack.enter_context(probes.serve(shared, metrics, {"broker": lambda: consumer.is_consuming}))
+        catching_up = partial(_catch_up, subscription, worker, settings.catch_up_seconds)
+        await _consume(consumer, metrics.measured(subscriber.queue, worker.handle_message), settings, catching_up)
     get_logger().info("stopped")
 
 
 async def _consume(
-    consumer: Consumer, worker: Worker, settings: ConsumerSettings, *beside: Callable[[], Coroutine[Any, Any, None]]
+    consumer: Consumer,
+    handle: Callable[[Delivery], Coroutine[Any, Any, None]],
+    settings: ConsumerSettings,
+    *beside: Callable[[], Coroutine[Any, Any, None]],
 ) -> None:
-    """Pass messages to the worker until a signal comes, with further tasks beside."""
+    """Pass messages to ``handle`` until a signal comes, with further tasks beside."""
     async with anyio.create_task_group() as group:
         group.start_soon(_stop_on_signal, consumer, settings.grace_seconds, group.cancel_scope)
         group.start_soon(_watch, consumer, settings.lost_seconds)
         for task in beside:
             group.start_soon(task)
-        await consumer.run(worker.handle_message)
+        await consumer.run(handle)
         group.cancel_scope.cancel()
 
 
@@ -126,16 +136,6 @@ async def _catch_up(subscription: Subscription, worker: Worker, interval_seconds
                 raise
             get_logger().warning("cannot catch up from the event log", error=type(error).__name__)
         await anyio.sleep(interval_seconds)
-
-
-def mark_ready(path: Path | None, is_consuming: bool) -> None:
-    """Keep a file that says whether this process consumes, for supervisors and health checks."""
-    if path is None:
-        return
-    if is_consuming:
-        path.touch()
-    else:
-        path.unlink(missing_ok=True)
 
 
 async def _stop_on_signal(consumer: Consumer, grace_seconds: float, everything: anyio.CancelScope) -> None:

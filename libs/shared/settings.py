@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,14 +21,18 @@ class SharedSettings(BaseSettings):
     )
     database: str = Field("album", description="MongoDB database of catalog and blobs")
     event_retention_days: float = Field(30.0, gt=0, description="how long the event log keeps its events")
+    host: str = Field("127.0.0.1", description="address to listen on")
     log_level: str = Field("info", description="debug, info, warning or error")
     log_format: str = Field("auto", description="json, text, or auto: text on a terminal, else json")
+    tracing: bool = Field(False, description="send traces by OTLP/HTTP, where the standard `OTEL_...` variables say")
 
 
 class RuntimeSettings(SharedSettings):
-    """What a stage process is told beside its stage's own settings."""
+    """What a process without HTTP of its own is told beside its own settings."""
 
-    ready_file: Path | None = Field(None, description="kept while the process consumes, for health checks")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="where stages serve health and metrics; 0 for any free port, none if not set"
+    )
 
 
 class LimitSettings(BaseSettings):

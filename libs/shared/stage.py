@@ -19,6 +19,14 @@ def queue_of(stage: str) -> str:
 
 
 @dataclass(frozen=True)
+class QueueState:
+    """How many messages wait in a queue, not counting those in hand, and how many consumers it has."""
+
+    messages: int
+    consumers: int
+
+
+@dataclass(frozen=True)
 class Stage:
     """One step of the pipeline. Its queue, log name and settings prefix derive from ``name``."""
 

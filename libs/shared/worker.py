@@ -19,9 +19,11 @@ import anyio
 import structlog
 import tenacity
 
+from libs.shared import tracing
 from libs.shared.errors import BlobMissing, ContractBreach, Outage, Rejection
-from libs.shared.events import Attempt, Envelope, Event, ImageFailed, work_envelope
+from libs.shared.events import Attempt, Envelope, Event, ImageEvent, ImageFailed, work_envelope
 from libs.shared.logs import get_logger
+from libs.shared.stage import queue_of
 
 SUSPECT_SECONDS = 1.0
 BUG_REDELIVERIES = 3
@@ -72,8 +74,12 @@ class Worker:
         self._outage_of = outage_of
         self._suspects = anyio.Lock()
 
-    async def handle_message(self, message: Message) -> None:
-        """Carry one message through to its end: acked, parked or given back."""
+    async def handle_message(self, message: Message) -> str | None:
+        """Carry one message through to its end: acked, parked or given back.
+
+        Returns:
+            The type of the error that it met, None if it was acked.
+        """
         with structlog.contextvars.bound_contextvars():
             try:
                 if message.redeliveries:
@@ -83,12 +89,15 @@ class Worker:
             except ContractBreach as error:
                 get_logger().error("parked a message that cannot be read", reason=error.message)
                 await message.reject(requeue=False)
-            except Exception:
+                return type(error).__name__
+            except Exception as error:
                 is_parked = message.redeliveries >= BUG_REDELIVERIES
                 get_logger().exception("a bug met a message", is_parked=is_parked)
                 await message.reject(requeue=not is_parked)
+                return type(error).__name__
             else:
                 await message.ack()
+                return None
 
     async def _process_alone(self, body: bytes) -> None:
         """Process a message that came back, one at a time and in random order.
@@ -105,11 +114,16 @@ class Worker:
         event = envelope.event()
         if not isinstance(event, self._consumes):
             raise ContractBreach(f"{envelope.type} is no business of {self._name}")
+        about = {"image_id": event.image_id} if isinstance(event, ImageEvent) else {}
         structlog.contextvars.bind_contextvars(
-            event_id=envelope.id,
-            subject=envelope.subject,
-            correlation_id=envelope.correlationid or envelope.id,
+            event_id=envelope.id, correlation_id=envelope.correlationid or envelope.id, **about
         )
+        attributes = {"messaging.system": "rabbitmq", "messaging.message.id": envelope.id}
+        with tracing.continued(f"process {queue_of(self._name)}", "consumer", envelope.traceparent, attributes):
+            here = envelope.model_copy(update={"traceparent": tracing.traceparent()})
+            await self._carry_out(here, event)
+
+    async def _carry_out(self, envelope: Envelope, event: Event) -> None:
         answer = await self._patiently(lambda: self._answer(envelope, event))
         publish = self._publish
         if answer is not None and publish is not None:

@@ -8,6 +8,7 @@ from socket import socket
 
 import uvicorn
 
+from libs.shared import tracing
 from libs.shared.logs import configure
 from libs.shared.settings import LimitSettings
 from services.api.core import Core
@@ -47,7 +48,7 @@ if __name__ == "__main__":
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     server = Server(config)
-    with suppress(KeyboardInterrupt):
+    with tracing.recording("api", settings), suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
         sys.exit(STARTUP_FAILED)

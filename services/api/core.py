@@ -11,6 +11,7 @@ from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.rabbitmq import Publisher
 from libs.shared.settings import LimitSettings
 from services.api.feed import Feed
+from services.api.metrics import ApiMetrics
 from services.api.relay import Relay
 from services.api.room import Room
 from services.api.settings import ApiSettings
@@ -29,5 +30,6 @@ class Core:
     room: Room
     feed: Feed
     tasks: TaskGroup
+    metrics: ApiMetrics
     uploads_in_flight: int = 0
     is_consuming: bool = False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from libs.catalog.albums import Caller
+from libs.shared import tracing
 from libs.shared.events import Context
 from services.api.core import Core
 
@@ -28,8 +28,8 @@ def get_caller() -> Caller:
 def get_context(request: Request, caller: Annotated[Caller, Depends(get_caller)]) -> Context:
     """What events caused by this request carry along."""
     return Context(
-        correlationid=str(uuid.uuid4()),
-        traceparent=request.headers.get("traceparent"),
+        correlationid=request.state.request_id,
+        traceparent=tracing.traceparent(),
         owner=caller.owner,
         actor=caller.actor,
     )

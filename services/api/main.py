@@ -20,7 +20,6 @@ from libs.shared.events import Envelope, Event
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.outages import outage_of
 from libs.shared.rabbitmq import Consumer, Publisher
-from libs.shared.runtime import mark_ready
 from libs.shared.settings import LimitSettings
 from libs.shared.stage import queue_of
 from libs.shared.worker import Worker
@@ -29,12 +28,15 @@ from services.api.answers import FAILS
 from services.api.bodies import LimitBodies
 from services.api.core import Core
 from services.api.feed import Feed
-from services.api.metrics import CountRequests, Metrics, SafeHeaders
+from services.api.headers import SafeHeaders
+from services.api.metrics import ApiMetrics
+from services.api.observing import ObserveRequests
 from services.api.page import Page
 from services.api.relay import Relay
 from services.api.room import Room
 from services.api.routes import albums, events, images, jobs, media, operations, thumbnails
 from services.api.settings import ApiSettings
+from services.api.vitals import Vitals
 
 VERSION = "0.1.0"
 DEAD_LETTERS_PREFETCH = 8
@@ -62,9 +64,10 @@ def create_app(settings: ApiSettings, limits: LimitSettings) -> FastAPI:
         responses=FAILS,
         lifespan=partial(_lifespan, settings, limits),
     )
-    app.state.metrics = Metrics()
+    app.state.metrics = ApiMetrics()
+    app.add_middleware(problems.LastResort)
     app.add_middleware(LimitBodies, streamed=images.UPLOAD_PATH)
-    app.add_middleware(CountRequests, metrics=app.state.metrics)
+    app.add_middleware(ObserveRequests, metrics=app.state.metrics)
     app.add_middleware(SafeHeaders, defaults=DEFAULT_HEADERS)
     problems.install(app)
     for routes in (albums, images, thumbnails, jobs, media, events, operations):
@@ -79,7 +82,8 @@ async def _lifespan(settings: ApiSettings, limits: LimitSettings, app: FastAPI) 
     async with AsyncExitStack() as stack:
         client = mongo.connect(settings)
         stack.callback(client.close)
-        publisher = Publisher(settings.amqp_url)
+        metrics: ApiMetrics = app.state.metrics
+        publisher = Publisher(settings.amqp_url, metrics.count_sent)
         stack.push_async_callback(publisher.close)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
@@ -95,15 +99,17 @@ async def _lifespan(settings: ApiSettings, limits: LimitSettings, app: FastAPI) 
             settings=settings,
             limits=limits,
             catalog=catalog,
-            blobs=GridFsBlobStore(catalog.database),
+            blobs=GridFsBlobStore(catalog.database, metrics.count_bytes),
             publisher=publisher,
             relay=Relay(catalog, publisher),
             room=Room(catalog.database, settings.min_free_bytes),
             feed=Feed(catalog),
             tasks=tasks,
+            metrics=metrics,
         )
-        app.state.metrics.uploads_in_flight.set_function(lambda: core.uploads_in_flight)
+        metrics.uploads_in_flight.set_function(lambda: core.uploads_in_flight)
         app.state.core = core
+        app.state.vitals = Vitals(core)
         for background in (partial(_prepare, core), core.feed.run, core.relay.run, partial(reconcile.run, core)):
             tasks.start_soon(background)
         stop = _consume(core, tasks)
@@ -135,7 +141,6 @@ def _consume(core: Core, tasks: TaskGroup) -> Callable[[], Awaitable[None]]:
 
     def note(is_consuming: bool) -> None:
         core.is_consuming = is_consuming
-        mark_ready(settings.ready_file, is_consuming)
 
     worker = Worker("api", progress.CONSUMES, handle, publish=publish, outage_of=outage_of)
     results = Consumer(
@@ -151,8 +156,8 @@ def _consume(core: Core, tasks: TaskGroup) -> Callable[[], Awaitable[None]]:
 
     async def run() -> None:
         async with anyio.create_task_group() as group:
-            group.start_soon(results.run, worker.handle_message)
-            group.start_soon(letters.run, partial(dead_letters.bury, core))
+            group.start_soon(results.run, core.metrics.measured(queue_of("api"), worker.handle_message))
+            group.start_soon(letters.run, core.metrics.measured(rabbitmq.DEAD_QUEUE, partial(dead_letters.bury, core)))
         done.set()
 
     async def stop() -> None:

@@ -1,83 +1,74 @@
-"""What this process counts, and the middleware that counts requests."""
+"""What the API counts beside what every process does: requests, images, and what it sees of the whole."""
 
 from __future__ import annotations
 
-import time
+import math
+from collections.abc import Mapping
 
-from prometheus_client import (
-    CollectorRegistry,
-    Gauge,
-    GCCollector,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-)
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client import Counter, Gauge, Histogram
+
+from libs.catalog.records import Image
+from libs.catalog.status import Pulse
+from libs.shared.metrics import SECONDS, Metrics
+from libs.shared.stage import QueueState
+
+_STAGES = {"encoded": "decoder", "ready": "thumbnailer"}
+STAGE_SECONDS = (*SECONDS, 300.0, 1800.0)
 
 
-class Metrics:
-    """A registry of its own, so that several apps can live in one process."""
+class ApiMetrics(Metrics):
+    """The counts of one API process."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
+        super().__init__()
         self.requests = Histogram(
             "http_server_request_duration_seconds",
             "Duration of HTTP requests until the last byte of the answer.",
             ("http_request_method", "http_route", "http_response_status_code"),
+            buckets=SECONDS,
             registry=self.registry,
         )
-        self.uploads_in_flight = Gauge(
-            "album_uploads_in_flight", "Uploads that are being received.", registry=self.registry
+        self.uploads_in_flight = self._gauge("album_uploads_in_flight", "Uploads that this process is receiving.")
+        self.stage_seconds = Histogram(
+            "album_stage_duration_seconds",
+            "From an image's previous step to the result of a stage, waiting included, as this process applied it.",
+            ("stage",),
+            buckets=STAGE_SECONDS,
+            registry=self.registry,
         )
+        self.finished = Counter(
+            "album_images_finished",
+            "Images that became ready or failed, by 'ready' or failure code, as this process applied it.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self._pending = self._gauge("album_outbox_pending", "Events of the log that are not published yet.")
+        self._oldest = self._gauge("album_outbox_oldest_age_seconds", "Age of the oldest of them.")
+        self._stuck = self._gauge("album_images_stuck", "Images that were emitted again and still do not move.")
+        self._letters = self._gauge("album_dead_letters", "Dead letters that are kept.")
+        self._messages = self._gauge("album_queue_messages", "Messages that wait in a queue.", "queue")
+        self._consumers = self._gauge("album_queue_consumers", "Consumers of a queue.", "queue")
 
+    def count_step(self, image: Image) -> None:
+        """Count the step that an image has just made, and how long it took since the one before."""
+        before, now = image.timeline[-2:]
+        if now.event in _STAGES:
+            self.stage_seconds.labels(_STAGES[now.event]).observe((now.at - before.at).total_seconds())
+        if image.state in ("ready", "failed"):
+            self.finished.labels(image.code or image.state).inc()
 
-class CountRequests:
-    """ASGI middleware: the duration of each request by method, route and status."""
+    def show_pulse(self, pulse: Pulse | None) -> None:
+        """Set the gauges that come from the catalog; NaN where it does not answer."""
+        self._pending.set(pulse.outbox_pending if pulse else math.nan)
+        self._oldest.set(pulse.outbox_oldest_age_seconds if pulse else math.nan)
+        self._stuck.set(pulse.images_stuck if pulse else math.nan)
+        self._letters.set(pulse.dead_letters if pulse else math.nan)
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
+    def show_queues(self, queues: Mapping[str, QueueState | None]) -> None:
+        """Set the gauges that come from the broker; NaN where it does not answer."""
+        for name, state in queues.items():
+            self._messages.labels(name).set(state.messages if state else math.nan)
+            self._consumers.labels(name).set(state.consumers if state else math.nan)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and measure it."""
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        status, started = 499, time.perf_counter()
-
-        async def note_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, note_status)
-        finally:
-            # The route's template, not the path: ids must not become label values.
-            route = getattr(scope.get("route"), "path", "other")
-            labels = (scope["method"], route, str(status))
-            self._metrics.requests.labels(*labels).observe(time.perf_counter() - started)
-
-
-class SafeHeaders:
-    """ASGI middleware: headers that every answer carries unless its route set them."""
-
-    def __init__(self, app: ASGIApp, defaults: dict[str, str]) -> None:
-        self._app = app
-        self._defaults = [(name.encode(), value.encode()) for name, value in defaults.items()]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and complete the answer's headers."""
-
-        async def complete(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = list(message.get("headers", ()))
-                present = {name for name, _ in headers}
-                headers += [(name, value) for name, value in self._defaults if name not in present]
-                message = {**message, "headers": headers}
-            await send(message)
-
-        await self._app(scope, receive, complete)
+    def _gauge(self, name: str, description: str, *labels: str) -> Gauge:
+        return Gauge(name, description, labels, registry=self.registry)

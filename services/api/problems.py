@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.shared import mongo
 from libs.shared.errors import AlbumError, BlobMissing, Outage, Refusal, Rejection
@@ -105,6 +105,29 @@ def answer(error: Exception, *, is_early: bool = False) -> JSONResponse:
     return problem("internal", "something went wrong here; it has been noted")
 
 
+class LastResort:
+    """ASGI middleware, inside of all others, so that an answer to a bug passes through them like every other."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; answer in its place if it fails before it has answered."""
+        has_begun = False
+
+        async def note_beginning(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_beginning)
+        except Exception as error:
+            if has_begun or scope["type"] != "http":
+                raise
+            await answer(error)(scope, receive, send)
+
+
 def install(app: FastAPI) -> None:
     """Let every error of ``app`` end in one of our answers."""
 
@@ -134,4 +157,3 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, on_disconnect)
     app.add_exception_handler(AlbumError, on_error)
     app.add_exception_handler(mongo.DriverError, on_error)
-    app.add_exception_handler(Exception, on_error)

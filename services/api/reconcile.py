@@ -11,6 +11,7 @@ import anyio
 
 from libs.catalog import deletions, findings, fsck, leases, repairs, requests
 from libs.catalog.records import State
+from libs.catalog.status import STAGES
 from libs.shared import mongo
 from libs.shared.errors import Outage
 from libs.shared.events import Context
@@ -23,7 +24,6 @@ from services.api.core import Core
 LEASE = timedelta(seconds=15)
 CHECKUP = "schedule"
 CHECKUP_OPTIONS = findings.Options(repair=True)
-STAGES: dict[State, str] = {"queued": "decoder", "encoded": "thumbnailer"}
 NEARLY_EMPTY = 20
 """With more messages than this waiting, standing still is only waiting: emitting again would multiply the backlog."""
 
@@ -85,11 +85,11 @@ async def reconcile(core: Core) -> None:
 
 
 async def _emit_again(core: Core) -> None:
-    waiting = await core.publisher.depth(queue_of("api"))
+    waiting = (await core.publisher.queue_state(queue_of("api"))).messages
     idle: list[State] = [
         state
         for state, stage in STAGES.items()
-        if waiting + await core.publisher.depth(queue_of(stage)) <= NEARLY_EMPTY
+        if waiting + (await core.publisher.queue_state(queue_of(stage))).messages <= NEARLY_EMPTY
     ]
     for item in await repairs.standing_still(core.catalog, idle):
         image = item.image

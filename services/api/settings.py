@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field
 
 from libs.shared.settings import SharedSettings
@@ -12,7 +10,6 @@ from libs.shared.settings import SharedSettings
 class ApiSettings(SharedSettings):
     """What the API alone can be told."""
 
-    host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, description="port to listen on")
     keep_originals: bool = Field(True, description="keep each upload as it came, beside its picture")
     max_uploads: int = Field(64, ge=1, description="uploads one process takes at once; above that 503 busy")
@@ -31,4 +28,3 @@ class ApiSettings(SharedSettings):
     reconcile_seconds: float = Field(3.0, gt=0, description="how often the reconciler looks")
     grace_seconds: float = Field(25.0, ge=0, description="how long a stop waits for requests and messages in hand")
     root_path: str = Field("", description="path prefix that a reverse proxy strips")
-    ready_file: Path | None = Field(None, description="kept while the process consumes, for health checks")

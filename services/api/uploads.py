@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import anyio
 from fastapi import Request
+from structlog.contextvars import bind_contextvars
 
 from libs.catalog import uploads
 from libs.catalog.albums import Caller
@@ -58,6 +59,7 @@ async def receive(core: Core, request: Request, caller: Caller, context: Context
         raise Refusal("invalid-request", "an Idempotency-Key must not be empty")
     core.uploads_in_flight += 1
     upload = _Upload(core, caller, context, request.headers.get("idempotency-key"))
+    bind_contextvars(image_id=upload.image_id)
     try:
         return await upload.receive(Multipart(request.headers.get("content-type", ""), _patient(core, request)))
     except BaseException:
@@ -103,6 +105,10 @@ class _Upload:
         self._filename: str | None = None
         self._fields: dict[str, str] = {}
         self._known: Accepted | None = None
+
+    @property
+    def image_id(self) -> str:
+        return self._intent.image_id
 
     async def receive(self, multipart: Multipart) -> Accepted:
         async for part in multipart.parts():

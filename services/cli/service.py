@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import json
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from deploy.local.process import Process
@@ -28,15 +28,13 @@ class Service:
         env: Mapping[str, str],
         console: Console,
         *,
-        ready_file: Path,
-        is_answering: Callable[[], bool] = lambda: True,
+        url: str,
     ) -> None:
-        """Describe the service; it is ready when it keeps ``ready_file`` and, if given, ``is_answering``."""
+        """Describe the service; ``url`` is where it tells of its health."""
         self.name = name
         self._console = console
-        self._ready_file = ready_file
-        self._is_answering = is_answering
-        environment = {**env, "ALBUM_READY_FILE": str(ready_file), "PYTHONUNBUFFERED": "1"}
+        self._url = url
+        environment = {**env, "PYTHONUNBUFFERED": "1"}
         self._process = Process([sys.executable, "-m", f"services.{package}"], env=environment)
         self._output: threading.Thread | None = None
 
@@ -56,12 +54,11 @@ class Service:
         return self._process.exit_code
 
     def is_ready(self) -> bool:
-        """Whether it has registered its consumer and answers."""
-        return self.is_running and self._ready_file.exists() and self._is_answering()
+        """Whether everything it needs to work is there."""
+        return self.is_running and is_ready(self._url)
 
     def start(self) -> None:
-        """Start its process. A ready file that a killed one left behind says nothing about this one."""
-        self._ready_file.unlink(missing_ok=True)
+        """Start its process."""
         self._process.start()
         self._output = self._console.relay(self.name, self._process.output)
 
@@ -76,14 +73,15 @@ class Service:
             self._output.join(OUTPUT_SECONDS)
 
 
-def answers(url: str, path: str) -> bool:
-    """Whether a GET of the path is answered with 200."""
+def is_ready(url: str) -> bool:
+    """Whether a process says of itself that it is ready, and of each thing it depends on that it is up."""
     where = urlsplit(url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=PROBE_SECONDS)
     try:
-        connection.request("GET", path)
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        return answer.status == http.client.OK and set(json.load(answer)["checks"].values()) == {"up"}
+    except (OSError, http.client.HTTPException, ValueError):
         return False
     finally:
         connection.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,9 +16,10 @@ from pydantic import SecretStr
 from deploy.local import mongod, rabbitmq
 from deploy.local.claim import AlreadyClaimed, claimed
 from deploy.local.node import Node, NodeFailed, running
+from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.settings import inherited_environment
 from services.cli.console import Console
-from services.cli.service import Service, answers
+from services.cli.service import Service
 from services.cli.settings import PROJECT, UpSettings
 from services.cli.supervisor import keep_running
 
@@ -65,8 +65,7 @@ def run(settings: UpSettings, console: Console, stack: ExitStack) -> None:
         console.say(f"starting private servers; their data and logs are in {settings.data}")
     servers = choose_servers(settings)
     stack.enter_context(running(*servers.nodes))
-    ready_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="album-up-")))
-    services = describe_services(settings, servers, console, ready_dir)
+    services = describe_services(settings, servers, console)
     stack.enter_context(started(services))
     keep_running(
         [*servers.nodes, *services],
@@ -99,7 +98,7 @@ def choose_servers(settings: UpSettings) -> Servers:
     return Servers(nodes, mongo_url, amqp_url)
 
 
-def describe_services(settings: UpSettings, servers: Servers, console: Console, ready_dir: Path) -> list[Service]:
+def describe_services(settings: UpSettings, servers: Servers, console: Console) -> list[Service]:
     """The API and as many of each worker as were asked for, and the subscribers; not started yet."""
     env = inherited_environment() | {
         "ALBUM_MONGO_URL": servers.mongo_url,
@@ -111,19 +110,23 @@ def describe_services(settings: UpSettings, servers: Servers, console: Console, 
     if console.is_terminal:
         env.setdefault("ALBUM_LOG_FORMAT", "text")
 
-    def is_answering() -> bool:
-        return answers(settings.url, "/readyz")
+    workers = [
+        (stage, f"{stage}-{number + 1}")
+        for stage, count in (("decoder", settings.decoders), ("thumbnailer", settings.thumbnailers))
+        for number in range(count)
+    ]
+    # One is enough: of several only one is given events at a time.
+    workers.append(("audit", "audit"))
 
-    def worker(stage: str, number: int) -> Service:
-        name = f"{stage}-{number}"
-        return Service(name, stage, env, console, ready_file=ready_dir / name)
+    def worker(package: str, name: str, port: int) -> Service:
+        # Health and metrics are for this machine, wherever else the API may listen.
+        own = {"ALBUM_HOST": LOOPBACK, "ALBUM_METRICS_PORT": str(port)}
+        return Service(name, package, env | own, console, url=f"http://{LOOPBACK}:{port}")
 
+    ports = free_ports(len(workers))
     return [
-        Service("api", "api", env, console, ready_file=ready_dir / "api", is_answering=is_answering),
-        *(worker("decoder", number + 1) for number in range(settings.decoders)),
-        *(worker("thumbnailer", number + 1) for number in range(settings.thumbnailers)),
-        # One is enough: of several only one is given events at a time.
-        Service("audit", "audit", env, console, ready_file=ready_dir / "audit"),
+        Service("api", "api", env, console, url=settings.url),
+        *(worker(package, name, port) for (package, name), port in zip(workers, ports, strict=True)),
     ]
 
 

@@ -21,9 +21,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from deploy.local.ports import free_ports
 from deploy.local.process import Process
 from deploy.local.tether import PR_SET_PDEATHSIG
-from tests.support.stack import START_SECONDS, Stack
+from tests.support.stack import START_SECONDS, Stack, is_consuming
 from tests.support.waiting import eventually
 
 
@@ -63,9 +64,10 @@ class Mortal:
     def __post_init__(self) -> None:
         self._directory = self.stack.directory / f"{self.service}-mortal"
         self._directory.mkdir()
+        self._url = self.stack.url if self.service == "api" else f"http://127.0.0.1:{free_ports(1)[0]}"
         self._process = Process(
             [sys.executable, "-m", __name__, self.service, str(self._directory)],
-            env=self.stack.environment | {"ALBUM_READY_FILE": str(self._directory / "ready")},
+            env=self.stack.environment | {"ALBUM_METRICS_PORT": self._url.rpartition(":")[2]},
             log=self.stack.directory / f"{self.service}-mortal.log",
         )
 
@@ -86,10 +88,10 @@ class Mortal:
     def is_alive_after(self, number: int) -> None:
         """Wait until the life after ``number``, or a later one, consumes."""
 
-        def is_consuming() -> bool:
-            return self.life.number > number and (self._directory / "ready").exists()
+        def is_alive() -> bool:
+            return self.life.number > number and is_consuming(self._url)
 
-        eventually(is_consuming, START_SECONDS, f"the {self.service} lives again")
+        eventually(is_alive, START_SECONDS, f"the {self.service} lives again")
 
     def dies_in(self, number: int) -> None:
         """Wait until life ``number`` has ended as the kill point wanted it, and the next one consumes."""
@@ -113,7 +115,6 @@ def live(service: str, directory: Path) -> None:
     importlib.import_module(f"services.{service}.{'main' if service == 'api' else 'stage'}")
     endings: list[int] = []
     while True:
-        (directory / "ready").unlink(missing_ok=True)
         plan = None
         with suppress(FileNotFoundError):
             plan = KillPoint(**json.loads((directory / "plan").read_text()))

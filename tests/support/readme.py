@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
-from libs.shared.settings import LimitSettings
+from libs.shared.settings import LimitSettings, RuntimeSettings
 from services.api.settings import ApiSettings
 from services.audit.settings import AuditSettings
 from services.decoder.settings import DecoderSettings
@@ -22,6 +22,7 @@ from services.thumbnailer.settings import ThumbnailerSettings
 README = Path(__file__).parents[2] / "README.md"
 SETTINGS: tuple[type[BaseSettings], ...] = (
     ApiSettings,
+    RuntimeSettings,
     LimitSettings,
     DecoderSettings,
     ThumbnailerSettings,

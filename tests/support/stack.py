@@ -47,16 +47,20 @@ class Stack:
     processes: dict[str, Process] = field(default_factory=dict)
     urls: list[str] = field(default_factory=list)
     """Where each API process answers, the first one at ``url``."""
+    probes: dict[str, str] = field(default_factory=dict)
+    """Where each process of a stage tells of its health, by name."""
 
     def start(self, service: str, number: int = 0) -> Process:
         """Start one process of a service and wait until it consumes."""
         name = f"{service}-{number}"
-        ready_file = self.directory / f"{name}.ready"
-        environment = self.environment | {"ALBUM_READY_FILE": str(ready_file)}
+        url = self.url if name == "api-0" else f"http://127.0.0.1:{free_ports(1)[0]}"
+        port = url.rpartition(":")[2]
         if service == "api":
-            url = self.url if number == 0 else f"http://127.0.0.1:{free_ports(1)[0]}"
             self.urls.append(url)
-            environment["ALBUM_PORT"] = url.rpartition(":")[2]
+            environment = self.environment | {"ALBUM_PORT": port}
+        else:
+            self.probes[name] = url
+            environment = self.environment | {"ALBUM_METRICS_PORT": port}
         process = Process(
             [sys.executable, "-m", f"services.{service}"],
             env=environment,
@@ -64,7 +68,7 @@ class Stack:
         )
         process.start()
         self.processes[name] = process
-        eventually(lambda: ready_file.exists() or process.exit_code is not None, START_SECONDS, f"{name} consumes")
+        eventually(lambda: is_consuming(url) or process.exit_code is not None, START_SECONDS, f"{name} consumes")
         assert process.is_running, f"{name} ended:\n{self.log(name)}"
         return process
 
@@ -84,6 +88,15 @@ class Stack:
         """End all processes, the API last, so that what the stages still finish is heard."""
         for name in sorted(self.processes, reverse=True):
             self.processes[name].stop()
+
+
+def is_consuming(url: str) -> bool:
+    """Whether a process says that the broker knows it as a consumer, whatever else it says."""
+    try:
+        checks: dict[str, str] = httpx.get(f"{url}/readyz", timeout=10).json()["checks"]
+    except httpx.TransportError:
+        return False
+    return checks["broker"] == "up"
 
 
 def run_stack(

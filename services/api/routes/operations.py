@@ -7,11 +7,11 @@ from typing import Any
 
 import anyio
 from fastapi import APIRouter, Request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from libs.shared.errors import Refusal
 from libs.shared.events import EVENTS, schema_path
+from libs.shared.metrics import CONTENT_TYPE
 from libs.shared.mongo import DriverError
 from services.api import contracts
 from services.api.dependencies import CoreDependency
@@ -49,9 +49,10 @@ async def readyz(core: CoreDependency) -> JSONResponse:
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics(request: Request) -> Response:
-    """Prometheus metrics of this process."""
-    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+async def metrics(request: Request, core: CoreDependency) -> Response:
+    """Prometheus metrics: of this process, and what it sees of log, images and queues."""
+    await request.app.state.vitals.refresh()
+    return Response(core.metrics.exposition(), media_type=CONTENT_TYPE)
 
 
 @router.get("/docs", include_in_schema=False)
