@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Span as Span
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from libs.shared.settings import SharedSettings
 
 Attributes = Mapping[str, "str | int | bool"]
-Kind = Literal["server", "producer", "consumer"]
+Kind = Literal["producer", "consumer"]
 
 FLUSH_SECONDS = 5.0
 """How long a stop waits for the last spans to be sent."""
 
-_KINDS = {"server": SpanKind.SERVER, "producer": SpanKind.PRODUCER, "consumer": SpanKind.CONSUMER}
+_KINDS = {"producer": SpanKind.PRODUCER, "consumer": SpanKind.CONSUMER}
 _TRACER = trace.get_tracer("album")
 _PROPAGATOR = TraceContextTextMapPropagator()
 
@@ -67,21 +66,26 @@ def span(name: str, attributes: Attributes | None = None) -> AbstractContextMana
 def continued(
     name: str, kind: Kind, traceparent: str | None, attributes: Attributes | None = None
 ) -> AbstractContextManager[Span]:
-    """A step of what a request or a message continues; it begins a trace of its own if ``traceparent`` is not valid.
+    """A step of what a message continues; it begins a trace of its own if ``traceparent`` is not valid.
 
     Args:
         name: of the step.
-        kind: which side of which kind of call this is.
+        kind: which side of the broker this is.
         traceparent: W3C trace context as it came from outside (https://www.w3.org/TR/trace-context/).
         attributes: by the semantic conventions.
     """
-    parent = _PROPAGATOR.extract({"traceparent": traceparent} if traceparent else {}, Context())
-    return _TRACER.start_as_current_span(name, parent, _KINDS[kind], attributes)
+    return _TRACER.start_as_current_span(name, _parent(traceparent), _KINDS[kind], attributes)
 
 
-def mark_failed(failed: Span) -> None:
-    """Say that a step went wrong which ended without an exception."""
-    failed.set_status(StatusCode.ERROR)
+def adopted(traceparent: str | None) -> AbstractContextManager[object]:
+    """What a request continues: nothing new where its server span is recorded, else the caller's own step."""
+    if trace.get_current_span().get_span_context().is_valid:
+        return nullcontext()
+    return trace.use_span(trace.get_current_span(_parent(traceparent)))
+
+
+def _parent(traceparent: str | None) -> Context:
+    return _PROPAGATOR.extract({"traceparent": traceparent} if traceparent else {}, Context())
 
 
 def traceparent() -> str | None:

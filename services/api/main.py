@@ -30,7 +30,7 @@ from services.api.core import Core
 from services.api.feed import Feed
 from services.api.headers import SafeHeaders
 from services.api.metrics import ApiMetrics
-from services.api.observing import ObserveRequests
+from services.api.observing import ObserveRequests, is_probe
 from services.api.page import Page
 from services.api.relay import Relay
 from services.api.room import Room
@@ -63,6 +63,7 @@ def create_app(settings: ApiSettings, limits: LimitSettings) -> FastAPI:
         redirect_slashes=False,
         responses=FAILS,
         lifespan=partial(_lifespan, settings, limits),
+        telemetry={"metrics": False, "logs": False, "operation_spans": False, "exclude": is_probe},
     )
     app.state.metrics = ApiMetrics()
     app.add_middleware(problems.LastResort)

@@ -1,18 +1,16 @@
-"""Middleware around every request: its id, its duration, its line in the log, its span in the caller's trace."""
+"""Middleware around every request: its id, its duration, its line in the log. FastAPI itself makes its span."""
 
 from __future__ import annotations
 
 import re
 import time
 import uuid
-from contextlib import AbstractContextManager, nullcontext
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from libs.shared import tracing
 from libs.shared.logs import get_logger
-from libs.shared.tracing import Span
 from services.api.metrics import ApiMetrics
 
 PROBES = ("/livez", "/readyz", "/metrics")
@@ -46,37 +44,26 @@ class ObserveRequests:
                 message = {**message, "headers": [*message.get("headers", ()), named]}
             await send(message)
 
-        with bound_contextvars(request_id=request_id), _span(scope, headers) as span:
+        traceparent = headers.get(b"traceparent", b"").decode("latin-1")
+        with bound_contextvars(request_id=request_id), tracing.adopted(traceparent):
             try:
                 await self._app(scope, receive, note_answer)
             finally:
-                self._note(scope, status, time.perf_counter() - started, span)
+                self._note(scope, status, time.perf_counter() - started)
 
-    def _note(self, scope: Scope, status: int, seconds: float, span: Span | None) -> None:
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
         # The route's template, not the path: ids must not become label values.
         route = getattr(scope.get("route"), "path", "other")
         method = scope["method"] if scope["method"] in KNOWN_METHODS else "_OTHER"
         self._metrics.requests.labels(method, route, str(status)).observe(seconds)
         log = get_logger().debug if route in PROBES else get_logger().info
         log("request", method=method, route=route, status=status, duration_seconds=round(seconds, 6))
-        if span is not None:
-            span.update_name(f"{method} {route}")
-            span.set_attributes({"http.route": route, "http.response.status_code": status})
-            if status >= 500:
-                tracing.mark_failed(span)
 
 
 def _request_id(given: bytes | None) -> str:
     return given.decode() if given is not None and _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
 
 
-def _span(scope: Scope, headers: dict[bytes, bytes]) -> AbstractContextManager[Span | None]:
-    if scope["path"].endswith(PROBES):
-        return nullcontext()
-    attributes = {
-        "http.request.method": scope["method"],
-        "url.path": scope["path"],
-        "url.scheme": scope["scheme"],
-    }
-    traceparent = headers.get(b"traceparent", b"").decode("latin-1")
-    return tracing.continued(scope["method"], "server", traceparent, attributes)
+def is_probe(scope: Scope) -> bool:
+    """Whether a request asks for health or metrics."""
+    return bool(scope["type"] == "http" and scope["path"].endswith(PROBES))
