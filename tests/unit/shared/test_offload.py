@@ -57,6 +57,14 @@ async def test_a_call_runs_in_a_process_of_its_own(pool: DecodePool) -> None:
     assert await pool.run(children.process_id) != os.getpid()
 
 
+async def test_each_child_that_ends_in_the_middle_of_a_call_is_told_of() -> None:
+    endings: list[str] = []
+    async with DecodePool(StageSettings(processes=1), on_child_end=endings.append) as pool:
+        assert await code_of(pool.run(children.segfault)) == "decoder-crashed"
+        assert await pool.run(children.process_id)
+    assert endings == ["decoder-crashed", "decoder-crashed"]
+
+
 async def test_a_rejection_arrives_whole(pool: DecodePool) -> None:
     with pytest.raises(Rejection) as caught:
         await pool.run(children.reject)

@@ -1,0 +1,44 @@
+"""The metric names in PromQL, for comparing them with those that are really there."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import yaml
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+_QUIET = re.compile(r'"[^"]*"|\{[^}]*\}|\[[^\]]*\]|\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)')
+_WORD = re.compile(r"[A-Za-z_:][\w:]*(?!\w*\s*\()")
+_NO_METRICS = {"and", "or", "unless", "bool", "offset"}
+_SERVER_MAKES = {"up"}
+_DURATION = re.compile(r"\b\d+[smhd]\b")
+
+
+def metric_names(expression: str) -> set[str]:
+    """What an expression asks for, without functions, labels, durations and what Prometheus itself makes."""
+    bare = _DURATION.sub(" ", _QUIET.sub(" ", expression))
+    return set(_WORD.findall(bare)) - _NO_METRICS - _SERVER_MAKES
+
+
+def alerts() -> dict[str, str]:
+    """The expression of each alert by its name."""
+    document = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())
+    return {rule["alert"]: rule["expr"] for group in document["groups"] for rule in group["rules"]}
+
+
+def panels() -> dict[str, list[str]]:
+    """The expressions of each panel of the dashboard by its title."""
+    document = json.loads((DEPLOY / "grafana/album.json").read_text())
+    return {panel["title"]: [target["expr"] for target in panel["targets"]] for panel in document["panels"]}
+
+
+def exposed_names(exposition: str) -> set[str]:
+    """The names that a ``/metrics`` announces, those of histograms and summaries with their endings."""
+    names = set()
+    for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", exposition, re.MULTILINE):
+        names.add(name)
+        if kind in ("histogram", "summary"):
+            names |= {f"{name}_bucket", f"{name}_count", f"{name}_sum"}
+    return names
