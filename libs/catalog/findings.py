@@ -97,14 +97,23 @@ async def resumed(catalog: Catalog, name: str, options: Options) -> Report | Non
     document = await patiently(lambda: catalog.fsck.find_one(wanted))
     if document is None:
         return None
-    report = document["report"] | {"is_resumed": True}
-    return Report(**{**report, "findings": {kind: Count(**count) for kind, count in report["findings"].items()}})
+    return _report(document["report"] | {"is_resumed": True})
+
+
+async def reports(catalog: Catalog) -> dict[str, Report]:
+    """The last run of each name: finished, under way, or interrupted."""
+    documents = await patiently(lambda: catalog.fsck.find().to_list(None))
+    return {document["_id"]: _report(document["report"]) for document in documents}
 
 
 async def save(catalog: Catalog, name: str, options: Options, report: Report) -> None:
     """Remember how far a run has got."""
     document = {"options": _stored(options), "report": asdict(report)}
     await patiently(lambda: catalog.fsck.replace_one({"_id": name}, document, upsert=True))
+
+
+def _report(stored: Document) -> Report:
+    return Report(**{**stored, "findings": {kind: Count(**count) for kind, count in stored["findings"].items()}})
 
 
 def _stored(options: Options) -> Document:

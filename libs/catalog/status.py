@@ -9,7 +9,7 @@ from typing import Any
 
 from libs.catalog.catalog import Catalog
 from libs.catalog.records import Image, State
-from libs.shared.errors import Outage
+from libs.shared.errors import Outage, Refusal
 from libs.shared.events import TYPE_PREFIX, Timestamp, utc_now
 from libs.shared.mongo import Document
 from libs.shared.stage import QueueState, queue_of
@@ -114,10 +114,22 @@ async def queue_states(look: Callable[[str], Awaitable[QueueState]]) -> dict[str
 
 
 async def failed_images(catalog: Catalog, code: str, limit: int) -> list[Image]:
-    """Images that failed with a code, those uploaded last first."""
+    """Images that failed with a code, of whatever owner, those uploaded last first."""
     wanted = {"state": "failed", "code": code}
     documents = await catalog.images.find(wanted).sort("create_date", -1).to_list(limit)
     return [Image.model_validate(document) for document in documents]
+
+
+async def failed_image(catalog: Catalog, image_id: str) -> Image:
+    """An image that failed, of whatever owner.
+
+    Raises:
+        Refusal: ``job-not-failed``.
+    """
+    document = await catalog.images.find_one({"_id": image_id, "state": "failed"})
+    if document is None:
+        raise Refusal("job-not-failed", "there is no such failed job")
+    return Image.model_validate(document)
 
 
 async def _in_flight(catalog: Catalog) -> list[InFlight]:

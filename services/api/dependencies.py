@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from libs.catalog.albums import Caller
 from libs.shared import tracing
+from libs.shared.errors import Refusal
 from libs.shared.events import Context
 from services.api.core import Core
 
@@ -23,6 +24,17 @@ def get_core(request: Request) -> Core:
 def get_caller() -> Caller:
     """Who calls. As long as there are no keys, everybody is the one local owner."""
     return Caller(owner=LOCAL_OWNER, actor=LOCAL_OWNER)
+
+
+def require_admin(caller: Annotated[Caller, Depends(get_caller)]) -> Caller:
+    """Who calls, if they may look after everything: as long as there are no keys, the one local owner.
+
+    Raises:
+        Refusal: ``forbidden``.
+    """
+    if caller.owner != LOCAL_OWNER:
+        raise Refusal("forbidden", "this is for operators")
+    return caller
 
 
 def get_context(request: Request, caller: Annotated[Caller, Depends(get_caller)]) -> Context:

@@ -14,6 +14,7 @@ from anyio.abc import TaskGroup
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
+from libs.catalog import findings
 from libs.catalog.catalog import Catalog
 from libs.shared import mongo, rabbitmq
 from libs.shared.events import Envelope, Event
@@ -26,6 +27,7 @@ from libs.shared.worker import Worker
 from services.api import dead_letters, problems, progress, reconcile
 from services.api.answers import FAILS
 from services.api.bodies import LimitBodies
+from services.api.checkup import Checkup
 from services.api.core import Core
 from services.api.feed import Feed
 from services.api.headers import SafeHeaders
@@ -34,12 +36,13 @@ from services.api.observing import ObserveRequests, is_probe
 from services.api.page import Page
 from services.api.relay import Relay
 from services.api.room import Room
-from services.api.routes import albums, events, images, jobs, media, operations, thumbnails
+from services.api.routes import admin, albums, events, images, jobs, media, operations, thumbnails
 from services.api.settings import ApiSettings
 from services.api.vitals import Vitals
 
 VERSION = "0.1.0"
 DEAD_LETTERS_PREFETCH = 8
+SCAN = "scan"
 DEFAULT_HEADERS = {
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
@@ -71,7 +74,7 @@ def create_app(settings: ApiSettings, limits: LimitSettings) -> FastAPI:
     app.add_middleware(ObserveRequests, metrics=app.state.metrics)
     app.add_middleware(SafeHeaders, defaults=DEFAULT_HEADERS)
     problems.install(app)
-    for routes in (albums, images, thumbnails, jobs, media, events, operations):
+    for routes in (albums, images, thumbnails, jobs, media, events, operations, admin):
         app.include_router(routes.router)
     app.mount("/docs/assets", StaticFiles(directory=operations.DOCS, packages=[("fastapi_swagger", "resources")]))
     app.router.default = Page(directory=Path(__file__).parent / "web", html=True)
@@ -111,6 +114,7 @@ async def _lifespan(settings: ApiSettings, limits: LimitSettings, app: FastAPI) 
         metrics.uploads_in_flight.set_function(lambda: core.uploads_in_flight)
         app.state.core = core
         app.state.vitals = Vitals(core)
+        app.state.scan = Checkup(core, SCAN, findings.Options())
         for background in (partial(_prepare, core), core.feed.run, core.relay.run, partial(reconcile.run, core)):
             tasks.start_soon(background)
         stop = _consume(core, tasks)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import timedelta
 
 import anyio
 
-from libs.catalog import deletions, findings, fsck, leases, repairs, requests
+from libs.catalog import deletions, findings, leases, repairs, requests
 from libs.catalog.records import State
 from libs.catalog.status import STAGES
 from libs.shared import mongo
@@ -18,7 +17,7 @@ from libs.shared.events import Context
 from libs.shared.logs import get_logger
 from libs.shared.outages import outage_of
 from libs.shared.stage import queue_of
-from services.api.background import in_background
+from services.api.checkup import Checkup
 from services.api.core import Core
 
 LEASE = timedelta(seconds=15)
@@ -31,13 +30,15 @@ NEARLY_EMPTY = 20
 async def run(core: Core) -> None:
     """Reconcile until cancelled, then let another replica have the lease at once."""
     holder = str(uuid.uuid4())
-    checkup = Checkup(core)
+    checkup = Checkup(core, CHECKUP, CHECKUP_OPTIONS)
+    interval = timedelta(hours=core.settings.fsck_interval_hours)
     try:
         while True:
             try:
                 if await leases.hold(core.catalog, "reconciler", holder, LEASE):
                     await reconcile(core)
-                    await checkup.start_if_due()
+                    if await findings.is_due(core.catalog, CHECKUP, interval):
+                        checkup.start()
             except (Outage, mongo.DriverError) as error:
                 if outage_of(error) is None:
                     raise
@@ -46,31 +47,6 @@ async def run(core: Core) -> None:
     finally:
         with anyio.move_on_after(2, shield=True), suppress(mongo.DriverError):
             await leases.release(core.catalog, "reconciler", holder)
-
-
-class Checkup:
-    """The scheduled check and repair of what is stored: beside the rounds, since it takes long."""
-
-    def __init__(self, core: Core) -> None:
-        self._core = core
-        self._is_running = False
-
-    async def start_if_due(self) -> None:
-        """Begin one, or go on with one that was interrupted, unless one runs here or ran not long ago."""
-        interval = timedelta(hours=self._core.settings.fsck_interval_hours)
-        if not self._is_running and await findings.is_due(self._core.catalog, CHECKUP, interval):
-            self._is_running = True
-            in_background(self._core, self._run())
-
-    async def _run(self) -> None:
-        def tell(finding: findings.Finding) -> None:
-            get_logger().warning("fsck", **asdict(finding))
-
-        try:
-            report = await fsck.run(self._core.catalog, self._core.blobs, CHECKUP, CHECKUP_OPTIONS, tell)
-            get_logger().info("checked what is stored", checked=report.checked, left=report.left)
-        finally:
-            self._is_running = False
 
 
 async def reconcile(core: Core) -> None:

@@ -13,6 +13,7 @@ from services.cli.backup import backup, restore
 from services.cli.console import Console
 from services.cli.fsck import fsck
 from services.cli.settings import UpSettings
+from services.cli.status import status
 from services.cli.up import CannotStart
 from services.cli.up import up as run_up
 
@@ -52,6 +53,7 @@ def up(
         raise typer.Exit(EX_UNAVAILABLE) from None
 
 
+app.command()(status)
 app.command()(fsck)
 app.command()(backup)
 app.command()(restore)

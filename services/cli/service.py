@@ -75,13 +75,19 @@ class Service:
 
 def is_ready(url: str) -> bool:
     """Whether a process says of itself that it is ready, and of each thing it depends on that it is up."""
+    checks = checks_of(url)
+    return checks is not None and set(checks.values()) == {"up"}
+
+
+def checks_of(url: str) -> dict[str, str] | None:
+    """What a process says of each thing it depends on: up or down; None if it does not answer."""
     where = urlsplit(url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=PROBE_SECONDS)
     try:
         connection.request("GET", "/readyz")
-        answer = connection.getresponse()
-        return answer.status == http.client.OK and set(json.load(answer)["checks"].values()) == {"up"}
-    except (OSError, http.client.HTTPException, ValueError):
-        return False
+        checks: dict[str, str] = json.load(connection.getresponse())["checks"]
+        return checks
+    except (OSError, http.client.HTTPException, ValueError, LookupError):
+        return None
     finally:
         connection.close()

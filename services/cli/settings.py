@@ -32,4 +32,9 @@ class UpSettings(BaseSettings):
     @property
     def url(self) -> str:
         """Where a client on this machine reaches the API."""
-        return f"http://{EVERY_ADDRESS.get(self.host, self.host)}:{self.port}"
+        return address_of(self.host, self.port)
+
+
+def address_of(host: str, port: int) -> str:
+    """Where a client on this machine reaches an API that listens there."""
+    return f"http://{EVERY_ADDRESS.get(host, host)}:{port}"

@@ -52,6 +52,14 @@ export function listImages(albumId, limit, after) {
   return post("album/images", { album_id: albumId, limit, order: "newest", ...(after && { after }) });
 }
 
+export const adminStatus = () => post("admin/status", {});
+export const failedJobs = (code) => post("admin/failed", { code });
+export const retryFailed = (wanted) => post("admin/retry", wanted);
+export const deadLetters = () => post("admin/dead-letters", {});
+export const retryLetters = (wanted) => post("admin/dead-letters/retry", wanted);
+export const dropLetters = (wanted) => post("admin/dead-letters/drop", wanted);
+export const checkStore = () => post("admin/check", {});
+
 export const pictureAddress = (albumId, id) => address(`album/${albumId}/image/${id}`);
 export const originalAddress = (albumId, id) => `${pictureAddress(albumId, id)}?variant=original`;
 export const thumbnailAddress = (id) => address(`album/thumbnail/${id}`);

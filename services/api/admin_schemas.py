@@ -1,0 +1,127 @@
+"""Bodies of the operator's requests and answers. No names: an operator looks after bytes that are others'."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from libs.catalog.dead_letters import Letter
+from libs.catalog.findings import Report
+from libs.catalog.records import Image
+from libs.catalog.status import Overview
+from libs.shared.errors import FailureCode
+from libs.shared.events import Timestamp
+from libs.shared.stage import QueueState
+from services.api.schemas import Done, Id
+
+MAX_SHOWN = 1000
+
+Shown = Annotated[int, Field(ge=1, le=MAX_SHOWN, strict=True)]
+
+
+class ListFailed(BaseModel):
+    code: FailureCode
+    limit: Shown = 100
+
+
+class ListLetters(BaseModel):
+    limit: Shown = 100
+
+
+class RetryFailed(BaseModel):
+    """Which failed jobs to queue again: one, or all that failed with a code."""
+
+    image_id: Id | None = None
+    code: FailureCode | None = None
+
+
+class SomeLetters(BaseModel):
+    """Which dead letters are meant: one, or all, and then in so many words."""
+
+    id: Annotated[str, Field(max_length=36)] | None = None
+    all: Literal[True] | None = None
+
+
+class Check(BaseModel):
+    """How far a check of the store is, and what it has found so far."""
+
+    started_at: Timestamp
+    finished_at: Timestamp | None
+    checked: dict[str, int]
+    found: dict[str, int]
+    bytes: int
+
+    @classmethod
+    def of(cls, report: Report) -> Check:
+        return cls(
+            started_at=report.started_at,
+            finished_at=report.finished_at,
+            checked=report.checked,
+            found={kind: count.found for kind, count in report.findings.items()},
+            bytes=sum(count.bytes for count in report.findings.values()),
+        )
+
+
+class StatusAnswer(Done):
+    """What `libs.catalog.status` knows, the queues (null where the broker does not answer), checks by their name."""
+
+    overview: Overview
+    queues: dict[str, QueueState | None]
+    checks: dict[str, Check]
+
+
+class FailedJob(BaseModel):
+    image_id: str
+    album_id: str
+    code: str | None
+    message: str | None
+    attempts: int
+    create_date: Timestamp
+
+    @classmethod
+    def of(cls, image: Image) -> FailedJob:
+        return cls(
+            image_id=image.id,
+            album_id=image.album_id,
+            code=image.code,
+            message=image.failure,
+            attempts=image.attempts,
+            create_date=image.create_date,
+        )
+
+
+class FailedAnswer(Done):
+    jobs: list[FailedJob]
+
+
+class DeadLetter(BaseModel):
+    id: str
+    at: Timestamp
+    stage: str
+    code: str
+    image_id: str | None
+    image_state: str | None
+    problem: str | None
+
+    @classmethod
+    def of(cls, letter: Letter) -> DeadLetter:
+        return cls(
+            id=letter.id,
+            at=letter.at,
+            stage=letter.stage,
+            code=letter.code,
+            image_id=letter.image_id,
+            image_state=letter.image_state,
+            problem=letter.problem,
+        )
+
+
+class LettersAnswer(Done):
+    letters: list[DeadLetter]
+
+
+class CountAnswer(Done):
+    """How many something was, or is being, done to."""
+
+    count: int

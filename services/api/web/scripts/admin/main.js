@@ -1,0 +1,165 @@
+// The operators' page: how the whole is doing, looked at every two seconds, and setting right what has failed.
+import { confirm } from "../dialogs.js";
+import { el, setText } from "../dom.js";
+import { notify, showConnection } from "../notices.js";
+import { adminStatus, checkStore, deadLetters, dropLetters, failedJobs, retryFailed, retryLetters } from "../server.js";
+import { count, reason } from "../words.js";
+import { actions, button, Panel, table } from "./panel.js";
+
+const EVERY_MS = 2000;
+const STAGES = ["decoder", "thumbnailer", "api"];
+const times = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium" });
+
+const time = (value) => times.format(new Date(value));
+const seconds = (value) => `${Math.round(value)} s`;
+
+/** Do what a button asks, say what came of it, and look again. */
+async function act(work, said) {
+  try {
+    const answer = await work();
+    notify(said(answer));
+    await look();
+  } catch (error) {
+    notify(reason(error.code, error.message));
+  }
+}
+
+const now = new Panel("Now", ({ overview: { pulse, per_minute: minute }, silent }) => {
+  const lines = [
+    `In the last minute: ${minute["image.uploaded.v1"] ?? 0} uploaded, ${minute["thumbnail.created.v1"] ?? 0} ready, ${minute["image.failed.v1"] ?? 0} failed.`,
+    `${count(pulse.outbox_pending, "event")} not published yet${pulse.outbox_pending ? `, the oldest for ${seconds(pulse.outbox_oldest_age_seconds)}` : ""}.`,
+  ];
+  const concerns = [
+    silent && "The broker does not answer.",
+    pulse.images_stuck && `${count(pulse.images_stuck, "image is", "images are")} stuck.`,
+    pulse.dead_letters && `${count(pulse.dead_letters, "dead letter is", "dead letters are")} kept.`,
+  ].filter(Boolean);
+  return [...concerns.map((text) => el("p", { class: "concern" }, text)), ...lines.map((text) => el("p", {}, text))];
+});
+
+const stages = new Panel("Stages", ({ queues, in_flight: inFlight }) =>
+  table(
+    ["Stage", "Messages waiting", "Processes", "Images", "Oldest"],
+    STAGES.map((stage) => {
+      const queue = queues[`album.${stage}.v1`];
+      const images = inFlight.find((line) => line.stage === stage);
+      const idle = queue && !queue.consumers;
+      return [
+        stage,
+        queue ? `${queue.messages}` : "?",
+        idle ? el("span", { class: "concern" }, "none") : queue ? `${queue.consumers}` : "?",
+        images ? `${images.count}` : "",
+        images?.count ? seconds(images.oldest_seconds) : "",
+      ];
+    }),
+  ),
+);
+
+const failed = new Panel("Failed jobs", (codes) =>
+  codes.length
+    ? table(
+        ["Reason", "Code", "Jobs", ""],
+        codes.map(({ code, count: number }) => [
+          reason(code),
+          el("code", {}, code),
+          `${number}`,
+          actions(
+            button("Show", () => showJobs(code)),
+            button("Retry all", () => act(() => retryFailed({ code }), ({ count: queued }) => `${count(queued, "job")} being queued again.`)),
+          ),
+        ]),
+      )
+    : el("p", {}, "None."),
+);
+
+const jobs = new Panel("Jobs that failed", ({ code, jobs: list }) => [
+  el("p", {}, reason(code)),
+  table(
+    ["Image", "Uploaded", "Attempts", "Message", ""],
+    list.map((job) => [
+      el("code", {}, job.image_id),
+      time(job.create_date),
+      `${job.attempts}`,
+      job.message ?? "",
+      actions(button("Retry", () => act(() => retryFailed({ image_id: job.image_id }), () => "The job is being queued again."))),
+    ]),
+  ),
+]);
+jobs.element.hidden = true;
+
+async function showJobs(code) {
+  try {
+    jobs.show({ code, jobs: (await failedJobs(code)).jobs });
+    jobs.element.hidden = false;
+    jobs.body.focus();
+  } catch (error) {
+    notify(reason(error.code, error.message));
+  }
+}
+
+const letters = new Panel(
+  "Dead letters",
+  (list) =>
+    list.length
+      ? table(
+          ["When", "Stage", "Cause", "Image", "State now", ""],
+          list.map((letter) => [
+            time(letter.at),
+            letter.stage,
+            letter.problem ?? letter.code,
+            el("code", {}, letter.image_id ?? ""),
+            letter.image_state ?? "",
+            actions(
+              button("Retry", () => act(() => retryLetters({ id: letter.id }), () => "The image is being queued again.")),
+              button("Drop", () => act(() => dropLetters({ id: letter.id }), ({ count: n }) => `${count(n, "letter")} dropped.`)),
+            ),
+          ]),
+        )
+      : el("p", {}, "None."),
+  button("Retry all", () => act(() => retryLetters({ all: true }), () => "Their images are being queued again.")),
+  button("Drop all", async () => {
+    const question = { title: "Drop all dead letters?", detail: "Their images stay as they are.", yes: "Drop all" };
+    if (await confirm(question)) await act(() => dropLetters({ all: true }), ({ count: n }) => `${count(n, "letter")} dropped.`);
+  }),
+);
+
+const store = new Panel(
+  "Store",
+  (checks) =>
+    Object.keys(checks).length
+      ? table(
+          ["Check", "Begun", "Ended", "Looked at", "Found"],
+          Object.entries(checks).map(([name, check]) => [
+            name,
+            time(check.started_at),
+            check.finished_at ? time(check.finished_at) : "not yet",
+            Object.entries(check.checked).map(([what, number]) => `${number} ${what}`).join(", "),
+            Object.entries(check.found).map(([what, number]) => `${number} ${what}`).join(", ") || "nothing",
+          ]),
+        )
+      : el("p", {}, "Not checked yet."),
+  button("Search for orphans", () => act(checkStore, () => "The store is being searched. Nothing is changed.")),
+);
+
+async function look() {
+  const { overview, queues, checks } = await adminStatus();
+  setText(document.getElementById("at"), time(overview.at));
+  now.show({ overview: { pulse: overview.pulse, per_minute: overview.per_minute }, silent: Object.values(queues).includes(null) });
+  stages.show({ queues, in_flight: overview.in_flight });
+  failed.show(overview.failed);
+  letters.show(overview.pulse.dead_letters ? (await deadLetters()).letters : []);
+  store.show(checks);
+}
+
+async function lookAgainAndAgain() {
+  if (!document.hidden) {
+    await look().then(
+      () => showConnection("live"),
+      (error) => (error.code === "unreachable" ? showConnection("away") : notify(reason(error.code, error.message))),
+    );
+  }
+  setTimeout(lookAgainAndAgain, EVERY_MS);
+}
+
+document.getElementById("main").append(...[now, stages, failed, jobs, letters, store].map(({ element }) => element));
+lookAgainAndAgain();

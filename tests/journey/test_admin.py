@@ -1,0 +1,207 @@
+"""Operators see how the whole is doing and set right what has failed, over HTTP and at the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from libs.shared.events import utc_now
+from tests.journey.expect import ABSENT, failed, succeeded
+from tests.support import operator
+from tests.support.client import AlbumClient
+from tests.support.pictures import picture
+from tests.support.stack import Stack, StartStack
+from tests.support.waiting import eventually
+
+CORRUPT = picture("PNG", 64, 48)[:200]
+LETTER = {"_id": "11111111-1111-4111-8111-111111111111", "queue": "album.decoder.v1", "stage": "decoder"}
+
+
+@pytest.fixture(scope="module")
+def own(_stacks: StartStack) -> Iterator[Stack]:
+    """A stack whose failures no other test causes."""
+    started = _stacks()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def client(own: Stack) -> Iterator[AlbumClient]:
+    with own.client() as client:
+        yield client
+
+
+def status(client: AlbumClient) -> dict[str, Any]:
+    return succeeded(client.post("/admin/status"), 200, "overview", "queues", "checks")
+
+
+def failures(client: AlbumClient) -> dict[str, int]:
+    return {line["code"]: line["count"] for line in status(client)["overview"]["failed"]}
+
+
+def a_failed_job(client: AlbumClient) -> dict[str, Any]:
+    job = client.settled(client.upload(client.create(), CORRUPT))
+    assert job["state"] == "failed"
+    return job
+
+
+def times_queued(client: AlbumClient, job_id: str) -> int:
+    return sum(step["event"] == "queued" for step in client.job(job_id)["timeline"])
+
+
+def test_the_status_tells_of_stages_rates_and_failures(client: AlbumClient) -> None:
+    job = a_failed_job(client)
+    client.ready(client.create(), picture("PNG", 8, 8))
+
+    seen = status(client)
+
+    assert {name: state["consumers"] for name, state in seen["queues"].items()} == {
+        "album.decoder.v1": 1,
+        "album.thumbnailer.v1": 1,
+        "album.api.v1": 1,
+    }
+    overview = seen["overview"]
+    assert [line["stage"] for line in overview["in_flight"]] == ["decoder", "thumbnailer"]
+    assert overview["per_minute"]["image.failed.v1"] >= 1
+    assert overview["per_minute"]["thumbnail.created.v1"] >= 1
+    assert failures(client)[job["code"]] >= 1
+    assert overview["pulse"]["images_stuck"] == 0
+
+
+def test_what_waits_is_counted_by_its_stage_with_the_age_of_the_oldest(start_stack: StartStack) -> None:
+    stack = start_stack(thumbnailers=0)
+    stack.processes["decoder-0"].stop()
+    with stack.client() as client:
+        album_id = client.create()
+        for _ in range(3):
+            client.upload(album_id, picture("PNG", 8, 8))
+
+        def waiting() -> int:
+            messages: int = status(client)["queues"]["album.decoder.v1"]["messages"]
+            return messages
+
+        eventually(lambda: waiting() == 3, what="all wait in the queue")
+        [line] = [line for line in status(client)["overview"]["in_flight"] if line["stage"] == "decoder"]
+        assert line["count"] == 3
+        assert 0 < line["oldest_seconds"] < 60
+
+
+def test_failed_jobs_are_listed_by_their_reason_without_names(client: AlbumClient) -> None:
+    job = a_failed_job(client)
+
+    [found] = [
+        found
+        for found in succeeded(client.post("/admin/failed", code=job["code"]), 200, "jobs")["jobs"]
+        if found["image_id"] == job["image_id"]
+    ]
+
+    assert (found["code"], found["message"], found["attempts"]) == (job["code"], job["message"], job["attempts"])
+    assert "name" not in found
+
+
+def test_one_failed_job_is_tried_again(client: AlbumClient) -> None:
+    job = a_failed_job(client)
+
+    assert succeeded(client.post("/admin/retry", image_id=job["image_id"]), 202, "count")["count"] == 1
+
+    eventually(lambda: times_queued(client, job["job_id"]) == 2, what="it is queued again")
+
+
+def test_all_jobs_that_failed_with_a_code_are_tried_again(client: AlbumClient) -> None:
+    jobs = [a_failed_job(client) for _ in range(2)]
+
+    answer = succeeded(client.post("/admin/retry", code=jobs[0]["code"]), 202, "count")
+
+    assert answer["count"] >= 2
+    eventually(lambda: all(times_queued(client, job["job_id"]) == 2 for job in jobs), what="all are queued again")
+
+
+@pytest.mark.parametrize("body", [{}, {"image_id": ABSENT, "code": "corrupt-image"}, {"code": "no-such-code"}])
+def test_a_retry_says_which_jobs_it_means(client: AlbumClient, body: dict[str, str]) -> None:
+    failed(client.post("/admin/retry", **body), 422, "invalid-request")
+
+
+def test_only_what_has_failed_can_be_tried_again(client: AlbumClient) -> None:
+    failed(client.post("/admin/retry", image_id=ABSENT), 409, "job-not-failed")
+
+
+def test_dead_letters_are_shown_tried_again_and_dropped(own: Stack, client: AlbumClient) -> None:
+    job = a_failed_job(client)
+    about = {"code": "delivery-limit", "image_id": job["image_id"], "at": utc_now(), "envelope": {}}
+    own.database["dead_letters"].insert_one({**LETTER, **about})
+
+    [letter] = succeeded(client.post("/admin/dead-letters"), 200, "letters")["letters"]
+    assert (letter["id"], letter["image_id"], letter["image_state"]) == (LETTER["_id"], job["image_id"], "failed")
+    assert status(client)["overview"]["letters"] == [{"stage": "decoder", "code": "delivery-limit", "count": 1}]
+
+    succeeded(client.post("/admin/dead-letters/retry", id=letter["id"]), 202)
+    eventually(lambda: times_queued(client, job["job_id"]) == 2, what="its image is queued again")
+    eventually(lambda: not client.post("/admin/dead-letters").json()["letters"], what="the letter is gone")
+
+    own.database["dead_letters"].insert_one({**LETTER, **about})
+    assert succeeded(client.post("/admin/dead-letters/drop", all=True), 200, "count")["count"] == 1
+
+
+@pytest.mark.parametrize("body", [{}, {"id": LETTER["_id"], "all": True}, {"all": False}])
+def test_letters_are_dropped_only_in_so_many_words(client: AlbumClient, body: dict[str, Any]) -> None:
+    failed(client.post("/admin/dead-letters/drop", **body), 422, "invalid-request")
+
+
+def test_a_search_for_orphans_reports_and_changes_nothing(own: Stack, client: AlbumClient) -> None:
+    client.ready(client.create(), picture("PNG", 8, 8))
+    files = own.database["fs.files"].count_documents({})
+
+    succeeded(client.post("/admin/check"), 202)
+
+    def ended() -> dict[str, Any]:
+        check: dict[str, Any] = status(client)["checks"].get("scan", {})
+        return check if check.get("finished_at") else {}
+
+    report = eventually(ended, what="the search has ended")
+    assert report["checked"]["files"] >= files
+    assert own.database["fs.files"].count_documents({}) >= files
+
+
+def settings(stack: Stack) -> dict[str, str]:
+    return {name: value for name, value in stack.environment.items() if name.startswith("ALBUM_")}
+
+
+def test_the_command_line_shows_the_same(own: Stack, client: AlbumClient) -> None:
+    job = a_failed_job(client)
+
+    done = operator.album(settings(own), "status", "--once")
+
+    assert done.exit_code == 0, done.output
+    assert job["code"] in done.stdout
+    assert "all is well" in done.stdout
+    [seen] = operator.succeeded(settings(own), "status")
+    assert seen["overview"]["failed"] == status(client)["overview"]["failed"]
+    assert seen["api"] == {"database": "up", "broker": "up"}
+    assert seen["queues"] == status(client)["queues"]
+
+
+def test_the_command_line_says_who_does_not_answer_and_shows_the_rest(start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0)
+    nobody = {"ALBUM_MONGO_URL": "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=500"}
+
+    done = operator.album(settings(stack) | nobody, "status", "--json")
+
+    assert done.exit_code == 1
+    seen = json.loads(done.stdout)
+    assert seen["overview"] is None
+    assert seen["queues"]["album.api.v1"]["consumers"] == 1
+    assert seen["concerns"] == [
+        "MongoDB does not answer",
+        "nobody takes messages from album.decoder.v1",
+        "nobody takes messages from album.thumbnailer.v1",
+    ]
+
+
+def test_the_page_is_plain_files_and_its_address_needs_no_slash(client: AlbumClient) -> None:
+    answer = client.http.get("/admin", follow_redirects=True)
+
+    assert answer.status_code == 200
+    assert "scripts/admin/main.js" in answer.text

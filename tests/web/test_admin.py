@@ -1,0 +1,69 @@
+"""The operators' page: how it stands, and setting right what has failed, under the page's strict policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.client import AlbumClient
+from tests.support.pictures import picture
+from tests.support.stack import Stack, StartStack
+from tests.web.conftest import OpenScreen
+from tests.web.screen import Screen
+from tests.web.test_access import serious_problems
+
+CORRUPT = picture("PNG", 64, 48)[:200]
+
+
+@pytest.fixture(scope="module")
+def own(_stacks: StartStack) -> Iterator[Stack]:
+    """A stack whose failures no other test causes."""
+    started = _stacks()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def client(own: Stack) -> Iterator[AlbumClient]:
+    with own.client() as client:
+        yield client
+
+
+@pytest.fixture
+def page(open_screen: OpenScreen, own: Stack) -> Screen:
+    return open_screen(own, reduced_motion="reduce").open("admin")
+
+
+def test_an_operator_sees_the_stages_and_why_pictures_failed_and_tries_them_again(
+    page: Screen, client: AlbumClient
+) -> None:
+    job = client.settled(client.upload(client.create(), CORRUPT))
+    row = page.page.get_by_role("row", name=job["code"])
+
+    expect(page.page.get_by_role("row", name="decoder")).to_be_visible()
+    row.get_by_role("button", name="Show").click()
+    expect(page.page.get_by_text(job["image_id"])).to_be_visible()
+    assert serious_problems(page) == []
+    row.get_by_role("button", name="Retry all").click()
+
+    page.expect_notice("being queued again")
+    page.until(lambda: len(client.job(job["job_id"])["timeline"]) > 2, "the job is tried again")
+
+
+def test_an_operator_searches_the_store_for_orphans(page: Screen) -> None:
+    page.page.get_by_role("button", name="Search for orphans").click()
+
+    page.expect_notice("Nothing is changed")
+    expect(page.page.get_by_role("row", name="scan")).to_contain_text("nothing")
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_a_phone(open_screen: OpenScreen, own: Stack, colours: str) -> None:
+    screen = open_screen(own, color_scheme=colours, viewport={"width": 390, "height": 800}, reduced_motion="reduce")
+    screen.open("admin")
+
+    expect(screen.page.get_by_role("row", name="decoder")).to_be_visible()
+    assert serious_problems(screen) == []
+    assert screen.page.evaluate("document.documentElement.scrollWidth") <= 390
