@@ -58,8 +58,10 @@ def recording(service: str, settings: SharedSettings) -> Iterator[None]:
         last.join(FLUSH_SECONDS)
 
 
-def span(name: str, attributes: Attributes | None = None) -> AbstractContextManager[Span]:
-    """A step of what is going on here."""
+def span(name: str, attributes: Attributes | None = None) -> AbstractContextManager[object]:
+    """A step of what is being recorded here; where nothing is, nothing."""
+    if not trace.get_current_span().is_recording():
+        return nullcontext()
     return _TRACER.start_as_current_span(name, attributes=attributes)
 
 

@@ -60,8 +60,8 @@ class Seen:
         ]
         if self.overview:
             pulse = self.overview.pulse
-            found += [f"{pulse.images_stuck:,} images are stuck"] if pulse.images_stuck else []
-            found += [f"{pulse.dead_letters:,} dead letters are kept"] if pulse.dead_letters else []
+            found += [f"images that are stuck: {pulse.images_stuck:,}"] if pulse.images_stuck else []
+            found += [f"dead letters that are kept: {pulse.dead_letters:,}"] if pulse.dead_letters else []
         return found
 
 
