@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,20 +17,6 @@ from tests.support.waiting import eventually
 
 CORRUPT = picture("PNG", 64, 48)[:200]
 LETTER = {"_id": "11111111-1111-4111-8111-111111111111", "queue": "album.decoder.v1", "stage": "decoder"}
-
-
-@pytest.fixture(scope="module")
-def own(_stacks: StartStack) -> Iterator[Stack]:
-    """A stack whose failures no other test causes."""
-    started = _stacks()
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def client(own: Stack) -> Iterator[AlbumClient]:
-    with own.client() as client:
-        yield client
 
 
 def status(client: AlbumClient) -> dict[str, Any]:
@@ -52,11 +37,11 @@ def times_queued(client: AlbumClient, job_id: str) -> int:
     return sum(step["event"] == "queued" for step in client.job(job_id)["timeline"])
 
 
-def test_the_status_tells_of_stages_rates_and_failures(client: AlbumClient) -> None:
-    job = a_failed_job(client)
-    client.ready(client.create(), picture("PNG", 8, 8))
+def test_the_status_tells_of_stages_rates_and_failures(own_album: AlbumClient) -> None:
+    job = a_failed_job(own_album)
+    own_album.ready(own_album.create(), picture("PNG", 8, 8))
 
-    seen = status(client)
+    seen = status(own_album)
 
     assert {name: state["consumers"] for name, state in seen["queues"].items()} == {
         "album.decoder.v1": 1,
@@ -67,7 +52,7 @@ def test_the_status_tells_of_stages_rates_and_failures(client: AlbumClient) -> N
     assert [line["stage"] for line in overview["in_flight"]] == ["decoder", "thumbnailer"]
     assert overview["per_minute"]["image.failed.v1"] >= 1
     assert overview["per_minute"]["thumbnail.created.v1"] >= 1
-    assert failures(client)[job["code"]] >= 1
+    assert failures(own_album)[job["code"]] >= 1
     assert overview["pulse"]["images_stuck"] == 0
 
 
@@ -89,12 +74,12 @@ def test_what_waits_is_counted_by_its_stage_with_the_age_of_the_oldest(start_sta
         assert 0 < line["oldest_seconds"] < 60
 
 
-def test_failed_jobs_are_listed_by_their_reason_without_names(client: AlbumClient) -> None:
-    job = a_failed_job(client)
+def test_failed_jobs_are_listed_by_their_reason_without_names(own_album: AlbumClient) -> None:
+    job = a_failed_job(own_album)
 
     [found] = [
         found
-        for found in succeeded(client.post("/admin/failed", code=job["code"]), 200, "jobs")["jobs"]
+        for found in succeeded(own_album.post("/admin/failed", code=job["code"]), 200, "jobs")["jobs"]
         if found["image_id"] == job["image_id"]
     ]
 
@@ -102,85 +87,85 @@ def test_failed_jobs_are_listed_by_their_reason_without_names(client: AlbumClien
     assert "name" not in found
 
 
-def test_one_failed_job_is_tried_again(client: AlbumClient) -> None:
-    job = a_failed_job(client)
+def test_one_failed_job_is_tried_again(own_album: AlbumClient) -> None:
+    job = a_failed_job(own_album)
 
-    assert succeeded(client.post("/admin/retry", image_id=job["image_id"]), 202, "count")["count"] == 1
+    assert succeeded(own_album.post("/admin/retry", image_id=job["image_id"]), 202, "count")["count"] == 1
 
-    eventually(lambda: times_queued(client, job["job_id"]) == 2, what="it is queued again")
+    eventually(lambda: times_queued(own_album, job["job_id"]) == 2, what="it is queued again")
 
 
-def test_all_jobs_that_failed_with_a_code_are_tried_again(client: AlbumClient) -> None:
-    jobs = [a_failed_job(client) for _ in range(2)]
+def test_all_jobs_that_failed_with_a_code_are_tried_again(own_album: AlbumClient) -> None:
+    jobs = [a_failed_job(own_album) for _ in range(2)]
 
-    answer = succeeded(client.post("/admin/retry", code=jobs[0]["code"]), 202, "count")
+    answer = succeeded(own_album.post("/admin/retry", code=jobs[0]["code"]), 202, "count")
 
     assert answer["count"] >= 2
-    eventually(lambda: all(times_queued(client, job["job_id"]) == 2 for job in jobs), what="all are queued again")
+    eventually(lambda: all(times_queued(own_album, job["job_id"]) == 2 for job in jobs), what="all are queued again")
 
 
 @pytest.mark.parametrize("body", [{}, {"image_id": ABSENT, "code": "corrupt-image"}, {"code": "no-such-code"}])
-def test_a_retry_says_which_jobs_it_means(client: AlbumClient, body: dict[str, str]) -> None:
-    failed(client.post("/admin/retry", **body), 422, "invalid-request")
+def test_a_retry_says_which_jobs_it_means(own_album: AlbumClient, body: dict[str, str]) -> None:
+    failed(own_album.post("/admin/retry", **body), 422, "invalid-request")
 
 
-def test_only_what_has_failed_can_be_tried_again(client: AlbumClient) -> None:
-    failed(client.post("/admin/retry", image_id=ABSENT), 409, "job-not-failed")
+def test_only_what_has_failed_can_be_tried_again(own_album: AlbumClient) -> None:
+    failed(own_album.post("/admin/retry", image_id=ABSENT), 409, "job-not-failed")
 
 
-def test_dead_letters_are_shown_tried_again_and_dropped(own: Stack, client: AlbumClient) -> None:
-    job = a_failed_job(client)
+def test_dead_letters_are_shown_tried_again_and_dropped(own_stack: Stack, own_album: AlbumClient) -> None:
+    job = a_failed_job(own_album)
     about = {"code": "delivery-limit", "image_id": job["image_id"], "at": utc_now(), "envelope": {}}
-    own.database["dead_letters"].insert_one({**LETTER, **about})
+    own_stack.database["dead_letters"].insert_one({**LETTER, **about})
 
-    [letter] = succeeded(client.post("/admin/dead-letters"), 200, "letters")["letters"]
+    [letter] = succeeded(own_album.post("/admin/dead-letters"), 200, "letters")["letters"]
     assert (letter["id"], letter["image_id"], letter["image_state"]) == (LETTER["_id"], job["image_id"], "failed")
-    assert status(client)["overview"]["letters"] == [{"stage": "decoder", "code": "delivery-limit", "count": 1}]
+    assert status(own_album)["overview"]["letters"] == [{"stage": "decoder", "code": "delivery-limit", "count": 1}]
 
-    succeeded(client.post("/admin/dead-letters/retry", id=letter["id"]), 202)
-    eventually(lambda: times_queued(client, job["job_id"]) == 2, what="its image is queued again")
-    eventually(lambda: not client.post("/admin/dead-letters").json()["letters"], what="the letter is gone")
+    succeeded(own_album.post("/admin/dead-letters/retry", id=letter["id"]), 202)
+    eventually(lambda: times_queued(own_album, job["job_id"]) == 2, what="its image is queued again")
+    eventually(lambda: not own_album.post("/admin/dead-letters").json()["letters"], what="the letter is gone")
 
-    own.database["dead_letters"].insert_one({**LETTER, **about})
-    assert succeeded(client.post("/admin/dead-letters/drop", all=True), 200, "count")["count"] == 1
+    own_stack.database["dead_letters"].insert_one({**LETTER, **about})
+    assert succeeded(own_album.post("/admin/dead-letters/drop", all=True), 200, "count")["count"] == 1
 
 
 @pytest.mark.parametrize("body", [{}, {"id": LETTER["_id"], "all": True}, {"all": False}])
-def test_letters_are_dropped_only_in_so_many_words(client: AlbumClient, body: dict[str, Any]) -> None:
-    failed(client.post("/admin/dead-letters/drop", **body), 422, "invalid-request")
+def test_letters_are_dropped_only_in_so_many_words(own_album: AlbumClient, body: dict[str, Any]) -> None:
+    failed(own_album.post("/admin/dead-letters/drop", **body), 422, "invalid-request")
 
 
-def test_a_search_for_orphans_reports_and_changes_nothing(own: Stack, client: AlbumClient) -> None:
-    client.ready(client.create(), picture("PNG", 8, 8))
-    files = own.database["fs.files"].count_documents({})
+def test_a_search_for_orphans_reports_and_changes_nothing(own_stack: Stack, own_album: AlbumClient) -> None:
+    own_album.ready(own_album.create(), picture("PNG", 8, 8))
+    files = own_stack.database["fs.files"].count_documents({})
 
-    succeeded(client.post("/admin/check"), 202)
+    succeeded(own_album.post("/admin/check"), 202)
 
     def ended() -> dict[str, Any]:
-        check: dict[str, Any] = status(client)["checks"].get("scan", {})
+        check: dict[str, Any] = status(own_album)["checks"].get("scan", {})
         return check if check.get("finished_at") else {}
 
     report = eventually(ended, what="the search has ended")
     assert report["checked"]["files"] >= files
-    assert own.database["fs.files"].count_documents({}) >= files
+    assert own_stack.database["fs.files"].count_documents({}) >= files
 
 
 def settings(stack: Stack) -> dict[str, str]:
     return {name: value for name, value in stack.environment.items() if name.startswith("ALBUM_")}
 
 
-def test_the_command_line_shows_the_same(own: Stack, client: AlbumClient) -> None:
-    job = a_failed_job(client)
+def test_the_command_line_shows_the_same(own_stack: Stack, own_album: AlbumClient) -> None:
+    job = a_failed_job(own_album)
 
-    done = operator.album(settings(own), "status", "--once")
+    done = operator.album(settings(own_stack), "status", "--once")
 
     assert done.exit_code == 0, done.output
     assert job["code"] in done.stdout
     assert "all is well" in done.stdout
-    [seen] = operator.succeeded(settings(own), "status")
-    assert seen["overview"]["failed"] == status(client)["overview"]["failed"]
+    [seen] = operator.succeeded(settings(own_stack), "status")
+    assert seen["overview"]["failed"] == status(own_album)["overview"]["failed"]
     assert seen["api"] == {"database": "up", "broker": "up"}
-    assert seen["queues"] == status(client)["queues"]
+    assert seen["queues"] == status(own_album)["queues"]
 
 
 def test_the_command_line_says_who_does_not_answer_and_shows_the_rest(start_stack: StartStack) -> None:
@@ -200,8 +185,8 @@ def test_the_command_line_says_who_does_not_answer_and_shows_the_rest(start_stac
     ]
 
 
-def test_the_page_is_plain_files_and_its_address_needs_no_slash(client: AlbumClient) -> None:
-    answer = client.http.get("/admin", follow_redirects=True)
+def test_the_page_is_plain_files_and_its_address_needs_no_slash(own_album: AlbumClient) -> None:
+    answer = own_album.http.get("/admin", follow_redirects=True)
 
     assert answer.status_code == 200
     assert "scripts/admin/main.js" in answer.text

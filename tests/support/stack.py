@@ -165,6 +165,14 @@ def stack(_stacks: StartStack) -> Iterator[Stack]:
     started.stop()
 
 
+@pytest.fixture(scope="module")
+def own_stack(_stacks: StartStack) -> Iterator[Stack]:
+    """One for the tests of a file that count what happens: nobody else makes anything happen there."""
+    started = _stacks()
+    yield started
+    started.stop()
+
+
 @pytest.fixture
 def start_stack(_stacks: StartStack) -> Iterator[StartStack]:
     started: list[Stack] = []
@@ -176,6 +184,13 @@ def start_stack(_stacks: StartStack) -> Iterator[StartStack]:
     yield start
     for one in started:
         one.stop()
+
+
+@pytest.fixture
+def own_album(own_stack: Stack) -> Iterator[AlbumClient]:
+    """A client of the stack that the tests of a file have to themselves."""
+    with own_stack.client() as client:
+        yield client
 
 
 @pytest.fixture

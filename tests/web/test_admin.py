@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import expect
 
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
-from tests.support.stack import Stack, StartStack
+from tests.support.stack import Stack
 from tests.web.conftest import OpenScreen
 from tests.web.screen import Screen
 from tests.web.test_access import serious_problems
@@ -17,29 +15,15 @@ from tests.web.test_access import serious_problems
 CORRUPT = picture("PNG", 64, 48)[:200]
 
 
-@pytest.fixture(scope="module")
-def own(_stacks: StartStack) -> Iterator[Stack]:
-    """A stack whose failures no other test causes."""
-    started = _stacks()
-    yield started
-    started.stop()
-
-
 @pytest.fixture
-def client(own: Stack) -> Iterator[AlbumClient]:
-    with own.client() as client:
-        yield client
-
-
-@pytest.fixture
-def page(open_screen: OpenScreen, own: Stack) -> Screen:
-    return open_screen(own, reduced_motion="reduce").open("admin")
+def page(open_screen: OpenScreen, own_stack: Stack) -> Screen:
+    return open_screen(own_stack, reduced_motion="reduce").open("admin")
 
 
 def test_an_operator_sees_the_stages_and_why_pictures_failed_and_tries_them_again(
-    page: Screen, client: AlbumClient
+    page: Screen, own_album: AlbumClient
 ) -> None:
-    job = client.settled(client.upload(client.create(), CORRUPT))
+    job = own_album.settled(own_album.upload(own_album.create(), CORRUPT))
     row = page.page.get_by_role("row", name=job["code"])
 
     expect(page.page.get_by_role("row", name="decoder")).to_be_visible()
@@ -49,7 +33,7 @@ def test_an_operator_sees_the_stages_and_why_pictures_failed_and_tries_them_agai
     row.get_by_role("button", name="Retry all").click()
 
     page.expect_notice("being queued again")
-    page.until(lambda: len(client.job(job["job_id"])["timeline"]) > 2, "the job is tried again")
+    page.until(lambda: len(own_album.job(job["job_id"])["timeline"]) > 2, "the job is tried again")
 
 
 def test_an_operator_searches_the_store_for_orphans(page: Screen) -> None:
@@ -60,8 +44,10 @@ def test_an_operator_searches_the_store_for_orphans(page: Screen) -> None:
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
-def test_axe_finds_nothing_serious_on_a_phone(open_screen: OpenScreen, own: Stack, colours: str) -> None:
-    screen = open_screen(own, color_scheme=colours, viewport={"width": 390, "height": 800}, reduced_motion="reduce")
+def test_axe_finds_nothing_serious_on_a_phone(open_screen: OpenScreen, own_stack: Stack, colours: str) -> None:
+    screen = open_screen(
+        own_stack, color_scheme=colours, viewport={"width": 390, "height": 800}, reduced_motion="reduce"
+    )
     screen.open("admin")
 
     expect(screen.page.get_by_role("row", name="decoder")).to_be_visible()
