@@ -71,7 +71,8 @@ class Catalog:
                 IndexModel([("blob_id", ASCENDING)], partialFilterExpression={"state": "receiving"}),
                 IndexModel([("checks", ASCENDING)], partialFilterExpression={"checks": {"$gte": 1}}),
                 IndexModel(
-                    [("code", ASCENDING), ("create_date", DESCENDING)], partialFilterExpression={"state": "failed"}
+                    [("state", ASCENDING), ("code", ASCENDING), ("create_date", DESCENDING)],
+                    partialFilterExpression={"state": "failed"},
                 ),
             ]
         )

@@ -136,6 +136,7 @@ async def _in_flight(catalog: Catalog) -> list[InFlight]:
     found = await _grouped(
         catalog.images,
         {"$match": {"check_at": {"$exists": True}, "state": {"$in": list(STAGES)}}},
+        {"$sort": {"check_at": 1}},
         {"$limit": MOST_COUNTED},
         {"$group": {"_id": "$state", "count": {"$sum": 1}, "since": {"$min": {"$last": "$timeline.at"}}}},
     )
@@ -159,7 +160,7 @@ async def _per_minute(catalog: Catalog) -> dict[str, int]:
 async def _failed(catalog: Catalog) -> list[Failed]:
     found = await _grouped(
         catalog.images,
-        {"$match": {"state": "failed", "code": {"$gt": ""}}},
+        {"$match": {"state": "failed"}},
         {"$group": {"_id": "$code", "count": {"$sum": 1}}},
     )
     return [Failed(group["_id"], group["count"]) for group in found]
@@ -168,6 +169,7 @@ async def _failed(catalog: Catalog) -> list[Failed]:
 async def _letters(catalog: Catalog) -> list[Letters]:
     found = await _grouped(
         catalog.dead_letters,
+        {"$match": {"stage": {"$gt": ""}}},
         {"$group": {"_id": {"stage": "$stage", "code": "$code"}, "count": {"$sum": 1}}},
     )
     return [Letters(group["_id"]["stage"], group["_id"]["code"], group["count"]) for group in found]

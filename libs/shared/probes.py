@@ -73,6 +73,10 @@ class _Server(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say it in the log's own form: mostly it is a client that has gone."""
+        get_logger().warning("a probe could not be answered", exc_info=True)
+
     def run(self) -> None:
         with self:
             self.serve_forever()
@@ -84,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer with the route's answer."""
-        route = self.server.routes.get(self.path, _not_found)
+        route = self.server.routes.get(self.path.partition("?")[0], _not_found)
         status, content_type, body = route()
         self.send_response(status)
         self.send_header("Content-Type", content_type)

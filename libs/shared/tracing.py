@@ -38,7 +38,7 @@ def recording(service: str, settings: SharedSettings) -> Iterator[None]:
     if not settings.tracing:
         yield
         return
-    # Only here, since they are optional and cost as much memory as all of a stage's own code.
+    # Only here, since they are optional.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -48,7 +48,6 @@ def recording(service: str, settings: SharedSettings) -> Iterator[None]:
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
-
     try:
         yield
     finally:

@@ -150,6 +150,23 @@ def test_a_search_for_orphans_reports_and_changes_nothing(own_stack: Stack, own_
     assert own_stack.database["fs.files"].count_documents({}) >= files
 
 
+def test_whatever_is_asked_has_an_index(own_stack: Stack, own_album: AlbumClient) -> None:
+    job = a_failed_job(own_album)
+    own_stack.database["dead_letters"].insert_one({**LETTER, "code": "rejected", "at": utc_now(), "envelope": {}})
+    own_stack.database.command("profile", 2)
+
+    status(own_album)
+    own_album.post("/admin/failed", code=job["code"])
+    own_album.http.get("/metrics")
+
+    own_stack.database.command("profile", 0)
+    own_album.post("/admin/dead-letters/drop", all=True)
+    names = [f"{own_stack.database.name}.{name}" for name in ("albums", "images", "events", "dead_letters")]
+    asked = list(own_stack.database["system.profile"].find({"ns": {"$in": names}, "planSummary": {"$exists": True}}))
+    assert {entry["ns"] for entry in asked} >= set(names[1:])
+    assert [entry["command"] for entry in asked if "COLLSCAN" in entry["planSummary"]] == []
+
+
 def settings(stack: Stack) -> dict[str, str]:
     return {name: value for name, value in stack.environment.items() if name.startswith("ALBUM_")}
 

@@ -28,7 +28,7 @@ from services.api.core import Core
 from services.api.dependencies import ContextDependency, CoreDependency, require_admin
 from services.api.schemas import Done
 
-MOST_RETRIED = 10_000
+MOST_RETRIED = 1_000
 """Failed jobs that are queued again by one request."""
 
 router = APIRouter(prefix="/admin", tags=["admin"], dependencies=[Depends(require_admin)])
@@ -55,7 +55,10 @@ async def list_failed(body: ListFailed, core: CoreDependency) -> FailedAnswer:
 
 @router.post("/retry", status_code=202)
 async def retry_failed(body: RetryFailed, core: CoreDependency, context: ContextDependency) -> CountAnswer:
-    """Queue one failed job again, or all that failed with a code, in the background."""
+    """Queue one failed job again, or all that failed with a code, in the background.
+
+    At most 1,000, those uploaded last; the answer says how many.
+    """
     if (body.image_id is None) == (body.code is None):
         raise Refusal("invalid-request", "give either image_id or code")
     if body.image_id is not None:
