@@ -29,7 +29,7 @@ SETTLED = timedelta(minutes=1)
 MARGIN = timedelta(days=1)
 """By which a position outlives the last event of its subject in the log."""
 
-Offer = Callable[[Message], Coroutine[Any, Any, None]]
+Offer = Callable[[Message], Coroutine[Any, Any, object]]
 Handle = Callable[[Sequence[Envelope]], Awaitable[None]]
 
 
