@@ -25,8 +25,9 @@ CORRUPT = picture("PNG", 64, 48)[:200]
 
 @pytest.fixture(scope="module")
 def used(_stacks: StartStack) -> Iterator[Stack]:
-    """A stack that logs JSON and through which a good and a broken picture have gone."""
+    """A stack with its audit that logs JSON and through which a good and a broken picture have gone."""
     started = _stacks(ALBUM_LOG_FORMAT="json")
+    started.start("audit")
     with started.client() as album:
         album_id = album.create()
         album.ready(album_id, picture("JPEG", 64, 48), name="holiday-of-mine.jpg")
@@ -53,7 +54,7 @@ def lines(stack: Stack, process: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stack.log(process).splitlines() if line.startswith("{")]
 
 
-@pytest.mark.parametrize("process", ["api-0", "decoder-0", "thumbnailer-0"])
+@pytest.mark.parametrize("process", ["api-0", "decoder-0", "thumbnailer-0", "audit-0"])
 def test_every_process_lives_is_ready_and_says_what_nothing_is(used: Stack, process: str) -> None:
     with httpx.Client(base_url=addresses(used)[process], timeout=30) as probe:
         assert (probe.get("/livez").status_code, probe.get("/livez").json()["status"]) == (200, "success")
@@ -77,6 +78,14 @@ def test_a_stage_counts_messages_bytes_and_time(used: Stack) -> None:
     assert value(seen, 'album_gridfs_bytes_total{direction="read"}') == sum(originals)
     assert value(seen, 'album_gridfs_bytes_total{direction="write"}') > 0
     assert value(seen, "process_resident_memory_bytes") > 0
+
+
+def test_a_subscriber_counts_what_it_is_told(used: Stack) -> None:
+    queue = 'messaging_destination_name="album.audit.v1",messaging_operation_name="deliver"'
+    series = f'messaging_client_consumed_messages_total{{{queue},messaging_system="rabbitmq"}}'
+    told = used.database["events"].count_documents({"is_public": True})
+
+    eventually(lambda: value(exposition(used, "audit-0"), series) >= told, what="it is told everything")
 
 
 def test_the_api_counts_images_and_sees_log_and_queues(used: Stack) -> None:
