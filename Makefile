@@ -7,7 +7,7 @@ FUZZ_ARGS ?= --count 20000
 
 # The stamp's name holds a hash of what was asked for, so "is there anything to do?" is a file lookup.
 STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c 1-16)
-SOURCES := libs services deploy tests $(wildcard benchmarks)
+SOURCES := libs services deploy tests examples $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check test up fuzz chaos chaos-tests

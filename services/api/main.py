@@ -105,7 +105,7 @@ async def _lifespan(settings: ApiSettings, limits: LimitSettings, app: FastAPI) 
             catalog=catalog,
             blobs=GridFsBlobStore(catalog.database, metrics.count_bytes),
             publisher=publisher,
-            relay=Relay(catalog, publisher),
+            relay=Relay(catalog, publisher, app.state.metrics.events_refused.inc),
             room=Room(catalog.database, settings.min_free_bytes),
             feed=Feed(catalog),
             tasks=tasks,

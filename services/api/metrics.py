@@ -48,6 +48,9 @@ class ApiMetrics(Metrics):
         self._letters = self._gauge("album_dead_letters", "Dead letters that are kept.")
         self._messages = self._gauge("album_queue_messages", "Messages that wait in a queue.", "queue")
         self._consumers = self._gauge("album_queue_consumers", "Consumers of a queue.", "queue")
+        self.events_refused = Counter(
+            "album_events_refused", "Public events that some subscriber's queue did not take.", registry=self.registry
+        )
 
     def count_step(self, image: Image) -> None:
         """Count the step that an image has just made, and how long it took since the one before."""

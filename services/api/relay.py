@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import timedelta
 
 import anyio
@@ -20,14 +22,19 @@ from libs.shared.rabbitmq import EVENTS_EXCHANGE, WORK_EXCHANGE, Publisher
 
 OVERDUE = timedelta(seconds=1)
 PUBLIC_TRIES = 3
+REFUSING_SECONDS = 30.0
+"""For so long after an event was let go others are tried only once."""
 CONCURRENCY = 16
 
 
 class Relay:
     """Moves events from the log to the broker, each subject's in order."""
 
-    def __init__(self, catalog: Catalog, publisher: Publisher) -> None:
+    def __init__(self, catalog: Catalog, publisher: Publisher, on_refused: Callable[[], None]) -> None:
+        """Describe it; ``on_refused`` is called for each public event that some subscriber's queue did not take."""
         self._catalog = catalog
+        self._on_refused = on_refused
+        self._refused_at = -math.inf
         self._publisher = publisher
         self._subjects: set[str] = set()
         self._wake = anyio.Event()
@@ -92,12 +99,16 @@ class Relay:
             await self._publish_public(entry)
 
     async def _publish_public(self, entry: Entry) -> None:
-        for tries in range(1, PUBLIC_TRIES + 1):
+        # Each try brings the event to all other queues again, and a queue that has refused will go on to.
+        is_news = anyio.current_time() - self._refused_at > REFUSING_SECONDS
+        for _ in range(PUBLIC_TRIES if is_news else 1):
             try:
                 return await self._publisher.publish(EVENTS_EXCHANGE, entry.envelope, mandatory=False)
             except Outage:
                 if not self._publisher.is_connected:
                     raise
-                # Connected and refused: some subscriber's queue is full. It can catch up from the log.
-                if tries == PUBLIC_TRIES:
-                    get_logger().warning("a subscriber's queue refuses events", event_id=entry.envelope.id)
+        # Connected and refused: some subscriber's queue is full. It can catch up from the log.
+        self._on_refused()
+        if is_news:
+            self._refused_at = anyio.current_time()
+            get_logger().warning("a subscriber's queue refuses events", event_id=entry.envelope.id)

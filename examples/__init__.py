@@ -1,0 +1,1 @@
+"""Subscribers of Album's events, small enough to begin from."""

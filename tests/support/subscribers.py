@@ -1,0 +1,94 @@
+"""Subscribers as others write them: users with little rights, and queues and consumers that behave badly."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shlex
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import aio_pika
+import httpx
+from anyio.from_thread import start_blocking_portal
+
+from libs.shared.rabbitmq import EVENTS_EXCHANGE
+
+DOCS = Path(__file__).parents[2] / "docs" / "events.md"
+USER = "acme"
+REFUSING, UNREAD, UNACKED = "sub.bad.refusing", "sub.bad.unread", "sub.bad.unacked"
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A user with the rights that ``docs/events.md`` gives a subscriber: where it connects."""
+
+    url: str
+    vhost: str
+
+
+@contextmanager
+def guest(broker_api: httpx.Client, amqp_url: str) -> Iterator[Guest]:
+    """The user of ``docs/events.md``, made by what the commands there say, on one vhost."""
+    password = secrets.token_hex(8)
+    vhost = urlsplit(amqp_url).path.lstrip("/")
+    commands = [shlex.split(line) for line in _commands()]
+    [granted] = [command[-3:] for command in commands if command[1] == "set_permissions"]
+    [policy] = [command for command in commands if command[1] == "set_operator_policy"]
+    rights = dict(zip(("configure", "write", "read"), granted, strict=True))
+    broker_api.put(f"users/{USER}", json={"password": password, "tags": ""}).raise_for_status()
+    broker_api.put(f"permissions/{quote(vhost, '')}/{USER}", json=rights).raise_for_status()
+    bound = {"pattern": policy[5], "definition": {"max-length": 100_000}, "apply-to": policy[-1]}
+    assert policy[6] == '{"max-length": 100000}'
+    broker_api.put(f"operator-policies/{quote(vhost, '')}/{policy[4]}", json=bound).raise_for_status()
+    where = urlsplit(amqp_url)
+    try:
+        yield Guest(f"amqp://{USER}:{password}@{where.hostname}:{where.port}/{vhost}", vhost)
+    finally:
+        broker_api.delete(f"users/{USER}")
+
+
+def _commands() -> list[str]:
+    found = re.search(r"<!-- permissions -->\n```bash\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    assert found is not None
+    return found.group(1).splitlines()
+
+
+@contextmanager
+def bad_subscribers(url: str, unread: int = 0) -> Iterator[None]:
+    """Three at once: a full queue that refuses, one with ``unread`` events that nobody reads, one who never acks."""
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(_misbehaving(url, unread)):
+        yield
+
+
+@asynccontextmanager
+async def _misbehaving(url: str, unread: int) -> AsyncIterator[None]:
+    full: dict[str, Any] = {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "reject-publish"}
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        await channel.declare_queue(REFUSING, durable=True, arguments=full)
+        await channel.declare_queue(UNREAD, durable=True)
+        unacked = await channel.declare_queue(UNACKED, durable=True, arguments={"x-queue-type": "quorum"})
+        # The queue refuses from the first event on: a quorum queue may overshoot its length by a little.
+        for _ in range(10):
+            try:
+                await channel.default_exchange.publish(aio_pika.Message(b"full"), REFUSING)
+            except aio_pika.exceptions.DeliveryError:
+                break
+        filling = await connection.channel(publisher_confirms=False)
+        for _ in range(unread):
+            await filling.default_exchange.publish(aio_pika.Message(b"x" * 1000), UNREAD)
+        for name in (REFUSING, UNREAD, UNACKED):
+            await (await channel.get_queue(name)).bind(EVENTS_EXCHANGE, "#")
+
+        async def ignore(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+            pass
+
+        await unacked.consume(ignore)
+        yield
+        for name in (REFUSING, UNREAD, UNACKED):
+            await channel.queue_delete(name)
