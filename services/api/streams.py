@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from datetime import timedelta
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
@@ -10,18 +11,24 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from libs.catalog.albums import Caller
 from libs.shared import event_log
 from libs.shared.event_log import Entry
+from libs.shared.events import utc_now
 from services.api.core import Core
 
 HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 2000
+SEEN_TWICE = timedelta(minutes=1)
+"""How old an event of the log may be that is also heard as news: by so much its transaction may take."""
 
 
-async def stream(core: Core, caller: Caller, album_id: str | None, last_event_id: str | None) -> AsyncIterator[str]:
+async def stream(
+    core: Core, caller: Caller, album_id: str | None, last_event_id: str | None
+) -> AsyncGenerator[str, None]:
     """The caller's public events as text/event-stream (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
     Begins with those after ``last_event_id`` if one is given; an id that the log has forgotten gets a ``reset`` event.
     A client that reads too slowly is cut off, and resumes.
     """
+    began = utc_now() - SEEN_TWICE
     with core.feed.subscribe() as news:
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         sent: set[str] = set()
@@ -30,11 +37,11 @@ async def stream(core: Core, caller: Caller, album_id: str | None, last_event_id
             if moment is None:
                 yield "event: reset\ndata: {}\n\n"
             else:
-                sent.add(last_event_id)
                 async for item in event_log.since(core.catalog.events, moment, caller.owner, album_id):
-                    if item.envelope.id not in sent:
-                        sent.add(item.envelope.id)
+                    if item.envelope.id != last_event_id:
                         yield _frame(item)
+                    if item.envelope.time > began:
+                        sent.add(item.envelope.id)
         async for new in _with_heartbeats(news):
             if new is None:
                 yield ": still here\n\n"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -16,7 +20,7 @@ from libs.shared.events import Envelope
 from tests.journey.expect import failed
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
-from tests.support.stack import Stack
+from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 
 CREATED, UPLOADED = "io.album.album.created.v1", "io.album.image.uploaded.v1"
@@ -30,13 +34,16 @@ class Listener:
 
     answer: httpx.Response
     frames: list[dict[str, str]] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
 
     def listen(self) -> None:
         frame: dict[str, str] = {}
         try:
             for line in self.answer.iter_lines():
                 name, _, value = line.partition(": ")
-                if line:
+                if line.startswith(":"):
+                    self.comments.append(line)
+                elif line:
                     frame[name] = value
                 else:
                     self.frames.append(frame)
@@ -55,21 +62,29 @@ class Listener:
 Listen = Callable[..., Any]
 
 
+@contextmanager
+def listening_at(url: str, last_event_id: str | None = None, **wanted: str) -> Iterator[Listener]:
+    headers = {"last-event-id": last_event_id} if last_event_id else {}
+    with (
+        httpx.Client(base_url=url, timeout=60) as client,
+        client.stream("GET", "/events", params=wanted, headers=headers) as answer,
+    ):
+        assert answer.status_code == 200
+        listener = Listener(answer)
+        Thread(target=listener.listen, daemon=True).start()
+        yield listener
+
+
 @pytest.fixture
 def listen(stack: Stack) -> Listen:
-    @contextmanager
-    def listening(last_event_id: str | None = None, **wanted: str) -> Iterator[Listener]:
-        headers = {"last-event-id": last_event_id} if last_event_id else {}
-        with (
-            httpx.Client(base_url=stack.url, timeout=60) as client,
-            client.stream("GET", "/events", params=wanted, headers=headers) as answer,
-        ):
-            assert answer.status_code == 200
-            listener = Listener(answer)
-            Thread(target=listener.listen, daemon=True).start()
-            yield listener
+    return partial(listening_at, stack.url)
 
-    return listening
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet(stack: Stack) -> Iterator[Listener]:
+    """A stream on which nothing happens, from the first test of this file on."""
+    with listening_at(stack.url, album_id=str(uuid.uuid4())) as listener:
+        yield listener
 
 
 def test_the_stream_is_one_that_browsers_follow(listen: Listen) -> None:
@@ -173,22 +188,33 @@ def test_whoever_comes_back_hears_what_he_missed_and_what_follows(
     assert len({event["id"] for event in after.events}) == len(after.events)
 
 
+def recorded_in_the_log(stack: Stack, album_id: str, many: int, **more: str) -> int:
+    """Put so many events more about an album into the log, after its first, each with ``more`` in its data."""
+    template = stack.database["events"].find_one({"subject": album_id, "sequence": 1}) or {}
+    envelope = template["envelope"]
+    stack.database["events"].insert_many(
+        {
+            **{name: value for name, value in template.items() if name != "pending"},
+            "_id": f"{album_id}-{sequence}",
+            "sequence": sequence,
+            "envelope": {
+                **envelope,
+                "id": f"{album_id}-{sequence}",
+                "sequence": sequence,
+                "data": {**envelope["data"], **more},
+            },
+        }
+        for sequence in range(2, many + 2)
+    )
+    return many
+
+
 def test_more_is_told_again_than_one_look_at_the_log_brings(stack: Stack, album: AlbumClient, listen: Listen) -> None:
     with listen() as before:
         album_id = album.create()
         eventually(lambda: CREATED in before.types(album_id), what="the album is told")
     last = next(event for event in before.events if event["subject"] == album_id)
-    template = stack.database["events"].find_one({"_id": last["id"]}) or {}
-    many = 1200
-    stack.database["events"].insert_many(
-        {
-            **template,
-            "_id": f"{album_id}-{number}",
-            "sequence": number + 2,
-            "envelope": {**template["envelope"], "id": f"{album_id}-{number}", "sequence": number + 2},
-        }
-        for number in range(many)
-    )
+    many = recorded_in_the_log(stack, album_id, 1200)
 
     with listen(last["id"], album_id=album_id) as after:
         eventually(lambda: len(after.events) == many, what="all of them are told")
@@ -208,3 +234,45 @@ def test_whoever_comes_back_with_an_id_that_is_forgotten_is_told_to_begin_anew(
 
 def test_an_odd_album_id_is_refused(album: AlbumClient) -> None:
     failed(album.http.get("/events", params={"album_id": "summer"}), 422, "invalid-request")
+
+
+def test_every_api_tells_what_any_api_has_recorded(start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0, apis=2)
+    with ExitStack() as all_of_them:
+        heard = [all_of_them.enter_context(listening_at(url)) for url in stack.urls]
+        albums = []
+        for url in stack.urls:
+            with stack.client(url) as client:
+                albums.append(client.create())
+        for listener in heard:
+            eventually(lambda one=listener: {*albums} <= {event["subject"] for event in one.events}, what="both")  # type: ignore[misc]
+
+        seen = next(event["id"] for event in heard[0].events if event["subject"] == albums[0])
+        with listening_at(stack.urls[1], seen) as resumed:
+            eventually(lambda: CREATED in resumed.types(albums[1]), what="it goes on at another API")
+        assert {"event": "reset", "data": "{}"} not in resumed.frames
+
+
+def test_whoever_does_not_read_is_cut_off_and_can_resume(start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0)
+    where = urlsplit(stack.url)
+    with stack.client() as client, socket.create_connection((where.hostname or "", where.port or 0)) as lazy:
+        lazy.sendall(b"GET /events HTTP/1.1\r\nHost: album\r\n\r\n")
+        eventually(lambda: b"retry:" in lazy.recv(1000, socket.MSG_PEEK), what="the stream begins")
+        album_id = client.create()
+        many = recorded_in_the_log(stack, album_id, 6000, filler="x" * 2000)
+
+        eventually(lambda: "cut off an event stream" in stack.log("api-0"), 60, "the reader is given up")
+
+        lazy.settimeout(20)
+        read = b"".join(iter(lambda: lazy.recv(1 << 20), b""))
+        heard = [line.removeprefix("id: ") for line in read.decode().splitlines() if line.startswith("id: ")]
+        heard.pop()  # it may be incomplete
+        assert 0 < len(heard) < many
+        with listening_at(stack.url, heard[-1]) as resumed:
+            everything = many + 1
+            eventually(lambda: len({*heard, *(event["id"] for event in resumed.events)}) == everything, 30, "the rest")
+
+
+def test_a_stream_on_which_nothing_happens_shows_that_it_lives(quiet: Listener) -> None:
+    eventually(lambda: quiet.comments, 20, "a heartbeat")

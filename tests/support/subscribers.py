@@ -88,7 +88,8 @@ async def _misbehaving(url: str, unread: int) -> AsyncIterator[None]:
         async def ignore(message: aio_pika.abc.AbstractIncomingMessage) -> None:
             pass
 
-        await unacked.consume(ignore)
+        tag = await unacked.consume(ignore)
         yield
+        await unacked.cancel(tag)
         for name in (REFUSING, UNREAD, UNACKED):
             await channel.queue_delete(name)

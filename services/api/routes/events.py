@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Annotated
 
+import anyio
 from fastapi import APIRouter, Header
 from starlette.responses import StreamingResponse
+from starlette.types import Message, Send
 
+from libs.shared.logs import get_logger
 from services.api.dependencies import CallerDependency, CoreDependency
 from services.api.schemas import Id
 from services.api.streams import stream
 
 router = APIRouter(tags=["events"])
 
+SLOW_SECONDS = 10.0
+"""How long a client may leave what was sent to it unread."""
 
-@router.get("/events", response_class=StreamingResponse)
+
+class EventStream(StreamingResponse):
+    """A stream that is cut off when its client does not read it; the client resumes with its last event's id."""
+
+    media_type = "text/event-stream"
+
+    async def stream_response(self, send: Send) -> None:
+        """Send what there is, each piece in time."""
+
+        async def send_in_time(message: Message) -> None:
+            with anyio.fail_after(SLOW_SECONDS):
+                await send(message)
+
+        try:
+            await super().stream_response(send_in_time)
+        except TimeoutError:
+            get_logger().info("cut off an event stream that was not read")
+
+
+@router.get("/events", response_class=EventStream)
 async def get_events(
     core: CoreDependency,
     caller: CallerDependency,
     album_id: Id | None = None,
     last_event_id: Annotated[str | None, Header()] = None,
-) -> StreamingResponse:
+) -> EventStream:
     """Each ``data:`` line is one CloudEvent and ``id:`` its id; resumes after ``Last-Event-ID``."""
     # A proxy that buffers would hold events back (nginx: proxy_buffering).
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -29,10 +54,11 @@ async def get_events(
     content = stream(core, caller, album_id, last_event_id)
     # The stream listens before its answer begins, so whoever sees the answer misses nothing from then on.
     first = await anext(content)
-    return StreamingResponse(_beginning_with(first, content), media_type="text/event-stream", headers=headers)
+    return EventStream(_beginning_with(first, content), headers=headers)
 
 
-async def _beginning_with(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
-    yield first
-    async for frame in rest:
-        yield frame
+async def _beginning_with(first: str, rest: AsyncGenerator[str, None]) -> AsyncIterator[str]:
+    async with aclosing(rest):
+        yield first
+        async for frame in rest:
+            yield frame
