@@ -130,7 +130,7 @@ a_picture_goes_through() {
 
 look_inside() {
     local service id
-    for service in api decoder thumbnailer mongo rabbitmq; do
+    for service in api decoder thumbnailer audit mongo rabbitmq; do
         id=$(of_service $service | head -n 1)
         podman exec "$id" sh -c 'test "$(id -u)" != 0' || fail "$service runs as root"
         ! podman exec "$id" touch /written 2>/dev/null || fail "$service can write to its root"
@@ -151,7 +151,7 @@ say "images are built: $(podman images --format '{{.Repository}} {{.Size}}' | gr
 trap '"${compose[@]}" down --volumes --timeout 20 >>"$work/up.log" 2>&1' EXIT
 SECONDS=0
 "${compose[@]}" up -d >"$work/up.log" 2>&1 || { tail -n 30 "$work/up.log"; fail "compose up"; }
-for service in mongo rabbitmq api decoder thumbnailer; do wait_for "$service is healthy" 180 is_healthy $service; done
+for service in mongo rabbitmq api decoder thumbnailer audit; do wait_for "$service is healthy" 180 is_healthy $service; done
 a_picture_goes_through
 say "a picture went through"
 look_inside
