@@ -85,7 +85,7 @@ class Scene:
     def is_at_rest(self) -> bool:
         """Whether every upload has ended, every image is ready or failed, and every event published."""
         try:
-            pending = self.stack.database["events"].find_one({"pending": True})
+            pending = self.stack.database["events"].find_one({"pending": {"$gt": ""}})
         except PyMongoError:
             return False
         return pending is None and self.count_images("receiving", "queued", "encoded") == 0

@@ -78,7 +78,9 @@ class Catalog:
         )
         await self.events.create_indexes(
             [
-                IndexModel([("pending", ASCENDING), ("at", ASCENDING)], partialFilterExpression={"pending": True}),
+                IndexModel(
+                    [("pending", ASCENDING), ("at", ASCENDING)], partialFilterExpression={"pending": {"$gt": ""}}
+                ),
                 IndexModel([("subject", ASCENDING), ("sequence", ASCENDING)]),
                 IndexModel([("at", ASCENDING), ("sequence", ASCENDING), ("_id", ASCENDING)]),
                 IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
@@ -139,7 +141,7 @@ class Catalog:
                 "at": envelope.time,
                 "is_public": is_public,
                 "is_work": event.is_work,
-                "pending": True,
+                "pending": [*(["work"] if event.is_work else []), *(["public"] if is_public else [])],
                 "expire_at": now + self._event_retention,
                 "envelope": envelope.model_dump(mode="json", exclude_none=True),
             },

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Literal
 
 from libs.catalog.catalog import Catalog
 from libs.shared.event_log import BATCH, Entry, entry
 from libs.shared.events import utc_now
 from libs.shared.mongo import Document
 
+Half = Literal["work", "public"]
+"""To whom an event still has to be published: the pipeline, or everybody."""
 
-async def pending_of(catalog: Catalog, subjects: Iterable[str]) -> list[Entry]:
+
+async def pending_of(catalog: Catalog, half: Half, subjects: Iterable[str]) -> list[Entry]:
     """What is not published yet of these subjects, each subject's events in order."""
-    return await _pending(catalog, {"pending": True, "subject": {"$in": list(subjects)}})
+    return await _pending(catalog, {"pending": half, "subject": {"$in": list(subjects)}})
 
 
-async def overdue(catalog: Catalog, age: timedelta) -> list[Entry]:
+async def overdue(catalog: Catalog, half: Half, age: timedelta) -> list[Entry]:
     """What has waited longer than ``age``: whoever recorded it has died, or the broker was away."""
-    oldest = {"pending": True, "at": {"$lt": utc_now() - age}}
+    oldest = {"pending": half, "at": {"$lt": utc_now() - age}}
     late = await catalog.events.find(oldest, {"subject": 1}).sort("at").to_list(BATCH)
-    return await pending_of(catalog, {document["subject"] for document in late}) if late else []
+    return await pending_of(catalog, half, {document["subject"] for document in late}) if late else []
 
 
-async def mark_published(catalog: Catalog, entries: Iterable[Entry]) -> None:
-    """Note that these need no publishing any more."""
+async def mark_published(catalog: Catalog, half: Half, entries: Iterable[Entry]) -> None:
+    """Note that these need no publishing to this half any more."""
     ids = [item.envelope.id for item in entries]
-    await catalog.events.update_many({"_id": {"$in": ids}}, {"$unset": {"pending": ""}})
+    await catalog.events.update_many({"_id": {"$in": ids}}, {"$pull": {"pending": half}})
 
 
 async def _pending(catalog: Catalog, wanted: Document) -> list[Entry]:

@@ -88,7 +88,9 @@ async def _lifespan(settings: ApiSettings, limits: LimitSettings, app: FastAPI) 
         stack.callback(client.close)
         metrics: ApiMetrics = app.state.metrics
         publisher = Publisher(settings.amqp_url, metrics.count_sent)
+        public = Publisher(settings.amqp_url, metrics.count_sent)
         stack.push_async_callback(publisher.close)
+        stack.push_async_callback(public.close)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         retention = timedelta(days=settings.event_retention_days)
@@ -105,7 +107,7 @@ async def _lifespan(settings: ApiSettings, limits: LimitSettings, app: FastAPI) 
             catalog=catalog,
             blobs=GridFsBlobStore(catalog.database, metrics.count_bytes),
             publisher=publisher,
-            relay=Relay(catalog, publisher, app.state.metrics.events_refused.inc),
+            relay=Relay(catalog, publisher, public, metrics.events_refused.inc),
             room=Room(catalog.database, settings.min_free_bytes),
             feed=Feed(catalog),
             tasks=tasks,

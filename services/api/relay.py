@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import anyio
@@ -27,26 +27,49 @@ REFUSING_SECONDS = 30.0
 CONCURRENCY = 16
 
 
-class Relay:
-    """Moves events from the log to the broker, each subject's in order."""
+Publish = Callable[[Entry], Awaitable[None]]
 
-    def __init__(self, catalog: Catalog, publisher: Publisher, on_refused: Callable[[], None]) -> None:
+
+class Relay:
+    """Moves events from the log to the broker, each subject's in order.
+
+    On a connection for the pipeline and one for everybody, neither waiting for the other: a subscriber's queue that
+    does not answer holds up all confirms on its connection.
+    """
+
+    def __init__(self, catalog: Catalog, work: Publisher, public: Publisher, on_refused: Callable[[], None]) -> None:
         """Describe it; ``on_refused`` is called for each public event that some subscriber's queue did not take."""
+        self._halves = (
+            _Half(catalog, "work", _Work(work).publish),
+            _Half(catalog, "public", _Public(public, on_refused).publish),
+        )
+
+    def notify(self, subject: str) -> None:
+        """Say that the log has something new about ``subject``."""
+        for half in self._halves:
+            half.notify(subject)
+
+    async def run(self) -> None:
+        """Publish until cancelled, waiting out outages of database and broker."""
+        async with anyio.create_task_group() as group:
+            for half in self._halves:
+                group.start_soon(half.run)
+
+
+class _Half:
+    def __init__(self, catalog: Catalog, half: log.Half, publish: Publish) -> None:
         self._catalog = catalog
-        self._on_refused = on_refused
-        self._refused_at = -math.inf
-        self._publisher = publisher
+        self._half = half
+        self._publish = publish
         self._subjects: set[str] = set()
         self._wake = anyio.Event()
         self._slots = anyio.CapacityLimiter(CONCURRENCY)
 
     def notify(self, subject: str) -> None:
-        """Say that the log has something new about ``subject``."""
         self._subjects.add(subject)
         self._wake.set()
 
     async def run(self) -> None:
-        """Publish until cancelled, waiting out outages of database and broker."""
         next_look = anyio.current_time()
         while True:
             with anyio.move_on_after(max(0.0, next_look - anyio.current_time())):
@@ -55,15 +78,15 @@ class Relay:
             subjects, self._subjects = self._subjects, set()
             try:
                 if subjects:
-                    await self._publish_all(await log.pending_of(self._catalog, subjects))
+                    await self._publish_all(await log.pending_of(self._catalog, self._half, subjects))
                 # Not only when there is nothing new: under load there always is.
                 if anyio.current_time() >= next_look:
                     next_look = anyio.current_time() + OVERDUE.total_seconds()
-                    await self._publish_all(await log.overdue(self._catalog, OVERDUE))
+                    await self._publish_all(await log.overdue(self._catalog, self._half, OVERDUE))
             except (Outage, mongo.DriverError) as error:
                 if outage_of(error) is None:
                     raise
-                get_logger().warning("the relay waits", error=type(error).__name__)
+                get_logger().warning("the relay waits", half=self._half, error=type(error).__name__)
 
     async def _publish_all(self, entries: list[Entry]) -> None:
         by_subject: dict[str, list[Entry]] = defaultdict(list)
@@ -78,7 +101,7 @@ class Relay:
             # At a stop, too: what is not marked is published a second time by another replica.
             with anyio.move_on_after(CLEANUP_SECONDS, shield=True):
                 if done:
-                    await log.mark_published(self._catalog, done)
+                    await log.mark_published(self._catalog, self._half, done)
 
     async def _publish_in_order(self, ordered: list[Entry], done: list[Entry]) -> None:
         async with self._slots:
@@ -89,16 +112,25 @@ class Relay:
                     return  # the rest of this subject waits with it, or its order would be lost
                 done.append(entry)
 
-    async def _publish(self, entry: Entry) -> None:
-        if entry.is_work:
-            work = entry.envelope
-            if entry.is_public:
-                work = work_envelope(work.event(), "api", work.context)
-            await self._publisher.publish(WORK_EXCHANGE, work, mandatory=True)
-        if entry.is_public:
-            await self._publish_public(entry)
 
-    async def _publish_public(self, entry: Entry) -> None:
+class _Work:
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    async def publish(self, entry: Entry) -> None:
+        work = entry.envelope
+        if entry.is_public:
+            work = work_envelope(work.event(), "api", work.context)
+        await self._publisher.publish(WORK_EXCHANGE, work, mandatory=True)
+
+
+class _Public:
+    def __init__(self, publisher: Publisher, on_refused: Callable[[], None]) -> None:
+        self._publisher = publisher
+        self._on_refused = on_refused
+        self._refused_at = -math.inf
+
+    async def publish(self, entry: Entry) -> None:
         # Each try brings the event to all other queues again, and a queue that has refused will go on to.
         is_news = anyio.current_time() - self._refused_at > REFUSING_SECONDS
         for _ in range(PUBLIC_TRIES if is_news else 1):

@@ -10,7 +10,7 @@ from tests.support.events import of, sequences, subscribed
 from tests.support.pictures import picture
 from tests.support.records import assert_complete, types, wait_for_all
 from tests.support.stack import Stack, StartStack
-from tests.support.subscribers import bad_subscribers
+from tests.support.subscribers import bad_subscribers, silent_queue
 from tests.support.waiting import eventually
 
 WAY = ["image.uploaded.v1", "image.encoded.v1", "thumbnail.created.v1"]
@@ -61,3 +61,14 @@ def test_what_was_refused_is_counted(beset: Stack) -> None:
         before = eventually(refused, what="an event is refused")
         client.create()
         eventually(lambda: refused() > before, what="another event is refused")
+
+
+def test_a_queue_that_never_answers_holds_up_no_picture_and_no_subscriber_of_ours(beset: Stack) -> None:
+    with silent_queue(beset.environment["ALBUM_AMQP_URL"]), beset.client() as client:
+        album_id = client.create()
+        jobs = [client.ready(album_id, picture("PNG", 8, 8)) for _ in range(3)]
+        for job in jobs:
+            eventually(lambda image_id=job["image_id"]: types(beset, subject=image_id) == WAY, what="it is recorded")  # type: ignore[misc]
+
+    wait_for_all(beset)
+    assert_complete(beset)

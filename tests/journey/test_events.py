@@ -194,7 +194,8 @@ def recorded_in_the_log(stack: Stack, album_id: str, many: int, **more: str) -> 
     envelope = template["envelope"]
     stack.database["events"].insert_many(
         {
-            **{name: value for name, value in template.items() if name != "pending"},
+            **template,
+            "pending": [],
             "_id": f"{album_id}-{sequence}",
             "sequence": sequence,
             "envelope": {

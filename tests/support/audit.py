@@ -43,7 +43,8 @@ def broken_promises(database: Database[dict[str, Any]], seen: Sequence[Envelope]
     for event in database["events"].find({"is_public": True}).sort("sequence"):
         logged[event["subject"]].append(event["sequence"])
     wrong = [
-        f"an event of {event['subject']} was never published" for event in database["events"].find({"pending": True})
+        f"an event of {event['subject']} was never published"
+        for event in database["events"].find({"pending": {"$gt": ""}})
     ]
     told = _first_occurrences(seen or ())
     for image_id, image in images.items():

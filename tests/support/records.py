@@ -74,7 +74,7 @@ def write_events(stack: Stack, images: int, *, are_published: bool = True) -> li
     """
     ids = [str(uuid.uuid4()) for _ in range(images)]
     anyio.run(_write, stack, ids, are_published)
-    pending = {"pending": True}
+    pending = {"pending": {"$gt": ""}}
     eventually(lambda: stack.database["events"].find_one(pending) is None, 60, "the relay has published all")
     return ids
 
@@ -92,7 +92,7 @@ async def _write(stack: Stack, ids: list[str], are_published: bool) -> None:
                 await catalog.record(session, event, subject, "api", Context(owner="local", actor="local"))
             if not are_published:
                 known = {"subject": {"$in": [image_id for image_id, _ in some]}}
-                await catalog.events.update_many(known, {"$unset": {"pending": ""}}, session=session)
+                await catalog.events.update_many(known, {"$set": {"pending": []}}, session=session)
 
         await catalog.transact(work)
 

@@ -92,12 +92,12 @@ class Shelf:
 
     async def requests(self, image_id: str) -> list[str]:
         """The types of the events that wait to be published about an image."""
-        found = self.catalog.events.find({"subject": image_id, "pending": True}).sort("at")
+        found = self.catalog.events.find({"subject": image_id, "pending": {"$gt": ""}}).sort("at")
         return [event["envelope"]["type"] for event in await found.to_list(None)]
 
     async def published(self) -> None:
         """Let everything in the log be published, so that `requests` shows what is new."""
-        await self.catalog.events.update_many({}, {"$unset": {"pending": ""}})
+        await self.catalog.events.update_many({}, {"$set": {"pending": []}})
 
     async def check(self, **options: Any) -> tuple[Report, list[Finding]]:
         """One fsck with the given `Options`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import shlex
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -13,14 +14,19 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import aio_pika
+import anyio
 import httpx
+import psutil
 from anyio.from_thread import start_blocking_portal
 
+from deploy.local.rabbitmq import DEBIAN_SERVER, NODE_NAME
 from libs.shared.rabbitmq import EVENTS_EXCHANGE
+from tests.support.events import delete_queue
 
 DOCS = Path(__file__).parents[2] / "docs" / "events.md"
 USER = "acme"
 REFUSING, UNREAD, UNACKED = "sub.bad.refusing", "sub.bad.unread", "sub.bad.unacked"
+SILENT = "sub.bad.silent"
 
 
 @dataclass(frozen=True)
@@ -93,3 +99,32 @@ async def _misbehaving(url: str, unread: int) -> AsyncIterator[None]:
         await unacked.cancel(tag)
         for name in (REFUSING, UNREAD, UNACKED):
             await channel.queue_delete(name)
+
+
+@contextmanager
+def silent_queue(url: str) -> Iterator[None]:
+    """A subscriber's queue that neither takes nor refuses an event, as one whose nodes are gone: it never answers."""
+    where = urlsplit(url)
+    anyio.run(_bound, url, SILENT)
+    name = f"{quote(where.path.lstrip('/'), '')}_{SILENT}"
+    _evaluate(where.port or 0, f"sys:suspend('{name}').")
+    try:
+        yield
+    finally:
+        _evaluate(where.port or 0, f"sys:resume('{name}').")
+        delete_queue(url, SILENT)
+
+
+async def _bound(url: str, name: str) -> None:
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        queue = await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "quorum"})
+        await queue.bind(EVENTS_EXCHANGE, "#")
+
+
+def _evaluate(port: int, expression: str) -> None:
+    """Let the broker that listens on a port evaluate Erlang; its own environment says how to reach it."""
+    [pid] = {each.pid for each in psutil.net_connections("tcp") if each.status == "LISTEN" and each.laddr.port == port}
+    command = [str(DEBIAN_SERVER.with_name("rabbitmqctl")), "--longnames", "-n", NODE_NAME, "eval", expression]
+    done = subprocess.run(command, env=psutil.Process(pid).environ(), capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "ok", done
