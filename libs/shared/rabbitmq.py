@@ -20,21 +20,13 @@ from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from pydantic import SecretStr
 from yarl import URL
 
-from libs.shared import tracing
+from libs.shared import topology, tracing
 from libs.shared.errors import Outage
 from libs.shared.events import CONTENT_TYPE, Envelope, Event
 from libs.shared.logs import get_logger
 from libs.shared.stage import QueueState
+from libs.shared.topology import DEAD_QUEUE, EVENTS_EXCHANGE, LOG_STREAM, WORK_EXCHANGE
 
-WORK_EXCHANGE = "album.work"
-EVENTS_EXCHANGE = "album.events"
-DEAD_QUEUE = "album.dead.v1"
-LOG_STREAM = "album.events.log.v1"
-
-DELIVERY_LIMIT = 20
-"""After so many returns the broker parks a message; a worker's own deaths count towards it."""
-SUBSCRIBER_QUEUE_LENGTH = 100_000
-"""Events of about a kilobyte that wait for a subscriber; older ones it has to fetch from the event log."""
 PUBLISH_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 DECLARE_SECONDS = 20.0
@@ -45,8 +37,6 @@ RECONNECT_SECONDS = (0.2, 2.0)
 
 BROKER_ERRORS = (AMQPError, pamqp.exceptions.PAMQPException, OSError, RuntimeError, TimeoutError)
 """Whatever aio-pika 9 and 10 raise when a connection or a channel is not there: RuntimeError and OSError too."""
-
-_QUORUM: dict[str, Any] = {"x-queue-type": "quorum"}
 
 
 def outage(error: BaseException) -> Outage | None:
@@ -117,41 +107,10 @@ async def _connect(url: SecretStr) -> AbstractConnection:
 async def _declare_exchanges(channel: AbstractChannel) -> AbstractExchange:
     work = await channel.declare_exchange(WORK_EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
     events = await channel.declare_exchange(EVENTS_EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
-    await channel.declare_queue(DEAD_QUEUE, durable=True, arguments=_QUORUM)
-    stream = await channel.declare_queue(
-        LOG_STREAM, durable=True, arguments={"x-queue-type": "stream", "x-max-age": "7D"}
-    )
+    await channel.declare_queue(DEAD_QUEUE, durable=True, arguments=topology.dead_queue_arguments())
+    stream = await channel.declare_queue(LOG_STREAM, durable=True, arguments=topology.log_stream_arguments())
     await stream.bind(events, "#")
     return work
-
-
-def stage_queue_arguments() -> dict[str, Any]:
-    """What a stage's queue is declared with: what must be atomic with it, the rest is for operators' policies.
-
-    At-least-once dead-lettering needs ``reject-publish`` (https://www.rabbitmq.com/docs/quorum-queues).
-    """
-    return {
-        **_QUORUM,
-        "x-delivery-limit": DELIVERY_LIMIT,
-        "x-dead-letter-exchange": "",
-        "x-dead-letter-routing-key": DEAD_QUEUE,
-        "x-dead-letter-strategy": "at-least-once",
-        "x-overflow": "reject-publish",
-    }
-
-
-def subscriber_queue_arguments() -> dict[str, Any]:
-    """What a subscriber's queue is declared with: it can neither refuse an event nor fill the broker's disk.
-
-    What is dropped from a full one, or after too many returns, the subscriber finds in the event log.
-    """
-    return {
-        **_QUORUM,
-        "x-single-active-consumer": True,
-        "x-delivery-limit": DELIVERY_LIMIT,
-        "x-max-length": SUBSCRIBER_QUEUE_LENGTH,
-        "x-overflow": "drop-head",
-    }
 
 
 @dataclass(frozen=True)
@@ -390,12 +349,14 @@ class Consumer:
     async def _declare(self, channel: AbstractChannel) -> aio_pika.abc.AbstractQueue:
         work = await _declare_exchanges(channel)
         if self._is_subscriber:
-            queue = await channel.declare_queue(self._queue, durable=True, arguments=subscriber_queue_arguments())
+            queue = await channel.declare_queue(
+                self._queue, durable=True, arguments=topology.subscriber_queue_arguments()
+            )
             await queue.bind(EVENTS_EXCHANGE, "#")
             return queue
         if not self._work:
-            return await channel.declare_queue(self._queue, durable=True, arguments=_QUORUM)
-        queue = await channel.declare_queue(self._queue, durable=True, arguments=stage_queue_arguments())
+            return await channel.declare_queue(self._queue, durable=True, arguments=topology.dead_queue_arguments())
+        queue = await channel.declare_queue(self._queue, durable=True, arguments=topology.stage_queue_arguments())
         for event in self._work:
             await queue.bind(work, event.routing_key)
         return queue

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import uvloop
 
-from libs.shared import mongo, probes, rabbitmq, tracing
+from libs.shared import mongo, probes, tracing
 from libs.shared.errors import Outage
 from libs.shared.events import EVENTS, Envelope, Event
 from libs.shared.gridfs import GridFsBlobStore
@@ -26,6 +26,7 @@ from libs.shared.settings import ConsumerSettings, RuntimeSettings
 from libs.shared.stage import Stage
 from libs.shared.subscriber import Subscriber
 from libs.shared.subscription import Subscription
+from libs.shared.topology import WORK_EXCHANGE
 from libs.shared.worker import Worker
 
 SUBSCRIBER_PREFETCH = 200
@@ -62,7 +63,7 @@ async def _serve(stage: Stage) -> None:
             return await stage.handle(event, tools)
 
         async def publish(envelope: Envelope) -> None:
-            await publisher.publish(rabbitmq.WORK_EXCHANGE, envelope, mandatory=True)
+            await publisher.publish(WORK_EXCHANGE, envelope, mandatory=True)
 
         worker = Worker(stage.name, stage.consumes, handle, publish=publish, outage_of=outage_of)
         consumer = Consumer(

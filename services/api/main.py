@@ -16,13 +16,14 @@ from starlette.staticfiles import StaticFiles
 
 from libs.catalog import findings
 from libs.catalog.catalog import Catalog
-from libs.shared import mongo, rabbitmq
+from libs.shared import mongo
 from libs.shared.events import Envelope, Event
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.outages import outage_of
 from libs.shared.rabbitmq import Consumer, Publisher
 from libs.shared.settings import LimitSettings
 from libs.shared.stage import queue_of
+from libs.shared.topology import DEAD_QUEUE, WORK_EXCHANGE
 from libs.shared.worker import Worker
 from services.api import dead_letters, problems, progress, reconcile
 from services.api.answers import FAILS
@@ -144,7 +145,7 @@ def _consume(core: Core, tasks: TaskGroup) -> Callable[[], Awaitable[None]]:
         await progress.apply(core, envelope, event)
 
     async def publish(envelope: Envelope) -> None:
-        await core.publisher.publish(rabbitmq.WORK_EXCHANGE, envelope, mandatory=True)
+        await core.publisher.publish(WORK_EXCHANGE, envelope, mandatory=True)
 
     def note(is_consuming: bool) -> None:
         core.is_consuming = is_consuming
@@ -158,13 +159,13 @@ def _consume(core: Core, tasks: TaskGroup) -> Callable[[], Awaitable[None]]:
         grace_seconds=settings.grace_seconds,
         on_change=note,
     )
-    letters = Consumer(settings.amqp_url, rabbitmq.DEAD_QUEUE, prefetch=DEAD_LETTERS_PREFETCH)
+    letters = Consumer(settings.amqp_url, DEAD_QUEUE, prefetch=DEAD_LETTERS_PREFETCH)
     done = anyio.Event()
 
     async def run() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(results.run, core.metrics.measured(queue_of("api"), worker.handle_message))
-            group.start_soon(letters.run, core.metrics.measured(rabbitmq.DEAD_QUEUE, partial(dead_letters.bury, core)))
+            group.start_soon(letters.run, core.metrics.measured(DEAD_QUEUE, partial(dead_letters.bury, core)))
         done.set()
 
     async def stop() -> None:

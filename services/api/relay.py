@@ -18,7 +18,8 @@ from libs.shared.events import work_envelope
 from libs.shared.logs import get_logger
 from libs.shared.mongo import CLEANUP_SECONDS
 from libs.shared.outages import outage_of
-from libs.shared.rabbitmq import EVENTS_EXCHANGE, WORK_EXCHANGE, Publisher
+from libs.shared.rabbitmq import Publisher
+from libs.shared.topology import EVENTS_EXCHANGE, WORK_EXCHANGE
 
 OVERDUE = timedelta(seconds=1)
 PUBLIC_TRIES = 3

@@ -24,8 +24,8 @@ from libs.shared.events import (
     ThumbnailCreated,
     work_envelope,
 )
-from libs.shared.rabbitmq import EVENTS_EXCHANGE, LOG_STREAM, WORK_EXCHANGE, stage_queue_arguments
 from libs.shared.stage import queue_of
+from libs.shared.topology import EVENTS_EXCHANGE, LOG_STREAM, WORK_EXCHANGE, stage_queue_arguments
 from tests.support.stack import Stack
 
 

@@ -20,7 +20,7 @@ import psutil
 from anyio.from_thread import start_blocking_portal
 
 from deploy.local.rabbitmq import DEBIAN_SERVER, NODE_NAME
-from libs.shared.rabbitmq import EVENTS_EXCHANGE
+from libs.shared.topology import EVENTS_EXCHANGE
 from tests.support.events import delete_queue
 
 DOCS = Path(__file__).parents[2] / "docs" / "events.md"
