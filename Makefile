@@ -38,6 +38,7 @@ check: $(STAMP) ## what a machine can judge: style, types, import rules, archite
 
 test: setup ## every test, against the real mongod, RabbitMQ and browser
 	@deploy/local/setup.sh browser
+	@deploy/local/setup.sh proxy
 	$(VENV)/bin/pytest $(PYTEST_ARGS)
 
 up: setup ## run the whole stack here until Ctrl-C

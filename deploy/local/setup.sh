@@ -5,6 +5,7 @@
 #   setup.sh broker          rabbitmq-server, as a program only: no system-wide broker is started or left enabled
 #   setup.sh database VENV   the shared libraries that the mongod in VENV asks for
 #   setup.sh browser         chromium, for the browser tests
+#   setup.sh proxy           nginx, for the tests behind a reverse proxy, likewise as a program only
 #
 # Exit code 69 (EX_UNAVAILABLE): it is missing and cannot be installed here; the one sentence on stderr says what to do.
 set -eu
@@ -47,6 +48,12 @@ forbid_service_starts() {
     trap 'exit 130' INT TERM HUP
 }
 
+# Installed but not wanted at the next boot either: what is installed here is started by album itself, in private.
+leave_disabled() {
+    if command -v systemctl >/dev/null; then systemctl disable "$@" >/dev/null 2>&1 || true; fi
+    if command -v update-rc.d >/dev/null; then update-rc.d "${1%.service}" disable >/dev/null 2>&1 || true; fi
+}
+
 has_broker() {
     [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || command -v rabbitmq-server >/dev/null
 }
@@ -55,11 +62,13 @@ install_broker() {
     way_out="install RabbitMQ yourself (on Debian: sudo apt-get install rabbitmq-server), or use containers: $CONTAINERS"
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then forbid_service_starts; fi
     apt_install RabbitMQ "$way_out" rabbitmq-server
-    # Installed but not wanted at the next boot either: album starts private nodes of its own.
-    if command -v systemctl >/dev/null; then
-        systemctl disable rabbitmq-server.service epmd.service epmd.socket >/dev/null 2>&1 || true
-    fi
-    if command -v update-rc.d >/dev/null; then update-rc.d rabbitmq-server disable >/dev/null 2>&1 || true; fi
+    leave_disabled rabbitmq-server.service epmd.service epmd.socket
+}
+
+install_proxy() {
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then forbid_service_starts; fi
+    apt_install nginx "install nginx and openssl yourself; the tests behind a reverse proxy need them" nginx openssl
+    leave_disabled nginx.service
 }
 
 # The names of shared libraries that the loader does not find, one a line.
@@ -90,5 +99,6 @@ case "${1:-}" in
         command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
             apt_install Chromium "install Chromium yourself; the browser tests need it" chromium
         ;;
-    *) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 64 ;;
+    proxy) { command -v nginx && command -v openssl; } >/dev/null || install_proxy ;;
+    *) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 64 ;;
 esac

@@ -7,6 +7,7 @@ from contextlib import suppress
 from socket import socket
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from libs.shared import tracing
 from libs.shared.logs import configure
@@ -30,14 +31,14 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-if __name__ == "__main__":
-    settings = ApiSettings()
-    configure("api", settings)
-    app = create_app(settings, LimitSettings())
-    config = uvicorn.Config(
+def configuration(app: ASGIApp, settings: ApiSettings) -> uvicorn.Config:
+    """How the app is served."""
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
+        root_path=settings.root_path,
+        forwarded_allow_ips=settings.trusted_proxies,
         loop="uvloop",
         lifespan="on",
         http="httptools",
@@ -47,7 +48,13 @@ if __name__ == "__main__":
         timeout_graceful_shutdown=round(settings.grace_seconds),
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
-    server = Server(config)
+
+
+if __name__ == "__main__":
+    settings = ApiSettings()
+    configure("api", settings)
+    app = create_app(settings, LimitSettings())
+    server = Server(configuration(app, settings))
     with tracing.recording("api", settings), suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

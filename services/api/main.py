@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from libs.catalog import findings
@@ -61,7 +63,6 @@ def create_app(settings: ApiSettings, limits: LimitSettings) -> FastAPI:
     app = FastAPI(
         title="Album",
         version=VERSION,
-        root_path=settings.root_path,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -73,6 +74,15 @@ def create_app(settings: ApiSettings, limits: LimitSettings) -> FastAPI:
     app.add_middleware(problems.LastResort)
     app.add_middleware(LimitBodies, streamed=images.UPLOAD_PATH)
     app.add_middleware(ObserveRequests, metrics=app.state.metrics)
+    if settings.cors_origins:
+        # Pages of other origins send keys, not cookies: credentials stay off.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=re.split(r"[,\s]+", settings.cors_origins.strip()),
+            allow_methods=("GET", "HEAD", "POST"),
+            allow_headers=("authorization", "idempotency-key", "if-none-match", "last-event-id", "range"),
+            expose_headers=("accept-ranges", "content-range", "etag", "retry-after"),
+        )
     app.add_middleware(SafeHeaders, defaults=DEFAULT_HEADERS)
     problems.install(app)
     for routes in (albums, images, thumbnails, jobs, media, events, operations, admin):

@@ -28,3 +28,7 @@ class ApiSettings(SharedSettings):
     reconcile_seconds: float = Field(3.0, gt=0, description="how often the reconciler looks")
     grace_seconds: float = Field(25.0, ge=0, description="how long a stop waits for requests and messages in hand")
     root_path: str = Field("", description="path prefix that a reverse proxy strips")
+    trusted_proxies: str = Field(
+        "127.0.0.1", description="addresses or networks, by commas, whose forwarded headers are believed"
+    )
+    cors_origins: str = Field("", description="origins, by commas, whose pages may call the API; `*` for any")
