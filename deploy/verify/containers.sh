@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs deploy/docker-compose.yml for real, without a Docker daemon and without public images: podman, and stand-ins
-# for the three base images made from this machine's own packages. Says each thing it sees; fails at the first that
+# for the three base images made from Debian's packages. Says each thing it sees; fails at the first that
 # is not as it should be. docs/containers.md tells what was seen.
 #
 #   deploy/verify/containers.sh [DIRECTORY]     work in DIRECTORY (a temporary one if not given), as root on Debian
@@ -11,9 +11,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 work=${1:-$(mktemp -d)}
-password=verify-$RANDOM$RANDOM
 port=18080
-export ALBUM_PORT=$port ALBUM_AMQP_PASSWORD=$password
+export ALBUM_PORT=$port
 export ALBUM_PYTHON_IMAGE=localhost/stand-in-python ALBUM_MONGO_IMAGE=localhost/stand-in-mongo
 export ALBUM_RABBITMQ_IMAGE=localhost/stand-in-rabbitmq
 export CONTAINERS_CONF=$work/containers.conf
@@ -32,12 +31,17 @@ runtime = "runc"
 network_backend = "netavark"
 CONF
 
-# podman before 5 has no start interval for health checks, and a flag it does not know ends it.
+# podman before 5 has no start interval for health checks, and a flag it does not know ends it. It starts nothing again
+# whose requirements do not all run, and `secrets` has done its work and ended.
 cat >"$work/podman" <<'WRAPPER'
 #!/bin/bash
 arguments=()
 while [ $# -gt 0 ]; do
-    if [ "$1" = --health-startup-interval ]; then shift 2; else arguments+=("$1") && shift; fi
+    case "$1" in
+        --health-startup-interval) shift 2 ;;
+        --requires=*) shift ;;
+        *) arguments+=("$1") && shift ;;
+    esac
 done
 exec podman "${arguments[@]}"
 WRAPPER
@@ -59,7 +63,8 @@ build_stand_in() {
 
 stand_in_bases() {
     if ! image_exists stand-in-debian; then
-        debootstrap --variant=minbase --include=ca-certificates bookworm "$work/debian" >"$work/debootstrap.log"
+        # Debian 13: Python 3.13 and RabbitMQ 4.0, like the images that they stand in for.
+        [ -d "$work/debian/var" ] || debootstrap --variant=minbase --include=ca-certificates trixie "$work/debian" >"$work/debootstrap.log"
         # This machine's certificates, so that pip in a build trusts what pip outside trusts.
         cp /etc/ssl/certs/ca-certificates.crt "$work/debian/etc/ssl/certs/"
         tar -C "$work/debian" -c . | podman import --quiet - localhost/stand-in-debian >/dev/null
@@ -85,7 +90,7 @@ DOCKERFILE
         build_stand_in stand-in-mongo <<'DOCKERFILE'
 FROM localhost/stand-in-debian
 RUN groupadd -g 999 mongodb && useradd -u 999 -g 999 mongodb && apt-get -q update \
-    && apt-get -q install -y --no-install-recommends libcurl4 libstdc++6 && rm -rf /var/lib/apt/lists/* \
+    && apt-get -q install -y --no-install-recommends libcurl4t64 liblzma5 libstdc++6 && rm -rf /var/lib/apt/lists/* \
     && install -d -o 999 -g 999 /data/db /data/configdb
 COPY mongod node /usr/local/bin/
 COPY mongosh /opt/mongosh
@@ -116,20 +121,37 @@ is_healthy() {
 value() { python3 -c "import json,sys; print(json.load(sys.stdin)$1)"; }
 call() { curl -sS --fail-with-body "http://127.0.0.1:$port$1" "${@:2}"; }
 
+# upload FILE: prints the job's id.
+upload() { call /album/image/upload -F "album_id=$album" -F "image=@$1" | value '["job_id"]'; }
+is_ready() { call /job/get --json "{\"job_id\": \"$1\", \"wait_seconds\": 10}" | value '["job"]["state"]' | grep -qx ready; }
+
 a_picture_goes_through() {
-    local album uploaded
-    album=$(call /album/create --json '{"album_name": "Containers"}' | value '["album_snapshot"]["id"]')
+    local job
     .venv/bin/python -c "from PIL import Image; Image.effect_noise((1920, 1080), 60).save('$work/photo.jpg')"
-    uploaded=$(call /album/image/upload -F "album_id=$album" -F "image=@$work/photo.jpg")
-    call /job/get --json "{\"job_id\": $(value '["job_id"]' <<<"$uploaded" | sed 's/.*/"&"/'), \"wait_seconds\": 30}" |
-        value '["job"]["state"]' | grep -qx ready || fail "the job is not ready"
-    call /album/thumbnail/get --json "{\"thumbnail_id\": \"$(value '["thumbnail_id"]' <<<"$uploaded")\"}" -o "$work/thumbnail.webp"
+    job=$(upload "$work/photo.jpg")
+    wait_for "a picture is ready" 60 is_ready "$job"
+    call /album/thumbnail/get --json "{\"thumbnail_id\": \"$album${job%job}\"}" -o "$work/thumbnail.webp"
     .venv/bin/python -c "from PIL import Image; print('thumbnail', Image.open('$work/thumbnail.webp').size)"
-    echo "$album" >"$work/album"
 }
 
+# a_killed_one_comes_back SERVICE: its main process dies as if the kernel had killed it, and pictures still become ready.
+a_killed_one_comes_back() {
+    local id started job
+    id=$(of_service "$1" | head -n 1)
+    started=$(podman inspect --format '{{.State.StartedAt}}' "$id")
+    kill -KILL "$(podman inspect --format '{{.State.Pid}}' "$id")"
+    wait_for "$1, killed, is started again" 60 is_started_after "$id" "$started"
+    wait_for "$1 is healthy again" 180 is_healthy "$1"
+    wait_for "the API answers" 60 call /readyz
+    job=$(upload "$work/photo.jpg")
+    wait_for "a picture is ready" 90 is_ready "$job"
+}
+is_started_after() { [ "$(podman inspect --format '{{.State.Running}} {{.State.StartedAt}}' "$1")" != "true $2" ] && podman exec "$1" true; }
+
 look_inside() {
-    local service id
+    local service id password
+    password=$(podman exec "$(of_service api)" cat /run/secrets/album_amqp_url | sed -E 's/.*:(.*)@.*/\1/')
+    [ ${#password} = 48 ] || fail "the broker's password is not there"
     for service in api decoder thumbnailer audit mongo rabbitmq; do
         id=$(of_service $service | head -n 1)
         podman exec "$id" sh -c 'test "$(id -u)" != 0' || fail "$service runs as root"
@@ -137,10 +159,19 @@ look_inside() {
         podman exec "$id" grep -q '^CapEff:\s*0*$' /proc/1/status || fail "$service has capabilities"
         podman exec "$id" grep -q '^NoNewPrivs:\s*1$' /proc/1/status || fail "$service may gain privileges"
         ! podman logs "$id" 2>&1 | grep -q "$password" || fail "the log of $service shows the password"
-        echo "$service: uid $(podman exec "$id" id -u), read-only root, no capabilities, password not in its log"
+        ! podman inspect "$id" | grep -q "$password" || fail "the password is in the environment of $service"
+        echo "$service: uid $(podman exec "$id" id -u), read-only root, no capabilities, password in no log and no environment"
     done
     ! podman exec "$(of_service decoder | head -n 1)" python3 -c \
         'import socket; socket.create_connection(("1.1.1.1", 53), timeout=3)' 2>/dev/null || fail "a decoder reaches out"
+    say "$(podman exec "$(of_service mongo)" mongod --version | sed -n 's/^db version v/mongod /p'), RabbitMQ $(podman exec "$(of_service rabbitmq)" \
+        rabbitmqctl -q version), $(podman exec "$(of_service api)" python --version)"
+}
+
+# podman-compose forgets what `up --scale` added.
+compose_down() {
+    podman rm --force --ignore album_decoder_2 album_decoder_3 >>"$work/up.log" 2>&1
+    "${compose[@]}" down --timeout 20 "$@" >>"$work/up.log" 2>&1
 }
 
 say "podman $(podman --version | cut -d' ' -f3), $(podman-compose --version 2>/dev/null | head -n 1), $(runc --version | head -n 1)"
@@ -148,19 +179,21 @@ stand_in_bases
 say "stand-in base images are there"
 "${compose[@]}" build >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log"; fail "the build"; }
 say "images are built: $(podman images --format '{{.Repository}} {{.Size}}' | grep localhost/album | paste -sd, -)"
-trap '"${compose[@]}" down --volumes --timeout 20 >>"$work/up.log" 2>&1' EXIT
+trap 'compose_down --volumes' EXIT
 SECONDS=0
 "${compose[@]}" up -d >"$work/up.log" 2>&1 || { tail -n 30 "$work/up.log"; fail "compose up"; }
 for service in mongo rabbitmq api decoder thumbnailer audit; do wait_for "$service is healthy" 180 is_healthy $service; done
+album=$(call /album/create --json '{"album_name": "Containers"}' | value '["album_snapshot"]["id"]')
 a_picture_goes_through
-say "a picture went through"
 look_inside
 "${compose[@]}" up -d --scale decoder=3 >>"$work/up.log" 2>&1
 wait_for "three decoders are healthy" 120 is_healthy decoder
 [ "$(of_service decoder | wc -l)" = 3 ] || fail "not three decoders"
-"${compose[@]}" down >>"$work/up.log" 2>&1
+for service in decoder thumbnailer api rabbitmq mongo; do a_killed_one_comes_back $service; done
+compose_down
+[ -z "$(podman ps --quiet --filter label=io.podman.compose.project=album)" ] || fail "something still runs after down"
 "${compose[@]}" up -d >>"$work/up.log" 2>&1
 wait_for "healthy again after down and up" 180 is_healthy api
-call /album/get --json "{\"album_id\": \"$(cat "$work/album")\"}" | value '["album_snapshot"]["content_count"]' | grep -qx 1 ||
-    fail "the album is gone"
-say "the album is still there; everything is as it should be"
+call /album/get --json "{\"album_id\": \"$album\"}" | value '["album_snapshot"]["content_count"]' | grep -qx 6 ||
+    fail "pictures are gone"
+say "the pictures are still there; everything is as it should be"

@@ -7,11 +7,16 @@ import os
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+SECRETS = Path("/run/secrets")
+"""Where containers find their secrets: a file named like the variable, such as ``album_amqp_url``."""
+
 
 class SharedSettings(BaseSettings):
-    """Where the servers are, and how a process reports."""
+    """Where the servers are, and how a process reports. A variable wins over a file in `SECRETS`."""
 
-    model_config = SettingsConfigDict(env_prefix="ALBUM_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="ALBUM_", extra="ignore", frozen=True, secrets_dir=SECRETS if SECRETS.is_dir() else None
+    )
 
     mongo_url: SecretStr = Field(
         SecretStr("mongodb://127.0.0.1:27017/?replicaSet=rs0"), description="MongoDB, a replica set"

@@ -1,5 +1,8 @@
 """The process that holds the servers of a test session; its data is thrown away at the end.
 
+A server whose url is given is not started: ``ALBUM_MONGO_URL``, and ``ALBUM_AMQP_URL`` of a RabbitMQ whose management
+API listens on the usual port of the same host.
+
 A process of its own, so that the controller of ``pytest -n`` need not wait for it, and so that an ended session,
 however it ended, takes the servers with it.
 """
@@ -11,12 +14,15 @@ import shutil
 import signal
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from deploy.local import mongod, rabbitmq
-from deploy.local.node import NodeFailed
+from deploy.local.node import Node, NodeFailed
 from deploy.local.ports import LOOPBACK, free_ports
+from services.cli.settings import UpSettings
 
 ANSWER = "urls.json"
+MANAGEMENT_PORT = 15672
 
 
 def command(directory: Path) -> list[str]:
@@ -27,22 +33,36 @@ def command(directory: Path) -> list[str]:
 def serve(directory: Path) -> None:
     """Start the servers, write how to reach them (or what went wrong), and end them on SIGTERM."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    [management_port] = free_ports(1)
-    database = mongod.prepare(directory)
-    broker = rabbitmq.prepare(directory, plugins=["rabbitmq_management"], management_port=management_port)
+    given = UpSettings()
+    answer: dict[str, str] = {}
+    nodes: list[Node] = []
+    if given.mongo_url:
+        answer["mongo"] = given.mongo_url.get_secret_value()
+    else:
+        database = mongod.prepare(directory)
+        nodes.append(database)
+        answer["mongo"] = database.url
+    if given.amqp_url:
+        address = urlsplit(given.amqp_url.get_secret_value())
+        answer["amqp"] = address._replace(path="/").geturl()
+        answer["management"] = f"http://{address.hostname}:{MANAGEMENT_PORT}/api/"
+    else:
+        [port] = free_ports(1)
+        broker = rabbitmq.prepare(directory, plugins=["rabbitmq_management"], management_port=port)
+        nodes.append(broker)
+        answer["amqp"] = broker.url
+        answer["management"] = f"http://{LOOPBACK}:{port}/api/"
     try:
-        for node in (database, broker):
+        for node in nodes:
             node.start()
-        for node in (database, broker):
+        for node in nodes:
             node.wait_until_ready()
-        management = f"http://{LOOPBACK}:{management_port}/api/"
-        answer = {"mongo": database.url, "amqp": broker.url, "management": management}
     except NodeFailed as error:
         answer = {"error": str(error)}
     write_atomically(directory / ANSWER, json.dumps(answer))
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     # Nobody needs the data again, so nobody waits for an orderly end.
-    for node in (database, broker):
+    for node in nodes:
         node.kill()
     shutil.rmtree(directory, ignore_errors=True)
 
