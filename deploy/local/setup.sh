@@ -99,6 +99,6 @@ case "${1:-}" in
         command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
             apt_install Chromium "install Chromium yourself; the browser tests need it" chromium
         ;;
-    proxy) { command -v nginx && command -v openssl; } >/dev/null || install_proxy ;;
+    proxy) { { [ -x /usr/sbin/nginx ] || command -v nginx; } && command -v openssl; } >/dev/null || install_proxy ;;
     *) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 64 ;;
 esac
