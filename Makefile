@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | sha256s
 SOURCES := libs services deploy tests examples $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test up fuzz chaos chaos-tests
+.PHONY: help setup check test up docs fuzz chaos chaos-tests
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ test: setup ## every test, against the real mongod, RabbitMQ and browser
 
 up: setup ## run the whole stack here until Ctrl-C
 	@exec $(VENV)/bin/album up
+
+docs: $(STAMP) ## build the documentation site into build/site
+	$(VENV)/bin/properdocs build --strict --quiet -f mkdocs.yml
 
 fuzz: $(STAMP) ## mutated pictures through the decode pool, for minutes: FUZZ_ARGS="--count 20000 --corpus DIR"
 	$(VENV)/bin/python -m benchmarks.fuzz_decode $(FUZZ_ARGS)

@@ -88,7 +88,7 @@ def choose_servers(settings: UpSettings) -> Servers:
     nodes: list[Node] = []
 
     def url_of(given: SecretStr | None, prepare: Callable[[Path], Node]) -> str:
-        if given is not None:
+        if given:
             return given.get_secret_value()
         nodes.append(prepare(settings.data))
         return nodes[-1].url

@@ -59,7 +59,9 @@ StartUp = Callable[..., Up]
 def start(log: Path, port: int, *options: str, **environment: str) -> Up:
     with log.open("wb") as output:
         command = [sys.executable, "-m", "services.cli", "up", "--port", str(port), *options]
-        env = inherited_environment() | {"ALBUM_DECODER_PROCESSES": "1", "ALBUM_THUMBNAILER_PROCESSES": "1"}
+        # With servers of its own, even where the session's are given by url.
+        own = {"ALBUM_MONGO_URL": "", "ALBUM_AMQP_URL": ""}
+        env = inherited_environment() | own | {"ALBUM_DECODER_PROCESSES": "1", "ALBUM_THUMBNAILER_PROCESSES": "1"}
         process = subprocess.Popen(command, env=env | environment, stdout=output, stderr=subprocess.STDOUT)
     return Up(process, port, log)
 

@@ -30,24 +30,24 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
 )
 
 
-def part(name: str) -> str:
-    """What stands between two marks of the README."""
-    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", README.read_text(), re.DOTALL)
+def part(name: str, file: Path = README) -> str:
+    """What stands between two marks of the README, or of another page."""
+    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", file.read_text(), re.DOTALL)
     assert found is not None, name
     return found.group(1)
 
 
-def session_script(url: str) -> str:
-    """The commands of the curl session, against another address."""
-    code = re.sub(r"```\w*\n", "", part("session"))
+def session_script(url: str, file: Path) -> str:
+    """The commands of a page's curl session, against another address."""
+    code = "".join(re.findall(r"```bash\n(.*?)```", part("session", file), re.DOTALL))
     return code.replace("ALBUM=http://127.0.0.1:8000", f"ALBUM={url}")
 
 
-def run_session(url: str, picture: Path, directory: Path) -> str:
-    """Run the session in a directory that has the picture as beach.jpg; what it printed, an answer a line."""
+def run_session(url: str, picture: Path, directory: Path, file: Path = README) -> str:
+    """Run a page's session in a directory that has the picture as beach.jpg; what it printed, an answer a line."""
     (directory / "beach.jpg").write_bytes(picture.read_bytes())
     # Each answer ends without a newline; a reader wants one.
-    script = session_script(url).replace("curl -s ", "curl -sS -w '\\n' ")
+    script = session_script(url, file).replace("curl -s ", "curl -sS -w '\\n' ")
     done = subprocess.run(["bash", "-euc", script], cwd=directory, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return re.sub(r"\n+", "\n", done.stdout).strip()
