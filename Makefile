@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+LICENCES := MIT;BSD;Apache;ISC;MPL-2.0;Mozilla Public License 2.0;HPND;PSF;Python Software Foundation
 FUZZ_ARGS ?= --count 20000
 
 # The stamp's name holds a hash of what was asked for, so "is there anything to do?" is a file lookup.
@@ -10,7 +11,7 @@ STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | sha256s
 SOURCES := libs services deploy tests examples $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test up docs fuzz chaos chaos-tests
+.PHONY: help setup check test up docs lock sbom audit fuzz chaos chaos-tests
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,8 +25,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@deploy/local/setup.sh broker
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@echo '*' > $(VENV)/.gitignore
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt \
-		-e '.[api,decoder,thumbnailer,cli,tracing,local,dev]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@rm -f $(VENV)/.installed-*
 	@touch $@
 
@@ -46,6 +47,21 @@ up: setup ## run the whole stack here until Ctrl-C
 
 docs: $(STAMP) ## build the documentation site into build/site
 	$(VENV)/bin/properdocs build --strict --quiet -f mkdocs.yml
+
+lock: ## pin what pyproject.toml asks for, with hashes, keeping the pins that still fit; needs uv on PATH
+	uv pip compile --quiet pyproject.toml --all-extras --universal --python-version 3.10 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url -o constraints.txt
+
+sbom: $(STAMP) ## what is in the images: build/sbom.cdx.json, build/licences.txt; fails at a licence that is not known
+	@rm -rf build/runtime && mkdir -p build && $(VENV)/bin/python -m venv --without-pip build/runtime
+	deploy/install.sh $(VENV)/bin/pip build/runtime api decoder thumbnailer tracing
+	$(VENV)/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
+		--output-file build/sbom.cdx.json build/runtime
+	$(VENV)/bin/pip-licenses --python build/runtime/bin/python --with-urls --output-file build/licences.txt \
+		--partial-match --allow-only '$(LICENCES)'
+
+audit: ## known vulnerabilities of what is pinned; needs pip-audit on PATH, and the net
+	pip-audit --disable-pip --require-hashes -r constraints.txt
 
 fuzz: $(STAMP) ## mutated pictures through the decode pool, for minutes: FUZZ_ARGS="--count 20000 --corpus DIR"
 	$(VENV)/bin/python -m benchmarks.fuzz_decode $(FUZZ_ARGS)

@@ -97,3 +97,10 @@ def test_tests_neither_skip_nor_sleep() -> None:
 
 def test_pins_carry_no_addresses() -> None:
     assert "://" not in (ROOT / "constraints.txt").read_text()
+
+
+def test_every_pin_has_hashes() -> None:
+    pins = re.split(r"\n(?=\S)", (ROOT / "constraints.txt").read_text())
+
+    assert len(pins) > 100
+    assert [pin for pin in pins if "==" not in pin or "--hash=sha256:" not in pin] == []
