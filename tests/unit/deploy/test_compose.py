@@ -1,0 +1,55 @@
+"""The compose file: what every container of ours has, and what it lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from libs.shared.settings import SECRETS
+
+PROJECT = Path(__file__).parents[3]
+COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "deploy/docker-compose.yml").read_text())
+CONTAINERS: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = sorted(name for name, container in CONTAINERS.items() if "build" in container)
+
+
+def test_every_service_has_a_container_of_its_name() -> None:
+    services = {file.parent.name for file in (PROJECT / "services").glob("*/__main__.py")}
+
+    assert set(OURS) == services - {"cli"}
+    assert [CONTAINERS[name]["build"]["args"]["SERVICE"] for name in OURS] == OURS
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_container_has_no_rights_that_it_does_not_need(name: str) -> None:
+    container = CONTAINERS[name]
+
+    assert container["cap_drop"] == ["ALL"]
+    assert container["security_opt"] == ["no-new-privileges:true"]
+    assert container["read_only"] is True
+    assert container["mem_limit"]
+    assert container["pids_limit"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_container_of_ours_finds_its_secrets(name: str) -> None:
+    assert f"secrets:{SECRETS}:ro" in CONTAINERS[name]["volumes"]
+    assert "secrets" in CONTAINERS[name]["depends_on"]
+
+
+def test_only_the_api_is_on_a_network_with_a_way_out() -> None:
+    assert COMPOSE["networks"]["servers"]["internal"] is True
+    outside = {name for name, container in CONTAINERS.items() if container.get("networks", []) != ["servers"]}
+
+    assert outside - {name for name in outside if CONTAINERS[name].get("network_mode") == "none"} == {"api"}
+    assert [name for name in CONTAINERS if "ports" in CONTAINERS[name]] == ["api"]
+    assert all(port.startswith("127.0.0.1:") for port in CONTAINERS["api"]["ports"])
+
+
+def test_no_environment_holds_a_password() -> None:
+    texts = [str(container.get("environment", "")).lower() for container in CONTAINERS.values()]
+
+    assert not [text for text in texts if "pass" in text or "amqp_url" in text]
