@@ -17,6 +17,7 @@ from services.decoder.stage import stage as decoder
 from services.thumbnailer.stage import stage as thumbnailer
 
 KUBERNETES = Path(__file__).parents[3] / "deploy/kubernetes"
+DOCKERFILE = KUBERNETES.parent / "Dockerfile"
 VERSIONS = ("1.32", "1.37")
 """The oldest and the newest Kubernetes that the manifests are for."""
 OF_OPERATORS = {"ScaledObject", "TriggerAuthentication", "RabbitmqCluster", "MongoDBCommunity"}
@@ -91,7 +92,18 @@ def test_a_pod_has_no_rights_that_it_does_not_need(service: str) -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert container["resources"]["limits"]["memory"]
-    assert container["readinessProbe"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_pod_is_asked_for_its_health_where_its_image_tells_of_it(service: str) -> None:
+    [container] = pod(service)["containers"]
+    [port] = container["ports"]
+    variable = "ALBUM_PORT" if service == "api" else "ALBUM_METRICS_PORT"
+    probes = {name: container[name]["httpGet"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+
+    assert f"{variable}={port['containerPort']}" in DOCKERFILE.read_text()
+    assert {probe["port"] for probe in probes.values()} == {port["name"]}
+    assert [probe["path"] for probe in probes.values()] == ["/livez", "/readyz", "/livez"]
 
 
 @pytest.mark.parametrize("service", SERVICES)
