@@ -10,11 +10,11 @@ from pymongo import DESCENDING
 from pymongo.errors import DuplicateKeyError
 
 from libs.catalog.catalog import Catalog
-from libs.catalog.pages import Page, position, token
 from libs.catalog.records import Album
 from libs.shared.errors import Refusal
 from libs.shared.events import AlbumCreated, Context, utc_now
 from libs.shared.mongo import Document, Session, patiently
+from libs.shared.pages import Page, position, token
 
 _SHOWN = {"owner": 1, "name": 1, "create_date": 1, "content_count": 1}
 

@@ -8,10 +8,10 @@ from pymongo import ASCENDING, DESCENDING
 
 from libs.catalog.albums import Caller, album_not_found, find_album
 from libs.catalog.catalog import Catalog
-from libs.catalog.pages import Page, position, token
 from libs.catalog.records import VISIBLE, Album, Image
 from libs.shared.errors import Refusal
 from libs.shared.mongo import Document, patiently
+from libs.shared.pages import Page, position, token
 
 
 async def find_image(catalog: Catalog, caller: Caller, album_id: str, image_id: str) -> Image:
