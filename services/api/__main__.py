@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from libs.shared import tracing
 from libs.shared.logs import configure
 from libs.shared.settings import LimitSettings
+from libs.webhooks.settings import WebhookSettings
 from services.api.core import Core
 from services.api.main import create_app
 from services.api.settings import ApiSettings
@@ -53,7 +54,7 @@ def configuration(app: ASGIApp, settings: ApiSettings) -> uvicorn.Config:
 if __name__ == "__main__":
     settings = ApiSettings()
     configure("api", settings)
-    app = create_app(settings, LimitSettings())
+    app = create_app(settings, LimitSettings(), WebhookSettings())
     server = Server(configuration(app, settings))
     with tracing.recording("api", settings), suppress(KeyboardInterrupt):
         server.run()

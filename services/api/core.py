@@ -10,6 +10,7 @@ from libs.catalog.catalog import Catalog
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.rabbitmq import Publisher
 from libs.shared.settings import LimitSettings
+from libs.webhooks.registry import Registry
 from services.api.feed import Feed
 from services.api.metrics import ApiMetrics
 from services.api.relay import Relay
@@ -24,6 +25,7 @@ class Core:
     settings: ApiSettings
     limits: LimitSettings
     catalog: Catalog
+    webhooks: Registry
     blobs: GridFsBlobStore
     publisher: Publisher
     relay: Relay

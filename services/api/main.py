@@ -27,6 +27,8 @@ from libs.shared.settings import LimitSettings
 from libs.shared.stage import queue_of
 from libs.shared.topology import DEAD_QUEUE, WORK_EXCHANGE
 from libs.shared.worker import Worker
+from libs.webhooks.registry import Registry
+from libs.webhooks.settings import WebhookSettings
 from services.api import dead_letters, problems, progress, reconcile
 from services.api.answers import FAILS
 from services.api.bodies import LimitBodies
@@ -39,7 +41,7 @@ from services.api.observing import ObserveRequests, is_probe
 from services.api.page import Page
 from services.api.relay import Relay
 from services.api.room import Room
-from services.api.routes import admin, albums, events, images, jobs, media, operations, thumbnails
+from services.api.routes import admin, albums, events, images, jobs, media, operations, thumbnails, webhooks
 from services.api.settings import ApiSettings
 from services.api.vitals import Vitals
 
@@ -58,7 +60,7 @@ DEFAULT_HEADERS = {
 }
 
 
-def create_app(settings: ApiSettings, limits: LimitSettings) -> FastAPI:
+def create_app(settings: ApiSettings, limits: LimitSettings, webhook_settings: WebhookSettings) -> FastAPI:
     """The application; its connections are opened and closed by its lifespan."""
     app = FastAPI(
         title="Album",
@@ -67,7 +69,7 @@ def create_app(settings: ApiSettings, limits: LimitSettings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         responses=FAILS,
-        lifespan=partial(_lifespan, settings, limits),
+        lifespan=partial(_lifespan, settings, limits, webhook_settings),
         telemetry={"metrics": False, "logs": False, "operation_spans": False, "exclude": is_probe},
     )
     app.state.metrics = ApiMetrics()
@@ -85,7 +87,7 @@ def create_app(settings: ApiSettings, limits: LimitSettings) -> FastAPI:
         )
     app.add_middleware(SafeHeaders, defaults=DEFAULT_HEADERS)
     problems.install(app)
-    for routes in (albums, images, thumbnails, jobs, media, events, operations, admin):
+    for routes in (albums, images, thumbnails, jobs, media, events, webhooks, operations, admin):
         app.include_router(routes.router)
     app.mount("/docs/assets", StaticFiles(directory=operations.DOCS, packages=[("fastapi_swagger", "resources")]))
     app.router.default = Page(directory=Path(__file__).parent / "web", html=True)
@@ -93,7 +95,9 @@ def create_app(settings: ApiSettings, limits: LimitSettings) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(settings: ApiSettings, limits: LimitSettings, app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(
+    settings: ApiSettings, limits: LimitSettings, webhook_settings: WebhookSettings, app: FastAPI
+) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         client = mongo.connect(settings)
         stack.callback(client.close)
@@ -116,6 +120,7 @@ async def _lifespan(settings: ApiSettings, limits: LimitSettings, app: FastAPI) 
             settings=settings,
             limits=limits,
             catalog=catalog,
+            webhooks=Registry(catalog.database, webhook_settings),
             blobs=GridFsBlobStore(catalog.database, metrics.count_bytes),
             publisher=publisher,
             relay=Relay(catalog, publisher, public, metrics.events_refused.inc),
@@ -145,6 +150,7 @@ async def _prepare(core: Core) -> None:
     """Make the indexes, as soon as the database is there."""
     await mongo.persistently(core.catalog.ensure_indexes)
     await mongo.persistently(core.blobs.ensure_indexes)
+    await mongo.persistently(core.webhooks.ensure_indexes)
 
 
 def _consume(core: Core, tasks: TaskGroup) -> Callable[[], Awaitable[None]]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from services.cli import audit, dead_letters
+from services.cli import audit, dead_letters, webhooks
 from services.cli.backup import backup, restore
 from services.cli.console import Console
 from services.cli.fsck import fsck
@@ -59,6 +59,7 @@ app.command()(backup)
 app.command()(restore)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(audit.app, name="audit")
+app.add_typer(webhooks.app, name="webhooks")
 
 
 if __name__ == "__main__":

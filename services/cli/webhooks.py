@@ -1,0 +1,137 @@
+"""``album webhooks``: who is called, what came of it, and calling again."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from libs.catalog.catalog import Catalog
+from libs.shared.events import rfc3339
+from libs.shared.gridfs import GridFsBlobStore
+from libs.webhooks import deliveries, endpoints
+from libs.webhooks.records import Attempt, Webhook
+from libs.webhooks.registry import Registry
+from libs.webhooks.settings import WebhookSettings
+from services.cli.catalog import with_catalog
+
+PIPED_WIDTH = 200
+TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
+
+Result = TypeVar("Result")
+
+app = typer.Typer(no_args_is_help=True, help="Who is called, what came of it, and calling again.")
+
+Id = Annotated[str, typer.Argument(metavar="WEBHOOK_ID")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
+
+
+@app.command("list")
+def list_webhooks(as_json: AsJson = False) -> None:
+    """List all owners' webhooks."""
+    found = with_registry(endpoints.list_webhooks)
+    rows = [
+        {
+            "id": webhook.id,
+            "owner": webhook.owner,
+            "url": webhook.url,
+            "album_id": webhook.album_id,
+            "types": webhook.types,
+            "state": webhook.state,
+            "reason": webhook.reason,
+            "failing_since": _time(webhook.failing_since),
+        }
+        for webhook in found
+    ]
+    _print(rows, as_json=as_json)
+
+
+@app.command("deliveries")
+def list_deliveries(
+    webhook_id: Id,
+    limit: Annotated[int, typer.Option(min=1, help="Most deliveries to show.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List what a webhook was or will be told, newest first, with the last attempt at each."""
+
+    async def work(registry: Registry) -> list[dict[str, Any]]:
+        webhook = await _find(registry, webhook_id)
+        page = await deliveries.list_deliveries(registry, webhook, limit, None)
+        return [
+            {
+                "id": delivery.id,
+                "event_id": delivery.event_id,
+                "type": delivery.type,
+                "state": delivery.state,
+                "create_date": rfc3339(delivery.create_date),
+                "due_at": _time(delivery.due_at),
+                "last_attempt": _said(delivery.attempts[-1]) if delivery.attempts else None,
+            }
+            for delivery in page.items
+        ]
+
+    _print(with_registry(work), as_json=as_json)
+
+
+@app.command()
+def replay(
+    webhook_id: Id,
+    delivery: Annotated[str | None, typer.Option(help="One delivery, by its id.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=TIMES, help="All that came since then: 2026-11-22T08:00:00Z.")
+    ] = None,
+) -> None:
+    """Deliver again, whatever came of it before; a running notifier does it."""
+    if (delivery is None) == (since is None):
+        raise typer.BadParameter("give either --delivery or --since")
+
+    async def work(registry: Registry) -> int:
+        webhook = await _find(registry, webhook_id)
+        if since is not None:
+            return await deliveries.replay_since(registry, webhook, since)
+        assert delivery is not None
+        await deliveries.replay_one(registry, webhook, delivery)
+        return 1
+
+    typer.echo(f"{with_registry(work):,} deliveries are due again")
+
+
+def with_registry(work: Callable[[Registry], Awaitable[Result]]) -> Result:
+    """Do something with the webhooks of the database that ``ALBUM_MONGO_URL`` and ``ALBUM_DATABASE`` name."""
+
+    async def on_catalog(catalog: Catalog, blobs: GridFsBlobStore) -> Result:
+        return await work(Registry(catalog.database, WebhookSettings()))
+
+    return with_catalog(on_catalog)
+
+
+async def _find(registry: Registry, webhook_id: str) -> Webhook:
+    return await endpoints.find_webhook(registry, None, webhook_id)
+
+
+def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps(row))
+    elif rows:
+        # An id that is cut off names nothing.
+        table = Table(*(Column(name, min_width=36 if name == "id" else None) for name in rows[0]))
+        for row in rows:
+            cells = (", ".join(cell) if isinstance(cell, list) else cell for cell in row.values())
+            table.add_row(*(Text(cell or "") for cell in cells))
+        Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else rfc3339(moment)
+
+
+def _said(attempt: Attempt) -> str:
+    return str(attempt.status or attempt.problem)
