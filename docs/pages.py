@@ -17,6 +17,7 @@ from typer.cli import get_docs_for_click
 
 from libs.shared.events import EVENTS, TYPE_PREFIX
 from libs.shared.settings import LimitSettings
+from libs.webhooks.settings import WebhookSettings
 from services.api.contracts import event_schema
 from services.api.main import create_app
 from services.api.problems import STATUSES
@@ -80,7 +81,7 @@ def decisions() -> str:
 
 def http() -> str:
     """Every endpoint with its fields and answers, from the OpenAPI document."""
-    document = create_app(ApiSettings(), LimitSettings()).openapi()
+    document = create_app(ApiSettings(), LimitSettings(), WebhookSettings()).openapi()
     schemas: dict[str, Schema] = document["components"]["schemas"]
     lines = ["# HTTP", "", "A running server has the same as `/openapi.json` and, to click through, at `/docs`.", ""]
     for path, operations in document["paths"].items():

@@ -6,4 +6,4 @@ from pathlib import Path
 # `tests` is not installed, and pytest puts only a test's own folder on the path.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-pytest_plugins = ["tests.support.nodes", "tests.support.stack"]
+pytest_plugins = ["tests.support.nodes", "tests.support.stack", "tests.support.webhooks"]

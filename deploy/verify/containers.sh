@@ -152,7 +152,7 @@ look_inside() {
     local service id password
     password=$(podman exec "$(of_service api)" cat /run/secrets/album_amqp_url | sed -E 's/.*:(.*)@.*/\1/')
     [ ${#password} = 48 ] || fail "the broker's password is not there"
-    for service in api decoder thumbnailer audit mongo rabbitmq; do
+    for service in api decoder thumbnailer audit notifier mongo rabbitmq; do
         id=$(of_service $service | head -n 1)
         podman exec "$id" sh -c 'test "$(id -u)" != 0' || fail "$service runs as root"
         ! podman exec "$id" touch /written 2>/dev/null || fail "$service can write to its root"
@@ -182,7 +182,7 @@ say "images are built: $(podman images --format '{{.Repository}} {{.Size}}' | gr
 trap 'compose_down --volumes' EXIT
 SECONDS=0
 "${compose[@]}" up -d >"$work/up.log" 2>&1 || { tail -n 30 "$work/up.log"; fail "compose up"; }
-for service in mongo rabbitmq api decoder thumbnailer audit; do wait_for "$service is healthy" 180 is_healthy $service; done
+for service in mongo rabbitmq api decoder thumbnailer audit notifier; do wait_for "$service is healthy" 180 is_healthy $service; done
 album=$(call /album/create --json '{"album_name": "Containers"}' | value '["album_snapshot"]["id"]')
 a_picture_goes_through
 look_inside

@@ -116,7 +116,7 @@ def describe_services(settings: UpSettings, servers: Servers, console: Console) 
         for number in range(count)
     ]
     # One is enough: of several only one is given events at a time.
-    workers.append(("audit", "audit"))
+    workers += [("audit", "audit"), ("notifier", "notifier")]
 
     def worker(package: str, name: str, port: int) -> Service:
         # Health and metrics are for this machine, wherever else the API may listen.

@@ -110,9 +110,9 @@ def test_one_line_says_where_the_album_is_and_pictures_can_be_made_there(up: Up)
 
 def test_the_workers_run_as_often_as_asked_and_their_lines_carry_their_names(up: Up) -> None:
     family = up.family()
-    services = ("api", "decoder", "thumbnailer", "audit")
-    assert [len(named(family, f"-m services.{name}")) for name in services] == [1, 2, 1, 1]
-    for name in ("api", "decoder-1", "decoder-2", "thumbnailer-1", "audit"):
+    services = ("api", "decoder", "thumbnailer", "audit", "notifier")
+    assert [len(named(family, f"-m services.{name}")) for name in services] == [1, 2, 1, 1, 1]
+    for name in ("api", "decoder-1", "decoder-2", "thumbnailer-1", "audit", "notifier"):
         assert up.said(f"^{name} +.*consuming")
 
 

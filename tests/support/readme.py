@@ -17,6 +17,7 @@ from libs.shared.settings import LimitSettings, RuntimeSettings
 from services.api.settings import ApiSettings
 from services.audit.settings import AuditSettings
 from services.decoder.settings import DecoderSettings
+from services.notifier.settings import NotifierSettings
 from services.thumbnailer.settings import ThumbnailerSettings
 
 README = Path(__file__).parents[2] / "README.md"
@@ -27,6 +28,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     DecoderSettings,
     ThumbnailerSettings,
     AuditSettings,
+    NotifierSettings,
 )
 
 

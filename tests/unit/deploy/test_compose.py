@@ -40,11 +40,11 @@ def test_a_container_of_ours_finds_its_secrets(name: str) -> None:
     assert "secrets" in CONTAINERS[name]["depends_on"]
 
 
-def test_only_the_api_is_on_a_network_with_a_way_out() -> None:
+def test_only_the_api_and_the_notifier_are_on_a_network_with_a_way_out() -> None:
     assert COMPOSE["networks"]["servers"]["internal"] is True
     outside = {name for name, container in CONTAINERS.items() if container.get("networks", []) != ["servers"]}
 
-    assert outside - {name for name in outside if CONTAINERS[name].get("network_mode") == "none"} == {"api"}
+    assert outside - {name for name in outside if CONTAINERS[name].get("network_mode") == "none"} == {"api", "notifier"}
     assert [name for name in CONTAINERS if "ports" in CONTAINERS[name]] == ["api"]
     assert all(port.startswith("127.0.0.1:") for port in CONTAINERS["api"]["ports"])
 

@@ -1,0 +1,1 @@
+"""The subscriber that calls webhooks."""

@@ -1,0 +1,33 @@
+"""What an operator can tell the notifier: ``ALBUM_NOTIFIER_...``."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from libs.shared.settings import SubscriberSettings
+from libs.webhooks.settings import WebhookSettings
+
+
+class NotifierSettings(SubscriberSettings, WebhookSettings):
+    """How webhooks are called, and when to give up."""
+
+    model_config = SettingsConfigDict(env_prefix="ALBUM_NOTIFIER_", extra="ignore", frozen=True)
+
+    concurrency: int = Field(64, ge=1, description="calls that one process makes at once")
+    webhook_concurrency: int = Field(4, ge=1, description="calls that one process makes at once to one webhook")
+    timeout_seconds: float = Field(15.0, gt=0, description="how long a receiver may take to answer")
+    lease_seconds: float = Field(60.0, gt=0, description="how soon a call is made again whose process died")
+    poll_seconds: float = Field(1.0, gt=0, description="how often is looked for what has become due")
+    retry_first_seconds: float = Field(
+        5.0, gt=0, description="pause before the second try, the next is four times as long"
+    )
+    retry_longest_seconds: float = Field(21_600.0, gt=0, description="the longest of these pauses")
+    retry_period_hours: float = Field(24.0, gt=0, description="how long a delivery is tried")
+    disable_after_days: float = Field(5.0, gt=0, description="how long a webhook may have failed without a success")
+
+    @model_validator(mode="after")
+    def _has_time_to_call(self) -> NotifierSettings:
+        if self.lease_seconds <= self.timeout_seconds:
+            raise ValueError("lease_seconds must be longer than timeout_seconds, or calls are made twice")
+        return self
