@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | sha256s
 SOURCES := libs services deploy tests examples $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test up docs lock sbom audit fuzz chaos chaos-tests
+.PHONY: help setup check test up docs lock sbom audit bench fuzz chaos chaos-tests
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ sbom: $(STAMP) ## what is in the images: build/sbom.cdx.json, build/licences.txt
 
 audit: ## known vulnerabilities of what is pinned; needs pip-audit on PATH, and the net
 	pip-audit --disable-pip --require-hashes -r constraints.txt
+
+bench: setup ## every figure beside its yardstick, about 20 minutes on a quiet machine: BENCH_ARGS="--quick"
+	$(VENV)/bin/python -m benchmarks $(BENCH_ARGS)
 
 fuzz: $(STAMP) ## mutated pictures through the decode pool, for minutes: FUZZ_ARGS="--count 20000 --corpus DIR"
 	$(VENV)/bin/python -m benchmarks.fuzz_decode $(FUZZ_ARGS)

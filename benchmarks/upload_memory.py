@@ -97,13 +97,10 @@ def download(stack: Stack, album_id: str, image_id: str) -> int:
         return sum(len(piece) for piece in answer.iter_raw())
 
 
-def main() -> None:
-    """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--transfers", type=int, default=16, help="uploads, and then downloads, at once")
-    transfers = parser.parse_args().transfers
+def measure(transfers: int) -> dict[str, Peak]:
+    """The API's memory over two rounds of uploads and downloads, each of ``transfers`` at once."""
     content = largest_jpeg()
-    table = Table("what", "before, MiB", "highest, MiB", "growth, MiB", title=f"{transfers} x 50 MiB at once")
+    peaks = {}
     # Only the API is looked at, so the stages are left out and the uploads stay queued.
     with private_stack(decoders=0, thumbnailers=0) as stack, stack.client() as client:
         process = psutil.Process(stack.processes["api-0"].pid)
@@ -111,17 +108,22 @@ def main() -> None:
         upload(stack, album_id, picture("JPEG", width=64, height=64))
         with ThreadPoolExecutor(transfers) as pool:
             for round_number in (1, 2):
-                with sampled(process) as peak:
+                with sampled(process) as peaks[f"uploads, round {round_number}"]:
                     ids = list(pool.map(lambda _: upload(stack, album_id, content), range(transfers)))
-                table.add_row(
-                    f"uploads, round {round_number}", *(f"{n:.1f}" for n in (peak.before, peak.highest, peak.growth))
-                )
-                with sampled(process) as peak:
+                with sampled(process) as peaks[f"downloads, round {round_number}"]:
                     lengths = set(pool.map(lambda image_id: download(stack, album_id, image_id), ids))
                 assert lengths == {LIMIT}, lengths
-                table.add_row(
-                    f"downloads, round {round_number}", *(f"{n:.1f}" for n in (peak.before, peak.highest, peak.growth))
-                )
+    return peaks
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--transfers", type=int, default=16, help="uploads, and then downloads, at once")
+    transfers = parser.parse_args().transfers
+    table = Table("what", "before, MiB", "highest, MiB", "growth, MiB", title=f"{transfers} x 50 MiB at once")
+    for what, peak in measure(transfers).items():
+        table.add_row(what, *(f"{n:.1f}" for n in (peak.before, peak.highest, peak.growth)))
     Console().print(table)
 
 

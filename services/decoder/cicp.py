@@ -60,7 +60,7 @@ def table_to_srgb(points: CodePoints) -> ImageFilter.Color3DLUT | None:
     lights = [_light(level / (_STEPS - 1), transfer) for level in range(_STEPS)]
     # In the order of `Color3DLUT`: red changes first.
     cube = [(red, green, blue) for blue in lights for green in lights for red in lights]
-    return ImageFilter.Color3DLUT(_STEPS, [_shown(light, transfer, matrix) for light in cube])
+    return ImageFilter.Color3DLUT(_STEPS, [signal for light in cube for signal in _shown(light, transfer, matrix)])
 
 
 def _shown(light: Light, transfer: int, matrix: Matrix) -> Light:

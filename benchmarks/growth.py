@@ -1,0 +1,138 @@
+"""What an image and a page cost when the catalog is large: memory over many images, processor time, listings."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import uuid
+from typing import Any
+
+from benchmarks.connection import Connection, post_json
+from benchmarks.contenders import Album
+from benchmarks.options import Options, Tell
+from benchmarks.photographs import photograph
+from benchmarks.processes import resident_mebibytes
+from benchmarks.report import Row, spread
+from benchmarks.uploading import upload_all
+
+SMALL_CATALOG = 100
+PAGE = 100
+BATCH = 1000
+SETTLE_SHARE = 10
+"""Memory is compared with that after a tenth of all images: 1,000 of 10,000."""
+
+
+def measure_memory(album: Album, options: Options, tell: Tell) -> list[Row]:
+    """Upload many photographs and see whose memory grows."""
+    picture = photograph("JPEG")
+    steps: list[dict[str, float]] = []
+    for number in range(SETTLE_SHARE):
+        upload_all(album, picture, options.images // SETTLE_SHARE, options.concurrency)
+        steps.append(resident_mebibytes(album.roots))
+        done = (number + 1) * options.images // SETTLE_SHARE
+        tell(f"memory after {done} images, MiB: " + ", ".join(f"{k} {v:.0f}" for k, v in steps[-1].items()))
+    first, last = steps[0], steps[-1]
+    growth = {name: last[name] / first[name] for name in last if name in first}
+    worst = max(growth, key=lambda name: growth[name])
+    told = ", ".join(f"{name} {first[name]:.0f} to {last[name]:.0f}" for name in growth)
+    return [
+        Row(
+            f"resident memory after {options.images} images to that after {options.images // SETTLE_SHARE}",
+            growth[worst],
+            f"most in {worst}; MiB: {told}",
+            at_most=1.05,
+            samples={name: [step.get(name, 0.0) for step in steps] for name in last},
+        )
+    ]
+
+
+def measure_cost(album: Album, options: Options, tell: Tell) -> list[Row]:
+    """The same uploads and listings with a small and with a large catalog, in turns."""
+    picture = photograph("JPEG")
+    cpu: dict[int, list[float]] = {SMALL_CATALOG: [], options.catalogued: []}
+    pages: dict[int, list[float]] = {SMALL_CATALOG: [], options.catalogued: []}
+    for number in range(1, options.rounds + 1):
+        for size in cpu:
+            filler = Filler(album)
+            filler.fill(size)
+            upload_all(album, picture, options.concurrency, options.concurrency)
+            run = upload_all(album, picture, options.count, options.concurrency)
+            cpu[size].append(run.server_milliseconds_per_image)
+            pages[size] += _page_milliseconds(album, filler.album_id, options.requests)
+            filler.remove()
+        tell(
+            f"growth, round {number} of {options.rounds}, CPU ms an image: "
+            + ", ".join(f"{values[-1]:.1f} at {size}" for size, values in cpu.items())
+        )
+    small, large = cpu.values()
+    short, long = pages.values()
+    return [
+        Row(
+            f"CPU an image at {options.catalogued} catalogued images to that at {SMALL_CATALOG}",
+            statistics.median(b / a for a, b in zip(small, large, strict=True)),
+            f"{spread(large)} ms; {spread(small)} ms",
+            at_most=1.05,
+            samples={"small_milliseconds": small, "large_milliseconds": large},
+        ),
+        Row(
+            f"a page of {PAGE} of an album of {options.catalogued} to one of {SMALL_CATALOG}",
+            statistics.median(long) / statistics.median(short),
+            f"{spread(long)} ms; {spread(short)} ms",
+            at_most=1.1,
+            samples={"short_milliseconds": short, "long_milliseconds": long},
+        ),
+    ]
+
+
+def _page_milliseconds(album: Album, album_id: str, count: int) -> list[float]:
+    request, taken = post_json("/album/images", album_id=album_id, limit=PAGE, order="newest"), []
+    with Connection(album.url) as connection:
+        for _ in range(count):
+            began = time.perf_counter()
+            answer = connection.send(request)
+            taken.append(1000 * (time.perf_counter() - began))
+            assert len(answer.json()["images"]) == PAGE
+    return taken
+
+
+class Filler:
+    """An album of copies of one real image's records: as far as the catalog can tell they are images."""
+
+    def __init__(self, album: Album) -> None:
+        self._database = album.images.database
+        self.album_id = album.new_album()
+        template_id = album.new_album()
+        with Connection(album.url) as connection:
+            accepted = connection.send(album.upload(template_id, photograph("JPEG", 64, 48))).json()
+            connection.send(post_json("/job/get", job_id=accepted["job_id"], wait_seconds=30))
+        self._image: dict[str, Any] = self._one("images", {"_id": accepted["image_id"]})
+        self._events = list(self._database["events"].find({"subject": accepted["image_id"]}))
+        self._files = list(self._database["fs.files"].find({"metadata.image_id": accepted["image_id"]}))
+
+    def fill(self, count: int) -> None:
+        """Put so many images into the album."""
+        for start in range(0, count, BATCH):
+            ids = [str(uuid.uuid4()) for _ in range(start, min(count, start + BATCH))]
+            images = [
+                {**self._image, "_id": image_id, "album_id": self.album_id, "order": start + place + 1}
+                for place, image_id in enumerate(ids)
+            ]
+            self._database["images"].insert_many(images)
+            for name, templates, key in (("events", self._events, "subject"), ("fs.files", self._files, "filename")):
+                self._database[name].insert_many(
+                    {**template, "_id": str(uuid.uuid4()), "album_id": self.album_id, key: image_id}
+                    for image_id in ids
+                    for template in templates
+                )
+        counted = {"$set": {"content_count": count, "next_order": count}}
+        self._database["albums"].update_one({"_id": self.album_id}, counted)
+
+    def remove(self) -> None:
+        """Take them out again."""
+        for name in ("images", "events", "fs.files"):
+            self._database[name].delete_many({"album_id": self.album_id})
+
+    def _one(self, collection: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        found = self._database[collection].find_one(wanted)
+        assert found is not None
+        return found

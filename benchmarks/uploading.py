@@ -1,0 +1,94 @@
+"""Uploads by several clients at once, until the last thumbnail is there: images and processor time a second."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from benchmarks.connection import Connection
+from benchmarks.contenders import Contender, count_ready
+from benchmarks.processes import cpu_seconds
+from tests.support.waiting import eventually
+
+STALL_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of uploads came to.
+
+    Attributes:
+        images: how many.
+        seconds: from the first byte of the first upload to the last thumbnail.
+        upload_seconds: the time of each upload until its answer.
+        cpu: processor seconds by process, the client's among them.
+    """
+
+    images: int
+    seconds: float
+    upload_seconds: list[float]
+    cpu: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def images_per_second(self) -> float:
+        return self.images / self.seconds
+
+    @property
+    def cpu_milliseconds_per_image(self) -> dict[str, float]:
+        return {name: 1000 * seconds / self.images for name, seconds in self.cpu.items()}
+
+    @property
+    def server_milliseconds_per_image(self) -> float:
+        """Processor time of everything but the client."""
+        return sum(spent for name, spent in self.cpu_milliseconds_per_image.items() if name != "client")
+
+    @property
+    def median_upload_milliseconds(self) -> float:
+        return 1000 * statistics.median(self.upload_seconds)
+
+
+def upload_all(
+    contender: Contender,
+    picture: bytes,
+    count: int,
+    concurrency: int,
+    *,
+    tell: Callable[[int], None] = lambda ready: None,
+) -> Run:
+    """Upload one picture ``count`` times into a new album; ``tell`` hears how many are ready."""
+    album_id = contender.new_album()
+    request = contender.upload(album_id, picture)
+    left = iter(range(count))
+    turn = threading.Lock()
+    taken: list[float] = []
+
+    def upload_on() -> None:
+        with Connection(contender.url) as connection:
+            while True:
+                with turn:
+                    if next(left, None) is None:
+                        return
+                began = time.perf_counter()
+                answer = connection.send(request)
+                taken.append(time.perf_counter() - began)
+                assert answer.status in (200, 202), answer.body
+
+    def all_ready() -> bool:
+        ready = count_ready(contender, album_id)
+        tell(ready)
+        return ready >= count
+
+    before, client_before = cpu_seconds(contender.roots), time.process_time()
+    started = time.perf_counter()
+    with ThreadPoolExecutor(concurrency) as pool:
+        for client in [pool.submit(upload_on) for _ in range(concurrency)]:
+            client.result()
+    eventually(all_ready, STALL_SECONDS, f"{contender.name} has made all thumbnails")
+    seconds = time.perf_counter() - started
+    after = cpu_seconds(contender.roots)
+    spent = {name: after[name] - before[name] for name in before}
+    return Run(count, seconds, taken, {**spent, "client": time.process_time() - client_before})
