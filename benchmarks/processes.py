@@ -11,8 +11,14 @@ MEBIBYTE = 1024 * 1024
 
 
 def cpu_seconds(roots: Mapping[str, int]) -> dict[str, float]:
-    """Processor seconds so far of each named process tree, children that have ended included."""
-    return {name: sum(map(_cpu_of, _tree(process_id))) for name, process_id in roots.items()}
+    """Processor seconds so far of each named process, and of all it started as ``<name> children``."""
+    found = {}
+    for name, process_id in roots.items():
+        first, *children = [_cpu_of(process) for process in _tree(process_id)]
+        found[name] = first
+        if children:
+            found[f"{name} children"] = sum(children)
+    return found
 
 
 def resident_mebibytes(roots: Mapping[str, int]) -> dict[str, float]:
