@@ -57,6 +57,8 @@ def _rows(format: str, limits: list[float], ours: list[Run], theirs: list[Run]) 
         "limit_images_per_second": limits,
         "cpu_milliseconds_per_image": [run.server_milliseconds_per_image for run in ours],
         "tutorial_cpu_milliseconds_per_image": [run.server_milliseconds_per_image for run in theirs],
+        "database_requests_per_image": [run.requests_per_image for run in ours],
+        "tutorial_database_requests_per_image": [run.requests_per_image for run in theirs],
         **{f"cpu_milliseconds_of_{name}": values for name, values in _by_process(ours).items()},
     }
     to_peer, to_limit = GOALS.get(format, OTHERS)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from benchmarks.connection import Connection
 from benchmarks.contenders import Contender, count_ready
@@ -26,12 +26,14 @@ class Run:
         seconds: from the first byte of the first upload to the last thumbnail.
         upload_seconds: the time of each upload until its answer.
         cpu: processor seconds by process, the client's among them.
+        requests: that the database received meanwhile.
     """
 
     images: int
     seconds: float
     upload_seconds: list[float]
-    cpu: dict[str, float] = field(default_factory=dict)
+    cpu: dict[str, float]
+    requests: int
 
     @property
     def images_per_second(self) -> float:
@@ -45,6 +47,10 @@ class Run:
     def server_milliseconds_per_image(self) -> float:
         """Processor time of everything but the client."""
         return sum(spent for name, spent in self.cpu_milliseconds_per_image.items() if name != "client")
+
+    @property
+    def requests_per_image(self) -> float:
+        return self.requests / self.images
 
     @property
     def median_upload_milliseconds(self) -> float:
@@ -82,6 +88,7 @@ def upload_all(
         tell(ready)
         return ready >= count
 
+    requests = _database_requests(contender)
     before, client_before = cpu_seconds(contender.roots), time.process_time()
     started = time.perf_counter()
     with ThreadPoolExecutor(concurrency) as pool:
@@ -91,4 +98,10 @@ def upload_all(
     seconds = time.perf_counter() - started
     after = cpu_seconds(contender.roots)
     spent = {name: after[name] - before[name] for name in before}
-    return Run(count, seconds, taken, {**spent, "client": time.process_time() - client_before})
+    spent["client"] = time.process_time() - client_before
+    return Run(count, seconds, taken, spent, _database_requests(contender) - requests)
+
+
+def _database_requests(contender: Contender) -> int:
+    status = contender.images.database.command("serverStatus")
+    return int(status["network"]["numRequests"])
