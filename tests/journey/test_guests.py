@@ -71,7 +71,7 @@ def test_a_guest_has_a_queue_of_its_own_that_brings_every_event(visited: Stack, 
                     await message.ack()
                     if of(image_ids[0], seen) == WAY:
                         break
-        await queue.delete(if_empty=False)
+        await queue.delete(if_unused=False, if_empty=False)
 
     attempt(acme, listen)
 

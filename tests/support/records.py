@@ -28,7 +28,7 @@ from tests.support.operator import succeeded
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
-TOGETHER = 500
+TOGETHER = 100
 EVENTS_OF_AN_IMAGE = 4
 
 

@@ -25,8 +25,6 @@ SLOW_SECONDS = 10.0
 class EventStream(StreamingResponse):
     """A stream that is cut off when its client does not read it; the client resumes with its last event's id."""
 
-    media_type = "text/event-stream"
-
     async def stream_response(self, send: Send) -> None:
         """Send what there is, each piece in time."""
 
@@ -54,7 +52,7 @@ async def get_events(
     content = stream(core, caller, album_id, last_event_id)
     # The stream listens before its answer begins, so whoever sees the answer misses nothing from then on.
     first = await anext(content)
-    return EventStream(_beginning_with(first, content), headers=headers)
+    return EventStream(_beginning_with(first, content), media_type="text/event-stream", headers=headers)
 
 
 async def _beginning_with(first: str, rest: AsyncGenerator[str, None]) -> AsyncIterator[str]:
