@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from libs.shared.ports import BlobKind
 CHUNK_BYTES = 255 * 1024
 BATCH_CHUNKS = 2
 """Chunks in flight in one transfer: at most two batches of half a mebibyte are in memory."""
+BATCH_BYTES = BATCH_CHUNKS * CHUNK_BYTES
 _DUPLICATE_KEY = 11000
 
 
@@ -66,11 +67,20 @@ class GridFsBlobStore:
     ) -> BlobRef:
         """See the port. ``blob_id`` is for callers that record the id before the first byte is stored."""
         blob_id = blob_id or str(uuid.uuid4())
+        digest, number, pending = hashlib.sha256(), 0, bytearray()
         try:
             with tracing.span("store blob", {"album.blob.kind": kind}):
-                length, sha256 = await self._write_chunks(blob_id, content)
-                ref = BlobRef(blob_id=blob_id, length=length, sha256=sha256, content_type=content_type)
-                await self.write_record(ref, kind, image_id)
+                async for piece in content:
+                    digest.update(piece)
+                    pending += piece
+                    while len(pending) > BATCH_BYTES:
+                        await self._insert(blob_id, number, pending[:BATCH_BYTES])
+                        del pending[:BATCH_BYTES]
+                        number += BATCH_CHUNKS
+                length = number * CHUNK_BYTES + len(pending)
+                ref = BlobRef(blob_id=blob_id, length=length, sha256=digest.hexdigest(), content_type=content_type)
+                # One wait for the journal instead of two: nobody knows the blob before both are there.
+                await _all(self._insert(blob_id, number, pending), self.write_record(ref, kind, image_id))
         except BaseException:
             # Bounded, so that a process stops in time while the database is away: the repairs find the rest.
             with anyio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(Outage):
@@ -78,31 +88,11 @@ class GridFsBlobStore:
             raise
         return ref
 
-    async def _write_chunks(self, blob_id: str, content: AsyncIterator[bytes]) -> tuple[int, str]:
-        digest = hashlib.sha256()
-        length = number = 0
-        pending = bytearray()
-        async for piece in content:
-            digest.update(piece)
-            length += len(piece)
-            pending += piece
-            if len(pending) >= BATCH_CHUNKS * CHUNK_BYTES:
-                whole = len(pending) // CHUNK_BYTES
-                await self._insert(blob_id, number, pending, whole)
-                number += whole
-                del pending[: whole * CHUNK_BYTES]
-        if pending:
-            await self._insert(blob_id, number, pending, -(-len(pending) // CHUNK_BYTES))
-        return length, digest.hexdigest()
-
-    async def _insert(self, blob_id: str, first: int, data: bytearray, count: int) -> None:
+    async def _insert(self, blob_id: str, first: int, data: bytearray) -> None:
+        view = memoryview(data)
         documents = [
-            {
-                "files_id": blob_id,
-                "n": first + i,
-                "data": bytes(data[i * CHUNK_BYTES : (i + 1) * CHUNK_BYTES]),
-            }
-            for i in range(count)
+            {"files_id": blob_id, "n": first + place, "data": bytes(view[start : start + CHUNK_BYTES])}
+            for place, start in enumerate(range(0, len(data), CHUNK_BYTES))
         ]
 
         async def insert() -> None:
@@ -116,8 +106,9 @@ class GridFsBlobStore:
                 if error.details["writeConcernErrors"]:
                     raise WriteConcernError("no majority has the chunks yet") from error
 
-        await patiently(insert)
-        self._on_bytes("write", min(len(data), count * CHUNK_BYTES))
+        if documents:
+            await patiently(insert)
+            self._on_bytes("write", len(data))
 
     async def write_record(self, ref: BlobRef, kind: BlobKind, image_id: str) -> None:
         """Write the file record of a blob whose chunks are all there; what makes it exist."""
@@ -184,3 +175,20 @@ class GridFsBlobStore:
         ids = {"$in": list(blob_ids)}
         await patiently(lambda: self._files.delete_many({"_id": ids}))
         await patiently(lambda: self._chunks.delete_many({"files_id": ids}))
+
+
+async def _all(*writes: Awaitable[None]) -> None:
+    """Wait for writes side by side, for all of them even when one fails: a clean-up must not overtake the others."""
+    errors: list[Outage] = []
+
+    async def wait(write: Awaitable[None]) -> None:
+        try:
+            await write
+        except Outage as error:
+            errors.append(error)
+
+    async with anyio.create_task_group() as group:
+        for write in writes:
+            group.start_soon(wait, write)
+    if errors:
+        raise errors[0]
