@@ -13,7 +13,7 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.records import Album
 from libs.shared.errors import Refusal
 from libs.shared.events import AlbumCreated, Context, utc_now
-from libs.shared.mongo import Document, Session, patiently
+from libs.shared.mongo import Document, Transaction, patiently
 from libs.shared.pages import Page, position, token
 
 _SHOWN = {"owner": 1, "name": 1, "create_date": 1, "content_count": 1}
@@ -50,9 +50,9 @@ async def create_album(catalog: Catalog, caller: Caller, name: str, album_id: st
         "event_at": now,
     }
 
-    async def work(session: Session) -> None:
-        await catalog.albums.insert_one(document, session=session)
-        await catalog.record(session, AlbumCreated(album_id=document["_id"]), document, "api", context)
+    def work(transaction: Transaction) -> None:
+        transaction.insert(catalog.albums, document)
+        catalog.record(transaction, AlbumCreated(album_id=document["_id"]), document, "api", context)
 
     try:
         await catalog.transact(work)

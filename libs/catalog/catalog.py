@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from libs.shared import event_log, mongo
+from libs.shared.event_log import Entry
 from libs.shared.events import Context, Envelope, Event, public_envelope, utc_now, work_envelope
-from libs.shared.mongo import Client, Document, Session
+from libs.shared.mongo import Client, Document, Transaction
 
 Result = TypeVar("Result")
 
@@ -52,6 +54,8 @@ class Catalog:
         self.fsck = self.database["fsck"]
         self.files = self.database["fs.files"]
         self.chunks = self.database["fs.chunks"]
+        self.on_recorded: Callable[[Entry], None] = lambda entry: None
+        """Told of every event that this process has recorded, once it is committed."""
         self._turns: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
     async def ensure_indexes(self) -> None:
@@ -97,7 +101,7 @@ class Catalog:
             ]
         )
 
-    async def transact(self, work: Callable[[Session], Coroutine[Any, Any, Result]]) -> Result:
+    async def transact(self, work: Callable[[Transaction], Result]) -> Result:
         """Run ``work`` in one transaction; see `libs.shared.mongo.transact`."""
         return await mongo.transact(self._client, work)
 
@@ -108,13 +112,13 @@ class Catalog:
         """
         return self._turns.setdefault(album_id, anyio.Lock())
 
-    async def record(
-        self, session: Session, event: Event, subject: Document, service: str, context: Context
+    def record(
+        self, transaction: Transaction, event: Event, subject: Document, service: str, context: Context
     ) -> Envelope:
         """Append a public event to the log, as part of the transaction that changed its subject.
 
         Args:
-            session: the transaction.
+            transaction: which one.
             event: what happened.
             subject: the album's or image's document after the change, which incremented ``sequence`` and raised
                 ``event_at``, so that a subject's events are numbered without gaps and their times never go back.
@@ -122,16 +126,17 @@ class Catalog:
             context: what it continues.
         """
         envelope = public_envelope(event, subject["sequence"], subject["event_at"], service, context)
-        await self._append(session, envelope, event, is_public=True)
+        self._append(transaction, envelope, event, is_public=True)
         return envelope
 
-    async def request(self, session: Session, event: Event, context: Context) -> None:
+    def request(self, transaction: Transaction, event: Event, context: Context) -> None:
         """Append an event for the pipeline alone, as part of the transaction that wants the work done."""
-        await self._append(session, work_envelope(event, "api", context), event, is_public=False)
+        self._append(transaction, work_envelope(event, "api", context), event, is_public=False)
 
-    async def _append(self, session: Session, envelope: Envelope, event: Event, *, is_public: bool) -> None:
+    def _append(self, transaction: Transaction, envelope: Envelope, event: Event, *, is_public: bool) -> None:
         now = utc_now()
-        await self.events.insert_one(
+        transaction.insert(
+            self.events,
             {
                 "_id": envelope.id,
                 "subject": envelope.subject,
@@ -145,8 +150,8 @@ class Catalog:
                 "expire_at": now + self._event_retention,
                 "envelope": envelope.model_dump(mode="json", exclude_none=True),
             },
-            session=session,
         )
+        transaction.hooks.append(partial(self.on_recorded, Entry(envelope, is_public, event.is_work)))
 
 
 def numbered(changes: Document) -> Document:

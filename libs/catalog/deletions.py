@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from libs.catalog.albums import Caller, album_not_found
 from libs.catalog.catalog import Catalog, numbered
 from libs.catalog.records import VISIBLE
 from libs.shared.errors import Refusal
 from libs.shared.events import AlbumDeleted, Context, ImageDeleted
-from libs.shared.mongo import Document, Session, patiently
+from libs.shared.mongo import Transaction, patiently
 from libs.shared.ports import BlobStore
 
 SWEEP_BATCH = 100
@@ -23,13 +21,11 @@ async def delete_image(catalog: Catalog, caller: Caller, album_id: str, image_id
         Refusal: ``album-not-found`` or ``image-not-found``.
     """
 
-    async def work(session: Session) -> None:
-        album = await catalog.albums.update_one(
-            {"_id": album_id, "owner": caller.owner, "state": "live"}, {"$inc": {"content_count": -1}}, session=session
-        )
-        if not album.matched_count:
+    def work(transaction: Transaction) -> None:
+        wanted = {"_id": album_id, "owner": caller.owner, "state": "live"}
+        if not transaction.update(catalog.albums, wanted, {"$inc": {"content_count": -1}}):
             raise album_not_found()
-        if not await _bury(catalog, session, album_id, image_id, context):
+        if not _bury(catalog, transaction, album_id, image_id, context):
             raise Refusal("image-not-found", "there is no such image in this album")
 
     async with catalog.turn(album_id):
@@ -43,28 +39,19 @@ async def delete_album(catalog: Catalog, caller: Caller, album_id: str, context:
         Refusal: ``album-not-found``.
     """
 
-    async def work(session: Session) -> None:
-        album: Document | None = await catalog.albums.find_one_and_update(
-            {"_id": album_id, "owner": caller.owner, "state": "live"},
-            numbered({"$set": {"state": "deleted", "sweep": True}}),
-            session=session,
-            return_document=True,
-        )
+    def work(transaction: Transaction) -> None:
+        wanted = {"_id": album_id, "owner": caller.owner, "state": "live"}
+        album = transaction.change(catalog.albums, wanted, numbered({"$set": {"state": "deleted", "sweep": True}}))
         if album is None:
             raise album_not_found()
-        await catalog.record(session, AlbumDeleted(album_id=album_id), album, "api", context)
+        catalog.record(transaction, AlbumDeleted(album_id=album_id), album, "api", context)
 
     async with catalog.turn(album_id):
         await catalog.transact(work)
 
 
-async def sweep_album(
-    catalog: Catalog, blobs: BlobStore, album_id: str, context: Context, notify: Callable[[str], None]
-) -> None:
-    """Bury what is left in a deleted album and remove its bytes; safe to repeat and to run twice at once.
-
-    ``notify`` is told of each image whose ImageDeleted waits to be published.
-    """
+async def sweep_album(catalog: Catalog, blobs: BlobStore, album_id: str, context: Context) -> None:
+    """Bury what is left in a deleted album and remove its bytes; safe to repeat and to run twice at once."""
     left = {"album_id": album_id, "state": {"$in": VISIBLE}}
     while True:
         batch = await patiently(lambda: catalog.images.find(left, {"_id": 1}).to_list(SWEEP_BATCH))
@@ -72,11 +59,10 @@ async def sweep_album(
             break
         for image in batch:
 
-            async def work(session: Session, image_id: str = image["_id"]) -> bool:
-                return await _bury(catalog, session, album_id, image_id, context)
+            def work(transaction: Transaction, image_id: str = image["_id"]) -> bool:
+                return _bury(catalog, transaction, album_id, image_id, context)
 
-            if await catalog.transact(work):
-                notify(image["_id"])
+            await catalog.transact(work)
             await purge_image(catalog, blobs, image["_id"])
     await patiently(lambda: catalog.albums.update_one({"_id": album_id}, {"$unset": {"sweep": ""}}))
 
@@ -91,13 +77,12 @@ async def purge_image(catalog: Catalog, blobs: BlobStore, image_id: str) -> None
     await patiently(lambda: catalog.images.update_one({"_id": image_id}, {"$unset": {"purge": ""}}))
 
 
-async def _bury(catalog: Catalog, session: Session, album_id: str, image_id: str, context: Context) -> bool:
-    image: Document | None = await catalog.images.find_one_and_update(
+def _bury(catalog: Catalog, transaction: Transaction, album_id: str, image_id: str, context: Context) -> bool:
+    image = transaction.change(
+        catalog.images,
         {"_id": image_id, "album_id": album_id, "state": {"$in": VISIBLE}},
         numbered({"$set": {"state": "deleted", "purge": True}, "$unset": {"check_at": "", "checks": "", "early": ""}}),
-        session=session,
-        return_document=True,
     )
     if image is not None:
-        await catalog.record(session, ImageDeleted(album_id=album_id, image_id=image_id), image, "api", context)
+        catalog.record(transaction, ImageDeleted(album_id=album_id, image_id=image_id), image, "api", context)
     return image is not None

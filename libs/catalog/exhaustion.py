@@ -6,7 +6,7 @@ from libs.catalog.catalog import Catalog, numbered
 from libs.catalog.progress import failure
 from libs.catalog.records import Image
 from libs.shared.events import Context, ImageFailed
-from libs.shared.mongo import Document, Session
+from libs.shared.mongo import Document, Transaction
 from libs.shared.ports import BlobKind
 
 _FORGET: dict[BlobKind, Document] = {
@@ -54,15 +54,11 @@ async def give_up(
         for operator, fields in _FORGET[kind].items():
             changes[operator] = {**changes[operator], **fields}
 
-    async def work(session: Session) -> bool:
-        document: Document | None = await catalog.images.find_one_and_update(
-            {"_id": image.id, "generation": image.generation, "state": image.state},
-            numbered(changes),
-            session=session,
-            return_document=True,
-        )
+    def work(transaction: Transaction) -> bool:
+        wanted = {"_id": image.id, "generation": image.generation, "state": image.state}
+        document = transaction.change(catalog.images, wanted, numbered(changes))
         if document is not None:
-            await catalog.record(session, event, document, "api", context)
+            catalog.record(transaction, event, document, "api", context)
         return document is not None
 
     return await catalog.transact(work)

@@ -103,7 +103,7 @@ class _Check:
             if album["event_at"] > utc_now() - DELETION_GRACE:
                 continue
             if self._options.repair:
-                await deletions.sweep_album(self._catalog, self._blobs, album["_id"], Context(), lambda image_id: None)
+                await deletions.sweep_album(self._catalog, self._blobs, album["_id"], Context())
             detail = "an album whose images were not all deleted with it"
             self._found(Finding("unfinished-deletion", album["_id"], detail, is_repaired=self._options.repair))
         return albums[-1]["_id"] if albums else None

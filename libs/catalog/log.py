@@ -27,10 +27,9 @@ async def overdue(catalog: Catalog, half: Half, age: timedelta) -> list[Entry]:
     return await pending_of(catalog, half, {document["subject"] for document in late}) if late else []
 
 
-async def mark_published(catalog: Catalog, half: Half, entries: Iterable[Entry]) -> None:
-    """Note that these need no publishing to this half any more."""
-    ids = [item.envelope.id for item in entries]
-    await catalog.events.update_many({"_id": {"$in": ids}}, {"$pull": {"pending": half}})
+async def mark_published(catalog: Catalog, halves: Iterable[Half], event_ids: Iterable[str]) -> None:
+    """Note that these events need no publishing to these halves any more."""
+    await catalog.events.update_many({"_id": {"$in": list(event_ids)}}, {"$pullAll": {"pending": list(halves)}})
 
 
 async def _pending(catalog: Catalog, wanted: Document) -> list[Entry]:

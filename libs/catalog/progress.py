@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from libs.catalog.catalog import Catalog, numbered
 from libs.catalog.records import Image
 from libs.shared.events import BlobRef, Context, ImageEncoded, ImageFailed, ThumbnailCreated, utc_now
-from libs.shared.mongo import Document, Session
+from libs.shared.mongo import Document, Transaction
 
 
 @dataclass(frozen=True)
@@ -140,12 +140,10 @@ async def _change(
     service: str,
     context: Context,
 ) -> Document | None:
-    async def work(session: Session) -> Document | None:
-        image: Document | None = await catalog.images.find_one_and_update(
-            wanted, numbered(changes), session=session, return_document=True
-        )
+    def work(transaction: Transaction) -> Document | None:
+        image = transaction.change(catalog.images, wanted, numbered(changes))
         if image is not None:
-            await catalog.record(session, event, image, service, context)
+            catalog.record(transaction, event, image, service, context)
         return image
 
     return await catalog.transact(work)

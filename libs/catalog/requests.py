@@ -9,7 +9,7 @@ from libs.catalog.catalog import Catalog, numbered
 from libs.catalog.records import Image
 from libs.shared.errors import Refusal
 from libs.shared.events import Context, ImageUploaded, ThumbnailRequested, utc_now
-from libs.shared.mongo import Document, Session
+from libs.shared.mongo import Document, Transaction
 
 
 async def retry(catalog: Catalog, image: Image, context: Context) -> Image:
@@ -79,25 +79,24 @@ async def _again(
     is_public = is_told and image.encoded is None
     ids = {"album_id": image.album_id, "image_id": image.id, "generation": generation}
 
-    async def work(session: Session) -> Document | None:
-        document: Document | None = await catalog.images.find_one_and_update(
+    def work(transaction: Transaction) -> Document | None:
+        document = transaction.change(
+            catalog.images,
             {"_id": image.id, "generation": image.generation, **wanted},
             numbered(changes) if is_public else changes,
-            session=session,
-            return_document=True,
         )
         if document is None:
             return None
         if image.encoded is not None:
-            await catalog.request(
-                session, ThumbnailRequested(encoded=image.encoded, preview=image.preview, **ids), context
+            catalog.request(
+                transaction, ThumbnailRequested(encoded=image.encoded, preview=image.preview, **ids), context
             )
         else:
             event = ImageUploaded(original=document["original"], **ids)
             if is_public:
-                await catalog.record(session, event, document, "api", context)
+                catalog.record(transaction, event, document, "api", context)
             else:
-                await catalog.request(session, event, context)
+                catalog.request(transaction, event, context)
         return document
 
     document = await catalog.transact(work)

@@ -79,7 +79,7 @@ class Overview:
 
 async def pulse(catalog: Catalog) -> Pulse:
     """A few counts, each from an index of its own."""
-    pending = {"pending": True}
+    pending = {"pending": {"$gt": ""}}
     oldest = await catalog.events.find_one(pending, {"at": 1}, sort=[("at", 1)])
     stuck = {"checks": {"$gte": 1}, "state": {"$in": list(STAGES)}}
     return Pulse(

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pymongo.errors import DuplicateKeyError
+from pymongo.write_concern import WriteConcern
 
 from libs.catalog.albums import Caller, album_not_found
 from libs.catalog.catalog import Catalog, numbered
 from libs.catalog.records import Image
 from libs.shared.errors import Outage, Refusal
 from libs.shared.events import BlobRef, Context, ImageUploaded, utc_now
-from libs.shared.mongo import Document, Session, patiently
+from libs.shared.mongo import Document, Transaction, patiently
 
 KEY_RETENTION = timedelta(hours=24)
 
@@ -28,7 +29,10 @@ class Intent:
 
 
 async def begin(catalog: Catalog, intent: Intent) -> None:
-    """Record the intent, so that whatever is stored for it is undone if its upload never ends."""
+    """Record the intent, so that whatever is stored for it is undone if its upload never ends.
+
+    Not waited for until it is durable: the journal that keeps a chunk keeps what was written before it.
+    """
     document = {
         "_id": intent.image_id,
         "owner": intent.caller.owner,
@@ -37,7 +41,7 @@ async def begin(catalog: Catalog, intent: Intent) -> None:
         "blob_id": intent.blob_id,
         "lease_until": utc_now() + catalog.upload_lease,
     }
-    await catalog.images.insert_one(document)
+    await catalog.images.with_options(write_concern=WriteConcern(w=1)).insert_one(document)
 
 
 async def renew(catalog: Catalog, intent: Intent, key: str | None) -> None:
@@ -94,18 +98,19 @@ async def accept(
     """
     event = ImageUploaded(album_id=album_id, image_id=intent.image_id, original=original, generation=1)
 
-    async def work(session: Session) -> Document:
+    def work(transaction: Transaction) -> Document:
         # The album comes first: writing it makes acceptance and deletion of the album exclude each other.
-        album = await catalog.albums.find_one_and_update(
+        album = transaction.change(
+            catalog.albums,
             {"_id": album_id, "owner": intent.caller.owner, "state": "live"},
             {"$inc": {"content_count": 1, "next_order": 1}},
             {"next_order": 1},
-            session=session,
         )
         if album is None:
             raise album_not_found()
         now = utc_now()
-        image: Document | None = await catalog.images.find_one_and_update(
+        image = transaction.change(
+            catalog.images,
             _alive(intent),
             numbered(
                 {
@@ -113,7 +118,7 @@ async def accept(
                         "album_id": album_id,
                         "name": name,
                         "state": "queued",
-                        "order": album["next_order"],
+                        "order": album["next_order"] - 1,
                         "create_date": now,
                         "generation": 1,
                         "attempts": 1,
@@ -124,15 +129,13 @@ async def accept(
                     "$unset": {"lease_until": "", "blob_id": ""},
                 }
             ),
-            session=session,
-            return_document=True,
         )
         if image is None:
             raise Outage("the upload took too long to arrive and was given up")
-        await catalog.record(session, event, image, "api", context)
+        catalog.record(transaction, event, image, "api", context)
         if key is not None:
             answer = {"accepted": album_id, "expire_at": now + KEY_RETENTION}
-            await catalog.idempotency.update_one({"_id": key}, {"$set": answer}, session=session)
+            transaction.update(catalog.idempotency, {"_id": key}, {"$set": answer})
         return image
 
     async with catalog.turn(album_id):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar, cast
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import anyio
+import anyio.to_thread
 import tenacity
 from motor.motor_asyncio import (
     AsyncIOMotorClient,
-    AsyncIOMotorClientSession,
     AsyncIOMotorCollection,
     AsyncIOMotorDatabase,
 )
+from pymongo import MongoClient
+from pymongo.client_session import ClientSession
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
@@ -33,7 +35,6 @@ Document = dict[str, Any]
 Client = AsyncIOMotorClient[Document]
 Database = AsyncIOMotorDatabase[Document]
 Collection = AsyncIOMotorCollection[Document]
-Session = AsyncIOMotorClientSession
 DriverError = PyMongoError
 Result = TypeVar("Result")
 
@@ -176,55 +177,81 @@ async def persistently(operation: Callable[[], Awaitable[Result]]) -> Result:
             continue
 
 
-async def transact(client: Client, work: Callable[[Session], Coroutine[Any, Any, Result]]) -> Result:
+class Transaction:
+    """The transaction under way, for the function that makes it up; see `transact`."""
+
+    def __init__(self, session: ClientSession) -> None:
+        self._session = session
+        self.hooks: list[Callable[[], None]] = []
+        """What is called once it is committed."""
+
+    def change(
+        self, collection: Collection, wanted: Document, changes: Document, fields: dict[str, int] | None = None
+    ) -> Document | None:
+        """Change one document and return it, or the given fields of it, as it is then; None if there is none."""
+        found: Document | None = collection.delegate.find_one_and_update(
+            wanted, changes, fields, return_document=True, session=self._session
+        )
+        return found
+
+    def update(self, collection: Collection, wanted: Document, changes: Document) -> bool:
+        """Change one document; whether there is one."""
+        return bool(collection.delegate.update_one(wanted, changes, session=self._session).matched_count)
+
+    def insert(self, collection: Collection, document: Document) -> None:
+        """Add one document."""
+        collection.delegate.insert_one(document, session=self._session)
+
+
+async def transact(client: Client, work: Callable[[Transaction], Result]) -> Result:
     """Run ``work`` in one transaction, from the start again when it conflicts with another.
 
-    It is not cancelled half-way. Motor's calls go on in their threads, and one that finds its transaction aborted
-    would write on its own, outside of any. Our own loop, since Motor's `with_transaction` commits outside of its
-    retries, and the end of its session blocks the event loop for as long as the database is away.
+    All of it runs in one thread: every single call of Motor's would change threads twice, and a transaction has five.
+    It is not cancelled half-way. Our own loop, since the drivers' `with_transaction` knows no limit of ours.
 
     Raises:
         Outage: it could not be committed in `TRANSACTION_SECONDS`, or nobody can know whether it was.
     """
-    with anyio.CancelScope(shield=True):
-        session = await client.start_session()
-        try:
-            return await _repeatedly("TransientTransactionError", lambda: _transact_once(session, work))
-        except PyMongoError as error:
-            raise outage(error) or error from error
-        finally:
-            await session.end_session()
-    raise AssertionError("a scope that is never cancelled swallows nothing")
-
-
-async def _transact_once(session: Session, work: Callable[[Session], Coroutine[Any, Any, Result]]) -> Result:
-    session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority", j=True))
     try:
-        result = await work(session)
-        await _repeatedly("UnknownTransactionCommitResult", session.commit_transaction)
-    except BaseException:
-        if _is_in_transaction(session):
-            await session.abort_transaction()
-        raise
+        result, hooks = await anyio.to_thread.run_sync(_transact, client.delegate, work)
+    except PyMongoError as error:
+        raise outage(error) or error from error
+    for hook in hooks:
+        hook()
     return result
 
 
-async def _repeatedly(label: str, step: Callable[[], Awaitable[Result]]) -> Result:
+def _transact(
+    client: MongoClient[Document], work: Callable[[Transaction], Result]
+) -> tuple[Result, list[Callable[[], None]]]:
+    with client.start_session() as session:
+        return _repeatedly("TransientTransactionError", lambda: _transact_once(session, work))
+
+
+def _transact_once(
+    session: ClientSession, work: Callable[[Transaction], Result]
+) -> tuple[Result, list[Callable[[], None]]]:
+    session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority", j=True))
+    try:
+        transaction = Transaction(session)
+        result = work(transaction)
+        _repeatedly("UnknownTransactionCommitResult", session.commit_transaction)
+    except BaseException:
+        if session.in_transaction:
+            session.abort_transaction()
+        raise
+    return result, transaction.hooks
+
+
+def _repeatedly(label: str, step: Callable[[], Result]) -> Result:
     """Run a step again as long as the server says with ``label`` that this is what to do."""
-    retrying = tenacity.AsyncRetrying(
+    retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: _has_label(error, label)),
         wait=tenacity.wait_random_exponential(multiplier=0.01, max=1),
         stop=tenacity.stop_after_delay(TRANSACTION_SECONDS),
         reraise=True,
     )
-    async for attempt in retrying:
-        with attempt:
-            return await step()
-    raise AssertionError("tenacity either returns or raises")
-
-
-def _is_in_transaction(session: Session) -> bool:
-    return bool(cast(Any, session).in_transaction)  # a property, which Motor's stubs take for a method
+    return retrying(step)
 
 
 def _has_label(error: BaseException, label: str) -> bool:

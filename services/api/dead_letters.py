@@ -20,6 +20,4 @@ async def bury(core: Core, delivery: Delivery) -> None:
     )
     image_id: str | None = await retrying(dead_letters.bury, core.catalog, delivery.body, death.queue, death.reason)
     get_logger().error("a dead letter", queue=death.queue, reason=death.reason, image_id=image_id)
-    if image_id is not None:
-        core.relay.notify(image_id)
     await delivery.ack()

@@ -112,10 +112,8 @@ async def _find_thumbnail(
                 raise failure_of(image)
             if image.state in ("ready", "failed"):
                 has_asked = True
-                if await requests.request_thumbnail(core.catalog, image, context):
-                    core.relay.notify(image.id)
-                    if image.thumbnail is not None:
-                        await core.blobs.delete(image.thumbnail.blob_id)  # what is left of it
+                if await requests.request_thumbnail(core.catalog, image, context) and image.thumbnail is not None:
+                    await core.blobs.delete(image.thumbnail.blob_id)  # what is left of it
                 continue
             left = started + (wait_seconds if image.encoded is None else patience) - time.monotonic()
             if left <= 0 or core.feed.is_closed:

@@ -24,7 +24,6 @@ async def apply(core: Core, envelope: Envelope, event: Event) -> None:
 async def _apply(core: Core, event: Event, context: Context) -> None:
     outcome = await _accept(core, event, context)
     if outcome.image is not None:
-        core.relay.notify(event.subject)
         core.metrics.count_step(outcome.image)
     if outcome.lost:
         await core.blobs.delete(*outcome.lost)

@@ -56,7 +56,7 @@ async def reconcile(core: Core) -> None:
     for image_id in await repairs.images_to_purge(core.catalog):
         await deletions.purge_image(core.catalog, core.blobs, image_id)
     for album_id in await repairs.albums_to_sweep(core.catalog):
-        await deletions.sweep_album(core.catalog, core.blobs, album_id, Context(), core.relay.notify)
+        await deletions.sweep_album(core.catalog, core.blobs, album_id, Context())
     await _emit_again(core)
 
 
@@ -72,4 +72,3 @@ async def _emit_again(core: Core) -> None:
         context = Context(correlationid=image.job_id, owner=image.owner, actor=image.actor)
         if await requests.emit_again(core.catalog, image, item.checks + 1, context):
             get_logger().warning("emitted an image again", image_id=image.id, state=image.state)
-            core.relay.notify(image.id)

@@ -16,16 +16,18 @@ from libs.shared.errors import Outage
 from libs.shared.event_log import Entry
 from libs.shared.events import work_envelope
 from libs.shared.logs import get_logger
-from libs.shared.mongo import CLEANUP_SECONDS
 from libs.shared.outages import outage_of
 from libs.shared.rabbitmq import Publisher
 from libs.shared.topology import EVENTS_EXCHANGE, WORK_EXCHANGE
+from services.api.marks import Marks
 
 OVERDUE = timedelta(seconds=1)
 PUBLIC_TRIES = 3
 REFUSING_SECONDS = 30.0
 """For so long after an event was let go others are tried only once."""
 CONCURRENCY = 16
+REMEMBERED = 10_000
+"""Subjects whose last published event is known, so that the next one needs no look into the log."""
 
 
 Publish = Callable[[Entry], Awaitable[None]]
@@ -40,34 +42,37 @@ class Relay:
 
     def __init__(self, catalog: Catalog, work: Publisher, public: Publisher, on_refused: Callable[[], None]) -> None:
         """Describe it; ``on_refused`` is called for each public event that some subscriber's queue did not take."""
-        self._halves = (
-            _Half(catalog, "work", _Work(work).publish),
-            _Half(catalog, "public", _Public(public, on_refused).publish),
-        )
+        self._marks = Marks(catalog)
+        self._work = _Half(catalog, "work", _Work(work).publish, self._marks)
+        self._public = _Half(catalog, "public", _Public(public, on_refused).publish, self._marks)
+        catalog.on_recorded = self._take
 
-    def notify(self, subject: str) -> None:
-        """Say that the log has something new about ``subject``."""
-        for half in self._halves:
-            half.notify(subject)
+    def _take(self, entry: Entry) -> None:
+        if entry.is_work:
+            self._work.take(entry)
+        if entry.is_public:
+            self._public.take(entry)
 
     async def run(self) -> None:
         """Publish until cancelled, waiting out outages of database and broker."""
         async with anyio.create_task_group() as group:
-            for half in self._halves:
-                group.start_soon(half.run)
+            for part in (self._work, self._public, self._marks):
+                group.start_soon(part.run)
 
 
 class _Half:
-    def __init__(self, catalog: Catalog, half: log.Half, publish: Publish) -> None:
+    def __init__(self, catalog: Catalog, half: log.Half, publish: Publish, marks: Marks) -> None:
         self._catalog = catalog
         self._half = half
         self._publish = publish
-        self._subjects: set[str] = set()
+        self._marks = marks
+        self._new: list[Entry] = []
+        self._published: dict[str, int] = {}
         self._wake = anyio.Event()
         self._slots = anyio.CapacityLimiter(CONCURRENCY)
 
-    def notify(self, subject: str) -> None:
-        self._subjects.add(subject)
+    def take(self, entry: Entry) -> None:
+        self._new.append(entry)
         self._wake.set()
 
     async def run(self) -> None:
@@ -76,42 +81,60 @@ class _Half:
             with anyio.move_on_after(max(0.0, next_look - anyio.current_time())):
                 await self._wake.wait()
             self._wake = anyio.Event()
-            subjects, self._subjects = self._subjects, set()
+            new, self._new = self._new, []
             try:
-                if subjects:
-                    await self._publish_all(await log.pending_of(self._catalog, self._half, subjects))
+                await self._publish_all(await self._with_predecessors(_by_subject(new)))
                 # Not only when there is nothing new: under load there always is.
                 if anyio.current_time() >= next_look:
                     next_look = anyio.current_time() + OVERDUE.total_seconds()
-                    await self._publish_all(await log.overdue(self._catalog, self._half, OVERDUE))
+                    await self._publish_all(_by_subject(await log.overdue(self._catalog, self._half, OVERDUE)))
             except (Outage, mongo.DriverError) as error:
                 if outage_of(error) is None:
                     raise
                 get_logger().warning("the relay waits", half=self._half, error=type(error).__name__)
 
-    async def _publish_all(self, entries: list[Entry]) -> None:
-        by_subject: dict[str, list[Entry]] = defaultdict(list)
-        for entry in entries:
-            by_subject[entry.envelope.subject].append(entry)
-        done: list[Entry] = []
-        try:
-            async with anyio.create_task_group() as group:
-                for ordered in by_subject.values():
-                    group.start_soon(self._publish_in_order, ordered, done)
-        finally:
-            # At a stop, too: what is not marked is published a second time by another replica.
-            with anyio.move_on_after(CLEANUP_SECONDS, shield=True):
-                if done:
-                    await log.mark_published(self._catalog, self._half, done)
+    async def _with_predecessors(self, by_subject: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
+        """The same events; where one before them may be unpublished, another replica's, what the log says instead."""
+        unsure = {subject for subject, entries in by_subject.items() if not self._follow(subject, entries)}
+        if not unsure:
+            return by_subject
+        return by_subject | _by_subject(await log.pending_of(self._catalog, self._half, unsure))
 
-    async def _publish_in_order(self, ordered: list[Entry], done: list[Entry]) -> None:
+    def _follow(self, subject: str, entries: list[Entry]) -> bool:
+        first = self._published.get(subject, 0) + 1
+        sequences = [entry.envelope.sequence for entry in entries if entry.envelope.sequence is not None]
+        return sequences == list(range(first, first + len(sequences)))
+
+    async def _publish_all(self, by_subject: dict[str, list[Entry]]) -> None:
+        async with anyio.create_task_group() as group:
+            for ordered in by_subject.values():
+                group.start_soon(self._publish_in_order, ordered)
+
+    async def _publish_in_order(self, ordered: list[Entry]) -> None:
         async with self._slots:
             for entry in ordered:
+                if self._marks.has(self._half, entry):
+                    continue  # the log has not heard of it yet
                 try:
                     await self._publish(entry)
                 except Outage:
                     return  # the rest of this subject waits with it, or its order would be lost
-                done.append(entry)
+                self._marks.add(self._half, entry)
+                self._remember(entry)
+
+    def _remember(self, entry: Entry) -> None:
+        if entry.envelope.sequence is not None:
+            self._published.pop(entry.envelope.subject, None)
+            self._published[entry.envelope.subject] = entry.envelope.sequence
+            if len(self._published) > REMEMBERED:
+                del self._published[next(iter(self._published))]
+
+
+def _by_subject(entries: list[Entry]) -> dict[str, list[Entry]]:
+    by_subject: dict[str, list[Entry]] = defaultdict(list)
+    for entry in sorted(entries, key=lambda entry: entry.envelope.sequence or 0):
+        by_subject[entry.envelope.subject].append(entry)
+    return by_subject
 
 
 class _Work:

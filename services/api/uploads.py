@@ -126,7 +126,6 @@ class _Upload:
         image = await uploads.accept(
             self._core.catalog, self._intent, album_id, name, self._original, self._key, self._context
         )
-        self._core.relay.notify(image.id)
         return Accepted(album_id, image.id)
 
     async def undo(self) -> None:

@@ -22,7 +22,7 @@ from libs.shared.events import (
     ThumbnailCreated,
     utc_now,
 )
-from libs.shared.mongo import Session
+from libs.shared.mongo import Transaction
 from libs.shared.settings import SharedSettings
 from tests.support.operator import succeeded
 from tests.support.stack import Stack
@@ -85,14 +85,13 @@ async def _write(stack: Stack, ids: list[str], are_published: bool) -> None:
     wanted = [(image_id, sequence) for sequence in range(1, EVENTS_OF_AN_IMAGE + 1) for image_id in ids]
 
     async def write(some: list[tuple[str, int]]) -> None:
-        async def work(session: Session) -> None:
+        def work(transaction: Transaction) -> None:
             for image_id, sequence in some:
                 subject = {"sequence": sequence, "event_at": utc_now()}
                 event = _event(image_id, sequence)
-                await catalog.record(session, event, subject, "api", Context(owner="local", actor="local"))
-            if not are_published:
-                known = {"subject": {"$in": [image_id for image_id, _ in some]}}
-                await catalog.events.update_many(known, {"$set": {"pending": []}}, session=session)
+                written = catalog.record(transaction, event, subject, "api", Context(owner="local", actor="local"))
+                if not are_published:
+                    transaction.update(catalog.events, {"_id": written.id}, {"$set": {"pending": []}})
 
         await catalog.transact(work)
 

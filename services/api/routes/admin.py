@@ -110,10 +110,8 @@ async def _retry(core: Core, images: list[Image], context: Context) -> None:
             await requests.retry(core.catalog, image, context.model_copy(update={"owner": image.owner}))
         except Refusal:
             continue  # it has moved on meanwhile, or there is nothing left to work on
-        core.relay.notify(image.id)
 
 
 async def _retry_letters(core: Core, selection: Selection) -> None:
-    async for letter, outcome in dead_letters.retry_letters(core.catalog, selection):
-        if outcome == "queued" and letter.image_id is not None:
-            core.relay.notify(letter.image_id)
+    async for _ in dead_letters.retry_letters(core.catalog, selection):
+        pass

@@ -31,7 +31,6 @@ async def create_album(
 ) -> AlbumAnswer:
     """Create an album, under a given id if one is given; an id once used stays taken."""
     album = await albums.create_album(core.catalog, caller, body.album_name, body.album_id, context)
-    core.relay.notify(album.id)
     return AlbumAnswer(message="album created", album_snapshot=AlbumSnapshot.holding(album, [], None))
 
 
@@ -62,6 +61,5 @@ async def delete_album(
 ) -> Done:
     """Delete an album: it and its images are invisible at once, their bytes follow."""
     await deletions.delete_album(core.catalog, caller, body.album_id, context)
-    core.relay.notify(body.album_id)
-    in_background(core, deletions.sweep_album(core.catalog, core.blobs, body.album_id, context, core.relay.notify))
+    in_background(core, deletions.sweep_album(core.catalog, core.blobs, body.album_id, context))
     return Done(message="album deleted")

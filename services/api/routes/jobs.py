@@ -32,5 +32,4 @@ async def retry_job(
     """Queue a failed job again, at the stage where it failed."""
     failed = await find_job(core.catalog, caller, image_id_of_job(body.job_id))
     image = await requests.retry(core.catalog, failed, context)
-    core.relay.notify(image.id)
     return processing(image)
