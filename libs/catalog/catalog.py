@@ -50,6 +50,9 @@ class Catalog:
         self.leases = self.database["leases"]
         self.dead_letters = self.database["dead_letters"]
         self.fsck = self.database["fsck"]
+        self.keys = self.database["keys"]
+        self.owners = self.database["owners"]
+        self.sessions = self.database["sessions"]
         self.files = self.database["fs.files"]
         self.chunks = self.database["fs.chunks"]
         self._turns: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
@@ -80,6 +83,7 @@ class Catalog:
             ]
         )
         await self.idempotency.create_index([("expire_at", ASCENDING)], expireAfterSeconds=0)
+        await self.sessions.create_index([("expire_date", ASCENDING)], expireAfterSeconds=0)
         await self.files.create_index([("metadata.image_id", ASCENDING)])
         await self.dead_letters.create_indexes(
             [

@@ -10,7 +10,9 @@ from libs.catalog.catalog import Catalog
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.rabbitmq import Publisher
 from libs.shared.settings import LimitSettings
+from services.api.access import Access
 from services.api.feed import Feed
+from services.api.key_limits import KeyLimits
 from services.api.relay import Relay
 from services.api.room import Room
 from services.api.settings import ApiSettings
@@ -28,6 +30,8 @@ class Core:
     relay: Relay
     room: Room
     feed: Feed
+    access: Access
+    key_limits: KeyLimits
     tasks: TaskGroup
     uploads_in_flight: int = 0
     is_consuming: bool = False

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import uuid
+from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
 
 from libs.catalog.albums import Caller
+from libs.catalog.keys import Scope
 from libs.shared.events import Context
 from services.api.core import Core
 
-LOCAL_OWNER = "local"
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""https://www.w3.org/TR/trace-context/#traceparent-header"""
+
+# Only describes keys in /openapi.json; `Access` reads them.
+_described = HTTPBearer(scheme_name="key", description="A key as `album keys create` prints it", auto_error=False)
 
 
 def get_core(request: Request) -> Core:
@@ -20,21 +28,46 @@ def get_core(request: Request) -> Core:
     return core
 
 
-def get_caller() -> Caller:
-    """Who calls. As long as there are no keys, everybody is the one local owner."""
-    return Caller(owner=LOCAL_OWNER, actor=LOCAL_OWNER)
+CoreDependency = Annotated[Core, Depends(get_core)]
 
 
-def get_context(request: Request, caller: Annotated[Caller, Depends(get_caller)]) -> Context:
+async def authenticate(request: Request, core: CoreDependency, _: Annotated[object, Security(_described)]) -> Caller:
+    """Who calls, whatever the caller may do.
+
+    Raises:
+        Refusal: ``unauthorized``, ``forbidden`` or ``rate-limited``.
+    """
+    caller = await core.access.caller(request)
+    core.key_limits.count_request(caller)
+    return caller
+
+
+AnyCallerDependency = Annotated[Caller, Depends(authenticate)]
+
+
+def requires(scope: Scope) -> Callable[[Caller], Caller]:
+    """A dependency: who calls, refused as ``forbidden`` without a scope."""
+
+    def get_caller(caller: AnyCallerDependency) -> Caller:
+        caller.require(scope)
+        return caller
+
+    return get_caller
+
+
+def get_context(request: Request, caller: AnyCallerDependency) -> Context:
     """What events caused by this request carry along."""
+    traceparent = request.headers.get("traceparent", "")
     return Context(
         correlationid=str(uuid.uuid4()),
-        traceparent=request.headers.get("traceparent"),
+        traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
         owner=caller.owner,
         actor=caller.actor,
     )
 
 
-CoreDependency = Annotated[Core, Depends(get_core)]
-CallerDependency = Annotated[Caller, Depends(get_caller)]
+ReaderDependency = Annotated[Caller, Depends(requires("read"))]
+"""Who calls and may read."""
+CallerDependency = Annotated[Caller, Depends(requires("write"))]
+"""Who calls and may change things."""
 ContextDependency = Annotated[Context, Depends(get_context)]

@@ -25,15 +25,17 @@ from libs.shared.settings import LimitSettings
 from libs.shared.stage import queue_of
 from libs.shared.worker import Worker
 from services.api import dead_letters, problems, progress, reconcile
+from services.api.access import Access
 from services.api.answers import FAILS
 from services.api.bodies import LimitBodies
 from services.api.core import Core
 from services.api.feed import Feed
+from services.api.key_limits import KeyLimits
 from services.api.metrics import CountRequests, Metrics, SafeHeaders
 from services.api.page import Page
 from services.api.relay import Relay
 from services.api.room import Room
-from services.api.routes import albums, events, images, jobs, media, operations, thumbnails
+from services.api.routes import albums, events, images, jobs, media, operations, session, thumbnails
 from services.api.settings import ApiSettings
 
 VERSION = "0.1.0"
@@ -67,7 +69,7 @@ def create_app(settings: ApiSettings, limits: LimitSettings) -> FastAPI:
     app.add_middleware(CountRequests, metrics=app.state.metrics)
     app.add_middleware(SafeHeaders, defaults=DEFAULT_HEADERS)
     problems.install(app)
-    for routes in (albums, images, thumbnails, jobs, media, events, operations):
+    for routes in (albums, images, thumbnails, jobs, media, events, session, operations):
         app.include_router(routes.router)
     app.mount("/docs/assets", StaticFiles(directory=operations.DOCS, packages=[("fastapi_swagger", "resources")]))
     app.router.default = Page(directory=Path(__file__).parent / "web", html=True)
@@ -100,6 +102,8 @@ async def _lifespan(settings: ApiSettings, limits: LimitSettings, app: FastAPI) 
             relay=Relay(catalog, publisher),
             room=Room(catalog.database, settings.min_free_bytes),
             feed=Feed(catalog),
+            access=Access(catalog, settings),
+            key_limits=KeyLimits(settings),
             tasks=tasks,
         )
         app.state.metrics.uploads_in_flight.set_function(lambda: core.uploads_in_flight)

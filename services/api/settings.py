@@ -14,8 +14,25 @@ class ApiSettings(SharedSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, description="port to listen on")
+    first_key_file: Path | None = Field(
+        None, description="a file with the first key, which is made unless there is one"
+    )
+    allow_anonymous: bool = Field(
+        False, description="while there are no keys, let everybody in wherever this listens, not only on loopback"
+    )
+    session_days: float = Field(30.0, gt=0, description="how long a sign-in of the web page lasts")
+    secure_cookies: bool = Field(False, description="the page is reached over https, though requests do not show it")
+    requests_per_second: float = Field(
+        200.0, gt=0, description="requests a key may make of one process, five seconds' worth at once; above that 429"
+    )
+    max_uploads_per_key: int = Field(
+        16, ge=1, description="uploads one process takes at once from a key; above that 429"
+    )
     keep_originals: bool = Field(True, description="keep each upload as it came, beside its picture")
     max_uploads: int = Field(64, ge=1, description="uploads one process takes at once; above that 503 busy")
+    max_connections: int = Field(
+        2000, ge=1, description="connections one process keeps; above that it closes idle ones, then answers 503"
+    )
     min_free_bytes: int = Field(
         536_870_912, ge=0, description="room on the database's disk below which uploads are refused"
     )
