@@ -16,6 +16,8 @@ from libs.shared.mongo import Client, Document, Session
 
 Result = TypeVar("Result")
 
+_STORED = ("owner", "state", "is_original_kept", "original.length", "encoded.length")
+
 
 class Catalog:
     """The albums, images and events of one database."""
@@ -28,6 +30,7 @@ class Catalog:
         event_retention: timedelta = timedelta(days=30),
         check_after: timedelta = timedelta(seconds=30),
         upload_lease: timedelta = timedelta(seconds=60),
+        tombstone_retention: timedelta | None = None,
     ) -> None:
         """Look at one database.
 
@@ -37,10 +40,12 @@ class Catalog:
             event_retention: how long the event log keeps its events.
             check_after: how long an accepted image may stand still before the reconciler looks at it.
             upload_lease: how long an intent, or the hold on an idempotency key, outlives the last sign of its upload.
+            tombstone_retention: how long the record of a deleted image is kept; None for good.
         """
         self._client = client
         self.check_after = check_after
         self.upload_lease = upload_lease
+        self.tombstone_retention = tombstone_retention
         self._event_retention = event_retention
         self.database = client[database]
         self.albums = self.database["albums"]
@@ -72,6 +77,10 @@ class Catalog:
                 IndexModel([("lease_until", ASCENDING)], partialFilterExpression={"state": "receiving"}),
                 IndexModel([("purge", ASCENDING)], partialFilterExpression={"purge": True}),
                 IndexModel([("blob_id", ASCENDING)], partialFilterExpression={"state": "receiving"}),
+                IndexModel([("event_at", ASCENDING)], partialFilterExpression={"state": "failed"}),
+                IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
+                # All that `usage.stored_bytes` adds up, so that it need not look at the images.
+                IndexModel([(field, ASCENDING) for field in _STORED]),
             ]
         )
         await self.events.create_indexes(

@@ -8,7 +8,7 @@ from libs.catalog.albums import Caller, album_not_found
 from libs.catalog.catalog import Catalog, numbered
 from libs.catalog.records import VISIBLE
 from libs.shared.errors import Refusal
-from libs.shared.events import AlbumDeleted, Context, ImageDeleted
+from libs.shared.events import AlbumDeleted, Context, ImageDeleted, utc_now
 from libs.shared.mongo import Document, Session, patiently
 from libs.shared.ports import BlobStore
 
@@ -92,9 +92,12 @@ async def purge_image(catalog: Catalog, blobs: BlobStore, image_id: str) -> None
 
 
 async def _bury(catalog: Catalog, session: Session, album_id: str, image_id: str, context: Context) -> bool:
+    buried: Document = {"state": "deleted", "purge": True}
+    if catalog.tombstone_retention is not None:
+        buried["expire_at"] = utc_now() + catalog.tombstone_retention
     image: Document | None = await catalog.images.find_one_and_update(
         {"_id": image_id, "album_id": album_id, "state": {"$in": VISIBLE}},
-        numbered({"$set": {"state": "deleted", "purge": True}, "$unset": {"check_at": "", "early": ""}}),
+        numbered({"$set": buried, "$unset": {"check_at": "", "early": ""}}),
         session=session,
         return_document=True,
     )

@@ -13,6 +13,7 @@ from libs.shared.settings import LimitSettings
 from services.api.access import Access
 from services.api.feed import Feed
 from services.api.key_limits import KeyLimits
+from services.api.quota import Quota
 from services.api.relay import Relay
 from services.api.room import Room
 from services.api.settings import ApiSettings
@@ -30,6 +31,7 @@ class Core:
     relay: Relay
     room: Room
     feed: Feed
+    quota: Quota
     access: Access
     key_limits: KeyLimits
     tasks: TaskGroup

@@ -33,6 +33,7 @@ from services.api.feed import Feed
 from services.api.key_limits import KeyLimits
 from services.api.metrics import CountRequests, Metrics, SafeHeaders
 from services.api.page import Page
+from services.api.quota import Quota
 from services.api.relay import Relay
 from services.api.room import Room
 from services.api.routes import albums, events, images, jobs, media, operations, session, thumbnails
@@ -92,6 +93,7 @@ async def _lifespan(settings: ApiSettings, limits: LimitSettings, app: FastAPI) 
             event_retention=retention,
             check_after=timedelta(seconds=settings.check_after_seconds),
             upload_lease=timedelta(seconds=settings.upload_lease_seconds),
+            tombstone_retention=_days(settings.deleted_retention_days),
         )
         core = Core(
             settings=settings,
@@ -102,6 +104,7 @@ async def _lifespan(settings: ApiSettings, limits: LimitSettings, app: FastAPI) 
             relay=Relay(catalog, publisher),
             room=Room(catalog.database, settings.min_free_bytes),
             feed=Feed(catalog),
+            quota=Quota(catalog, settings.quota_bytes),
             access=Access(catalog, settings),
             key_limits=KeyLimits(settings),
             tasks=tasks,
@@ -119,6 +122,10 @@ async def _lifespan(settings: ApiSettings, limits: LimitSettings, app: FastAPI) 
             raise
         finally:
             await stop()
+
+
+def _days(number: float | None) -> timedelta | None:
+    return None if number is None else timedelta(days=number)
 
 
 async def _prepare(core: Core) -> None:

@@ -36,8 +36,17 @@ class ApiSettings(SharedSettings):
     min_free_bytes: int = Field(
         536_870_912, ge=0, description="room on the database's disk below which uploads are refused"
     )
+    quota_bytes: int | None = Field(
+        None, ge=0, description="most bytes of uploads and pictures that an owner may store; default: no limit"
+    )
     upload_idle_seconds: float = Field(30.0, gt=0, description="how long an upload may send nothing")
     thumbnail_wait_seconds: float = Field(10.0, ge=0, description="how long a request waits for a missing thumbnail")
+    failed_retention_days: float | None = Field(
+        None, gt=0, description="how long the upload of a failed image is kept for a retry; default: as long as it"
+    )
+    deleted_retention_days: float | None = Field(
+        None, gt=0, description="how long the record of a deleted image, its job's too, is kept; default: for good"
+    )
     check_after_seconds: float = Field(
         30.0, gt=0, description="how long an image may stand still before it is looked at"
     )

@@ -56,6 +56,7 @@ async def receive(core: Core, request: Request, caller: Caller, context: Context
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > core.limits.max_bytes + OVERHEAD_BYTES:
         raise _too_large(core.limits)
+    await core.quota.require(caller.owner, max(0, int(declared) - OVERHEAD_BYTES) if declared.isdecimal() else 0)
     if request.headers.get("idempotency-key") == "":
         raise Refusal("invalid-request", "an Idempotency-Key must not be empty")
     with core.key_limits.upload(caller):
@@ -122,6 +123,7 @@ class _Upload:
             return self._known
         album_id, name = self._complete()
         assert self._original is not None
+        await self._core.quota.take(self._intent.caller.owner, self._original.length)
         image = await uploads.accept(
             self._core.catalog, self._intent, album_id, name, self._original, self._key, self._context
         )
