@@ -9,7 +9,7 @@ from libs.shared.errors import Refusal
 
 MAX_BODY_BYTES = 65_536
 """More than any JSON body that we can accept."""
-BODY_SECONDS = 20.0
+BODY_SECONDS = 10.0
 """How long such a body may take."""
 
 

@@ -101,6 +101,8 @@ class Connection(HttpToolsProtocol):
             self._deadline = None
 
     def _make_room(self) -> None:
-        idle = {one.idle_since: one for one in self.connections if isinstance(one, Connection) and one.idle_since}
+        idle = [(one.idle_since, one) for one in self.connections if isinstance(one, Connection) and one.idle_since]
         if idle:
-            idle[min(idle)].transport.close()
+            _, longest = min(idle, key=lambda pair: pair[0])
+            longest.transport.close()
+            self.connections.discard(longest)  # now, not when it is closed: uvicorn counts them
