@@ -23,6 +23,8 @@ compose=(podman-compose --podman-path "$work/podman" --podman-build-args=--netwo
 
 # crun refuses hybrid cgroups, and without own limits podman asks for more than a nested root may set.
 mkdir -p "$work"
+export ALBUM_FIRST_KEY=$work/first-key
+echo "album_$(openssl rand -hex 8)_$(openssl rand -hex 32)" >"$ALBUM_FIRST_KEY"
 cat >"$CONTAINERS_CONF" <<'CONF'
 [containers]
 default_ulimits = ["nofile=4096:4096", "nproc=8192:8192"]
@@ -114,7 +116,7 @@ is_healthy() {
     [ -n "$id" ]
 }
 value() { python3 -c "import json,sys; print(json.load(sys.stdin)$1)"; }
-call() { curl -sS --fail-with-body "http://127.0.0.1:$port$1" "${@:2}"; }
+call() { curl -sS --fail-with-body -H "Authorization: Bearer $(cat "$ALBUM_FIRST_KEY")" "http://127.0.0.1:$port$1" "${@:2}"; }
 
 a_picture_goes_through() {
     local album uploaded
@@ -139,6 +141,8 @@ look_inside() {
         ! podman logs "$id" 2>&1 | grep -q "$password" || fail "the log of $service shows the password"
         echo "$service: uid $(podman exec "$id" id -u), read-only root, no capabilities, password not in its log"
     done
+    [ "$(curl -s -o "$work/refused" -w '%{http_code}' -X POST "http://127.0.0.1:$port/album/list" --json '{}')" = 401 ] ||
+        fail "it answers without a key"
     ! podman exec "$(of_service decoder | head -n 1)" python3 -c \
         'import socket; socket.create_connection(("1.1.1.1", 53), timeout=3)' 2>/dev/null || fail "a decoder reaches out"
 }
