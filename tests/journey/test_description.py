@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,8 +18,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.support.keys import keys_are_demanded, make_key
-from tests.support.stack import Stack, StartStack
+from tests.support.keys import make_key
+from tests.support.stack import Stack
 
 EXAMPLES = 20
 """Requests made up for an endpoint; more would take longer than people wait."""
@@ -38,17 +37,8 @@ made_up = settings(
 
 
 @pytest.fixture(scope="module")
-def guarded(_stacks: StartStack) -> Iterator[Stack]:
-    started = _stacks()
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="module")
 def key(guarded: Stack) -> str:
-    token = make_key(guarded, "anna", "read,write,admin")
-    keys_are_demanded(guarded)
-    return token
+    return make_key(guarded, "anna", "read,write,admin")
 
 
 def try_everything(url: str, headers: dict[str, str]) -> None:

@@ -21,16 +21,6 @@ SMALL = picture("PNG", 8, 8)
 
 
 @pytest.fixture(scope="module")
-def guarded(_stacks: StartStack) -> Iterator[Stack]:
-    """An API that demands keys; no stage runs behind it."""
-    started = _stacks(decoders=0, thumbnailers=0)
-    make_key(started, "anna")
-    keys_are_demanded(started)
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="module")
 def anna(guarded: Stack) -> Iterator[AlbumClient]:
     with with_key(guarded, make_key(guarded, "anna")) as client:
         yield client

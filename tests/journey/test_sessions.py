@@ -11,23 +11,14 @@ import pytest
 from libs.shared.events import utc_now
 from tests.journey.expect import failed, succeeded
 from tests.support.client import AlbumClient
-from tests.support.keys import keys_are_demanded, make_key
+from tests.support.keys import make_key
 from tests.support.operator import album as run_album
 from tests.support.pictures import picture
-from tests.support.stack import Stack, StartStack
+from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 SMALL = picture("PNG", 8, 8)
 HTTPS = {"x-forwarded-proto": "https"}
-
-
-@pytest.fixture(scope="module")
-def guarded(_stacks: StartStack) -> Iterator[Stack]:
-    started = _stacks(decoders=0, thumbnailers=0)
-    make_key(started, "anna")
-    keys_are_demanded(started)
-    yield started
-    started.stop()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 import services.api.routes
 from tests.journey.expect import ABSENT, failed, succeeded
 from tests.support.client import AlbumClient
-from tests.support.keys import keys_are_demanded, make_key, with_key
+from tests.support.keys import guarded_stack, make_key, with_key
 from tests.support.pictures import picture
 from tests.support.stack import Stack, StartStack
 
@@ -118,15 +118,13 @@ def routes() -> set[str]:
 
 @pytest.fixture(scope="module")
 def stack(_stacks: StartStack) -> Iterator[Stack]:
-    started = _stacks()
-    yield started
-    started.stop()
+    with guarded_stack(_stacks) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
 def anna(stack: Stack) -> Iterator[Owned]:
     with with_key(stack, make_key(stack, "anna")) as client:
-        keys_are_demanded(stack)
         album_id = client.create(NAME)
         job = client.ready(album_id, SMALL, "secret.png")
         events = [event["_id"] for event in stack.database["events"].find({"album_id": album_id})]

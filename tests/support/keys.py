@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import httpx
 
 from tests.support.client import AlbumClient
 from tests.support.operator import succeeded
-from tests.support.stack import Stack
+from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 
 
@@ -26,3 +29,13 @@ def with_key(stack: Stack, token: str) -> AlbumClient:
 def keys_are_demanded(stack: Stack) -> None:
     """Wait until a server has noticed that there are keys."""
     eventually(lambda: httpx.post(f"{stack.url}/album/list", json={}).status_code == 401, 10, "keys are demanded")
+
+
+@contextmanager
+def guarded_stack(start: StartStack, **counts: int) -> Iterator[Stack]:
+    """A stack that demands keys; the first one was Anna's."""
+    started = start(**counts)
+    make_key(started, "anna")
+    keys_are_demanded(started)
+    yield started
+    started.stop()

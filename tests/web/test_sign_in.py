@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.client import AlbumClient
-from tests.support.keys import keys_are_demanded, make_key, with_key
+from tests.support.keys import guarded_stack, make_key, with_key
 from tests.support.operator import album as run_album
 from tests.support.pictures import picture
 from tests.support.stack import Stack, StartStack
@@ -20,11 +20,8 @@ from tests.web.test_access import serious_problems
 
 @pytest.fixture(scope="module")
 def guarded(_stacks: StartStack) -> Iterator[Stack]:
-    started = _stacks()
-    make_key(started, "anna")
-    keys_are_demanded(started)
-    yield started
-    started.stop()
+    with guarded_stack(_stacks) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
