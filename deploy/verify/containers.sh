@@ -119,7 +119,7 @@ is_healthy() {
     [ -n "$id" ]
 }
 value() { python3 -c "import json,sys; print(json.load(sys.stdin)$1)"; }
-call() { curl -sS --fail-with-body "http://127.0.0.1:$port$1" "${@:2}"; }
+call() { curl -sS --fail-with-body -H "Authorization: Bearer $key" "http://127.0.0.1:$port$1" "${@:2}"; }
 
 # upload FILE: prints the job's id.
 upload() { call /album/image/upload -F "album_id=$album" -F "image=@$1" | value '["job_id"]'; }
@@ -162,6 +162,8 @@ look_inside() {
         ! podman inspect "$id" | grep -q "$password" || fail "the password is in the environment of $service"
         echo "$service: uid $(podman exec "$id" id -u), read-only root, no capabilities, password in no log and no environment"
     done
+    [ "$(curl -s -o "$work/refused" -w '%{http_code}' -X POST "http://127.0.0.1:$port/album/list" --json '{}')" = 401 ] ||
+        fail "it answers without a key"
     ! podman exec "$(of_service decoder | head -n 1)" python3 -c \
         'import socket; socket.create_connection(("1.1.1.1", 53), timeout=3)' 2>/dev/null || fail "a decoder reaches out"
     say "$(podman exec "$(of_service mongo)" mongod --version | sed -n 's/^db version v/mongod /p'), RabbitMQ $(podman exec "$(of_service rabbitmq)" \
@@ -183,6 +185,7 @@ trap 'compose_down --volumes' EXIT
 SECONDS=0
 "${compose[@]}" up -d >"$work/up.log" 2>&1 || { tail -n 30 "$work/up.log"; fail "compose up"; }
 for service in mongo rabbitmq api decoder thumbnailer audit notifier; do wait_for "$service is healthy" 180 is_healthy $service; done
+key=$(podman exec "$(of_service api)" cat /run/first-key/key)
 album=$(call /album/create --json '{"album_name": "Containers"}' | value '["album_snapshot"]["id"]')
 a_picture_goes_through
 look_inside

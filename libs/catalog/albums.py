@@ -21,10 +21,20 @@ _SHOWN = {"owner": 1, "name": 1, "create_date": 1, "content_count": 1}
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose albums a request may see, and who makes it."""
+    """Whose albums a request may see, who makes it, and what it may do there."""
 
     owner: str
     actor: str
+    scopes: frozenset[str]
+
+    def require(self, scope: str) -> None:
+        """Return if the caller has a scope.
+
+        Raises:
+            Refusal: ``forbidden``.
+        """
+        if scope not in self.scopes:
+            raise Refusal("forbidden", f"this needs a key with the scope {scope}")
 
 
 def album_not_found() -> Refusal:

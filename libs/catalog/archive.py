@@ -25,8 +25,8 @@ from libs.shared.errors import BlobMissing, Refusal
 from libs.shared.events import BlobRef
 from libs.shared.mongo import Document
 
-VERSION = 1
-RECORDS = ("images", "albums", "events", "dead_letters")
+VERSION = 2
+RECORDS = ("images", "albums", "events", "dead_letters", "owners", "keys")
 """The collections of a backup, in the order in which they are read; see docs/decisions/0008."""
 MANIFEST = "manifest"
 PIECE_BYTES = 256 * 1024

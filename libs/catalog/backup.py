@@ -36,6 +36,8 @@ class Copied:
     images: int = 0
     events: int = 0
     dead_letters: int = 0
+    owners: int = 0
+    keys: int = 0
     blobs: int = 0
     reused: int = 0
     bytes: int = 0

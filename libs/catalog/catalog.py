@@ -18,6 +18,8 @@ from libs.shared.mongo import Client, Document, Transaction
 
 Result = TypeVar("Result")
 
+_STORED = ("owner", "state", "is_original_kept", "original.length", "encoded.length")
+
 
 class Catalog:
     """The albums, images and events of one database."""
@@ -30,6 +32,7 @@ class Catalog:
         event_retention: timedelta = timedelta(days=30),
         check_after: timedelta = timedelta(seconds=30),
         upload_lease: timedelta = timedelta(seconds=60),
+        tombstone_retention: timedelta | None = None,
     ) -> None:
         """Look at one database.
 
@@ -39,10 +42,12 @@ class Catalog:
             event_retention: how long the event log keeps its events.
             check_after: how long an accepted image may stand still before the reconciler looks at it.
             upload_lease: how long an intent, or the hold on an idempotency key, outlives the last sign of its upload.
+            tombstone_retention: how long the record of a deleted image is kept; None for good.
         """
         self._client = client
         self.check_after = check_after
         self.upload_lease = upload_lease
+        self.tombstone_retention = tombstone_retention
         self._event_retention = event_retention
         self.database = client[database]
         self.albums = self.database["albums"]
@@ -52,6 +57,9 @@ class Catalog:
         self.leases = self.database["leases"]
         self.dead_letters = self.database["dead_letters"]
         self.fsck = self.database["fsck"]
+        self.keys = self.database["keys"]
+        self.owners = self.database["owners"]
+        self.sessions = self.database["sessions"]
         self.files = self.database["fs.files"]
         self.chunks = self.database["fs.chunks"]
         self.on_recorded: Callable[[Entry], None] = lambda entry: None
@@ -78,6 +86,10 @@ class Catalog:
                     [("state", ASCENDING), ("code", ASCENDING), ("create_date", DESCENDING)],
                     partialFilterExpression={"state": "failed"},
                 ),
+                IndexModel([("event_at", ASCENDING)], partialFilterExpression={"state": "failed"}),
+                IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
+                # All that `usage.stored_bytes` adds up, so that it need not look at the images.
+                IndexModel([(field, ASCENDING) for field in _STORED]),
             ]
         )
         await self.events.create_indexes(
@@ -91,6 +103,7 @@ class Catalog:
             ]
         )
         await self.idempotency.create_index([("expire_at", ASCENDING)], expireAfterSeconds=0)
+        await self.sessions.create_index([("expire_date", ASCENDING)], expireAfterSeconds=0)
         await self.files.create_index([("metadata.image_id", ASCENDING)])
         await self.dead_letters.create_indexes(
             [

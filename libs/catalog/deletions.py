@@ -6,8 +6,8 @@ from libs.catalog.albums import Caller, album_not_found
 from libs.catalog.catalog import Catalog, numbered
 from libs.catalog.records import VISIBLE
 from libs.shared.errors import Refusal
-from libs.shared.events import AlbumDeleted, Context, ImageDeleted
-from libs.shared.mongo import Transaction, patiently
+from libs.shared.events import AlbumDeleted, Context, ImageDeleted, utc_now
+from libs.shared.mongo import Document, Transaction, patiently
 from libs.shared.ports import BlobStore
 
 SWEEP_BATCH = 100
@@ -78,10 +78,13 @@ async def purge_image(catalog: Catalog, blobs: BlobStore, image_id: str) -> None
 
 
 def _bury(catalog: Catalog, transaction: Transaction, album_id: str, image_id: str, context: Context) -> bool:
+    buried: Document = {"state": "deleted", "purge": True}
+    if catalog.tombstone_retention is not None:
+        buried["expire_at"] = utc_now() + catalog.tombstone_retention
     image = transaction.change(
         catalog.images,
         {"_id": image_id, "album_id": album_id, "state": {"$in": VISIBLE}},
-        numbered({"$set": {"state": "deleted", "purge": True}, "$unset": {"check_at": "", "checks": "", "early": ""}}),
+        numbered({"$set": buried, "$unset": {"check_at": "", "checks": "", "early": ""}}),
     )
     if image is not None:
         catalog.record(transaction, ImageDeleted(album_id=album_id, image_id=image_id), image, "api", context)

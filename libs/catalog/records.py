@@ -14,11 +14,13 @@ VISIBLE: tuple[State, ...] = ("queued", "encoded", "ready", "failed")
 """The states of images that clients can see: accepted and not deleted."""
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """A document of the catalog."""
+
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
-class Album(_Record):
+class Album(Record):
     id: str = Field(alias="_id")
     owner: str
     name: str
@@ -26,14 +28,14 @@ class Album(_Record):
     content_count: int
 
 
-class Step(_Record):
+class Step(Record):
     """One entry of a job's timeline."""
 
     event: str
     at: datetime
 
 
-class Image(_Record):
+class Image(Record):
     id: str = Field(alias="_id")
     album_id: str
     owner: str

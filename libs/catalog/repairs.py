@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from libs.catalog.catalog import Catalog
 from libs.catalog.records import Image, State
@@ -40,6 +41,25 @@ async def standing_still(catalog: Catalog, states: Sequence[State]) -> list[Stil
     wanted = {"check_at": {"$lt": utc_now()}, "state": {"$in": states}}
     documents = await catalog.images.find(wanted).sort("check_at").to_list(BATCH)
     return [Still(Image.model_validate(document), document.get("checks", 0)) for document in documents]
+
+
+async def drop_originals_of_failed(catalog: Catalog, blobs: BlobStore, retention: timedelta) -> int:
+    """Remove the uploads of images without a picture that failed too long ago to be tried again. Returns how many."""
+    failed = {
+        "state": "failed",
+        "event_at": {"$lt": utc_now() - retention},
+        "is_original_kept": {"$ne": False},
+        "encoded": None,
+    }
+    dropped = 0
+    for image in await catalog.images.find(failed, {"original": 1}).to_list(BATCH):
+        # A retry before this saves the upload; one that has looked before and acts after this is refused.
+        changes = {"$set": {"is_original_kept": False}, "$inc": {"generation": 1}}
+        taken = await catalog.images.update_one({"_id": image["_id"], **failed}, changes)
+        if taken.matched_count:
+            await blobs.delete(image["original"]["blob_id"])
+            dropped += 1
+    return dropped
 
 
 async def images_to_purge(catalog: Catalog) -> list[str]:

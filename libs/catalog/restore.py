@@ -33,8 +33,21 @@ CONCURRENCY = 8
 LEASE = timedelta(seconds=60)
 RENEW_SECONDS = 15
 RELEASE_SECONDS = 10
-_HELD = ("albums", "images", "events", "dead_letters", "idempotency", "fsck", "positions", "fs.files", "fs.chunks")
-_NO_OTHER_USE = {"idempotency", "fsck", "positions"}
+_HELD = (
+    "albums",
+    "images",
+    "events",
+    "dead_letters",
+    "idempotency",
+    "fsck",
+    "positions",
+    "fs.files",
+    "fs.chunks",
+    "owners",
+    "keys",
+    "sessions",
+)
+_NO_OTHER_USE = {"idempotency", "fsck", "positions", "sessions"}
 
 
 @dataclass
@@ -45,6 +58,8 @@ class Restored:
     images: int = 0
     events: int = 0
     dead_letters: int = 0
+    owners: int = 0
+    keys: int = 0
     blobs: int = 0
     bytes: int = 0
     requeued: int = 0
@@ -138,8 +153,9 @@ class _Restore:
             await self._albums(batch)
         async for batch in self._batches(self._archive.documents("events")):
             await self._events(batch)
-        async for batch in self._batches(self._archive.documents("dead_letters")):
-            await self._insert("dead_letters", batch)
+        for name in ("dead_letters", "owners", "keys"):
+            async for batch in self._batches(self._archive.documents(name)):
+                await self._insert(name, batch)
         await self._set_going()
         return self._restored
 

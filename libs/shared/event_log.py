@@ -38,9 +38,9 @@ def entry(document: Document) -> Entry:
     return Entry(Envelope.model_validate(document["envelope"]), document["is_public"], document["is_work"])
 
 
-async def time_of(events: Collection, event_id: str) -> datetime | None:
-    """When an event was recorded; None if the log does not have it (any more)."""
-    known = await patiently(lambda: events.find_one({"_id": event_id}, {"at": 1}))
+async def time_of(events: Collection, event_id: str, owner: str) -> datetime | None:
+    """When an owner's event was recorded; None if the log does not have it (any more)."""
+    known = await patiently(lambda: events.find_one({"_id": event_id, "owner": owner}, {"at": 1}))
     return None if known is None else known["at"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import resource
 import sys
 from contextlib import suppress
 from socket import socket
@@ -10,14 +12,18 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from libs.shared import tracing
-from libs.shared.logs import configure
+from libs.shared.logs import configure, get_logger
 from libs.shared.settings import LimitSettings
 from libs.webhooks.settings import WebhookSettings
+from services.api.connections import Connection
 from services.api.core import Core
 from services.api.main import create_app
 from services.api.settings import ApiSettings
+from services.api.startup import NotSafe, settle
 
 STARTUP_FAILED = 3
+EX_CONFIG = 78
+"""sysexits.h: as it is set up, it cannot run."""
 KEEP_ALIVE_SECONDS = 75
 """Longer than proxies and clients keep idle connections, so that they and not we close them."""
 
@@ -42,7 +48,8 @@ def configuration(app: ASGIApp, settings: ApiSettings) -> uvicorn.Config:
         forwarded_allow_ips=settings.trusted_proxies,
         loop="uvloop",
         lifespan="on",
-        http="httptools",
+        http=Connection,
+        limit_concurrency=settings.max_connections,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -54,6 +61,13 @@ def configuration(app: ASGIApp, settings: ApiSettings) -> uvicorn.Config:
 if __name__ == "__main__":
     settings = ApiSettings()
     configure("api", settings)
+    try:
+        asyncio.run(settle(settings))
+    except NotSafe as error:
+        get_logger().critical(error.message)
+        sys.exit(EX_CONFIG)
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # each connection is one
     app = create_app(settings, LimitSettings(), WebhookSettings())
     server = Server(configuration(app, settings))
     with tracing.recording("api", settings), suppress(KeyboardInterrupt):

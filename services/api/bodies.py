@@ -1,17 +1,20 @@
-"""Keeps the bodies of ordinary requests small; uploads have limits of their own."""
+"""Keeps the bodies of ordinary requests small and quick; uploads have limits of their own."""
 
 from __future__ import annotations
 
+import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.shared.errors import Refusal
 
 MAX_BODY_BYTES = 65_536
 """More than any JSON body that we can accept."""
+BODY_SECONDS = 10.0
+"""How long such a body may take."""
 
 
 class LimitBodies:
-    """ASGI middleware: refuses bodies that are too long while they arrive, since they are held in memory."""
+    """ASGI middleware: refuses bodies that are too long or too slow while they arrive; they are held in memory."""
 
     def __init__(self, app: ASGIApp, streamed: str) -> None:
         """``streamed`` is the end of the path whose bodies may be of any length."""
@@ -20,16 +23,28 @@ class LimitBodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and count what it reads."""
-        if scope["type"] != "http" or scope["path"].endswith(self._streamed):
+        if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        length, is_told = 0, False
+        if scope["path"].endswith(self._streamed):
+            # What refuses it before its route reads it must know that the client is still sending.
+            scope.setdefault("state", {})["is_body_streamed"] = True
+            return await self._app(scope, receive, send)
+        length, is_over = 0, False
+        deadline = anyio.current_time() + BODY_SECONDS
 
         async def counted() -> Message:
-            nonlocal length, is_told
-            message = await receive()
+            nonlocal length, is_over
+            if is_over:
+                return await receive()
+            try:
+                with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
+                    message = await receive()
+            except TimeoutError:
+                is_over = True
+                raise Refusal("invalid-request", f"the body took longer than {BODY_SECONDS:g} seconds") from None
             length += len(message.get("body", b""))
-            if length > MAX_BODY_BYTES and not is_told:
-                is_told = True
+            is_over = length > MAX_BODY_BYTES or not message.get("more_body")
+            if length > MAX_BODY_BYTES:
                 raise Refusal("invalid-request", f"the body is longer than {MAX_BODY_BYTES} bytes")
             return message
 

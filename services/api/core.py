@@ -11,8 +11,11 @@ from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.rabbitmq import Publisher
 from libs.shared.settings import LimitSettings
 from libs.webhooks.registry import Registry
+from services.api.access import Access
 from services.api.feed import Feed
+from services.api.key_limits import KeyLimits
 from services.api.metrics import ApiMetrics
+from services.api.quota import Quota
 from services.api.relay import Relay
 from services.api.room import Room
 from services.api.settings import ApiSettings
@@ -31,6 +34,9 @@ class Core:
     relay: Relay
     room: Room
     feed: Feed
+    quota: Quota
+    access: Access
+    key_limits: KeyLimits
     tasks: TaskGroup
     metrics: ApiMetrics
     uploads_in_flight: int = 0

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
 
 from libs.catalog.albums import Caller
+from libs.catalog.keys import Scope
 from libs.shared import tracing
-from libs.shared.errors import Refusal
 from libs.shared.events import Context
 from services.api.core import Core
 
-LOCAL_OWNER = "local"
+# Only describes keys in /openapi.json; `Access` reads them.
+_described = HTTPBearer(scheme_name="key", description="A key as `album keys create` prints it", auto_error=False)
 
 
 def get_core(request: Request) -> Core:
@@ -21,23 +24,34 @@ def get_core(request: Request) -> Core:
     return core
 
 
-def get_caller() -> Caller:
-    """Who calls. As long as there are no keys, everybody is the one local owner."""
-    return Caller(owner=LOCAL_OWNER, actor=LOCAL_OWNER)
+CoreDependency = Annotated[Core, Depends(get_core)]
 
 
-def require_admin(caller: Annotated[Caller, Depends(get_caller)]) -> Caller:
-    """Who calls, if they may look after everything: as long as there are no keys, the one local owner.
+async def authenticate(request: Request, core: CoreDependency, _: Annotated[object, Security(_described)]) -> Caller:
+    """Who calls, whatever the caller may do.
 
     Raises:
-        Refusal: ``forbidden``.
+        Refusal: ``unauthorized``, ``forbidden`` or ``rate-limited``.
     """
-    if caller.owner != LOCAL_OWNER:
-        raise Refusal("forbidden", "this is for operators")
+    caller = await core.access.caller(request)
+    core.key_limits.count_request(caller)
     return caller
 
 
-def get_context(request: Request, caller: Annotated[Caller, Depends(get_caller)]) -> Context:
+AnyCallerDependency = Annotated[Caller, Depends(authenticate)]
+
+
+def requires(scope: Scope) -> Callable[[Caller], Caller]:
+    """A dependency: who calls, refused as ``forbidden`` without a scope."""
+
+    def get_caller(caller: AnyCallerDependency) -> Caller:
+        caller.require(scope)
+        return caller
+
+    return get_caller
+
+
+def get_context(request: Request, caller: AnyCallerDependency) -> Context:
     """What events caused by this request carry along."""
     return Context(
         correlationid=request.state.request_id,
@@ -47,6 +61,8 @@ def get_context(request: Request, caller: Annotated[Caller, Depends(get_caller)]
     )
 
 
-CoreDependency = Annotated[Core, Depends(get_core)]
-CallerDependency = Annotated[Caller, Depends(get_caller)]
+ReaderDependency = Annotated[Caller, Depends(requires("read"))]
+"""Who calls and may read."""
+CallerDependency = Annotated[Caller, Depends(requires("write"))]
+"""Who calls and may change things."""
 ContextDependency = Annotated[Context, Depends(get_context)]

@@ -30,18 +30,32 @@ from libs.shared.worker import Worker
 from libs.webhooks.registry import Registry
 from libs.webhooks.settings import WebhookSettings
 from services.api import dead_letters, problems, progress, reconcile
+from services.api.access import Access
 from services.api.answers import FAILS
 from services.api.bodies import LimitBodies
 from services.api.checkup import Checkup
 from services.api.core import Core
 from services.api.feed import Feed
 from services.api.headers import SafeHeaders
+from services.api.key_limits import KeyLimits
 from services.api.metrics import ApiMetrics
 from services.api.observing import ObserveRequests, is_probe
 from services.api.page import Page
+from services.api.quota import Quota
 from services.api.relay import Relay
 from services.api.room import Room
-from services.api.routes import admin, albums, events, images, jobs, media, operations, thumbnails, webhooks
+from services.api.routes import (
+    admin,
+    albums,
+    events,
+    images,
+    jobs,
+    media,
+    operations,
+    session,
+    thumbnails,
+    webhooks,
+)
 from services.api.settings import ApiSettings
 from services.api.vitals import Vitals
 
@@ -87,7 +101,7 @@ def create_app(settings: ApiSettings, limits: LimitSettings, webhook_settings: W
         )
     app.add_middleware(SafeHeaders, defaults=DEFAULT_HEADERS)
     problems.install(app)
-    for routes in (albums, images, thumbnails, jobs, media, events, webhooks, operations, admin):
+    for routes in (albums, images, thumbnails, jobs, media, events, session, webhooks, operations, admin):
         app.include_router(routes.router)
     app.mount("/docs/assets", StaticFiles(directory=operations.DOCS, packages=[("fastapi_swagger", "resources")]))
     app.router.default = Page(directory=Path(__file__).parent / "web", html=True)
@@ -115,6 +129,7 @@ async def _lifespan(
             event_retention=retention,
             check_after=timedelta(seconds=settings.check_after_seconds),
             upload_lease=timedelta(seconds=settings.upload_lease_seconds),
+            tombstone_retention=_days(settings.deleted_retention_days),
         )
         core = Core(
             settings=settings,
@@ -126,6 +141,9 @@ async def _lifespan(
             relay=Relay(catalog, publisher, public, metrics.events_refused.inc),
             room=Room(catalog.database, settings.min_free_bytes),
             feed=Feed(catalog),
+            quota=Quota(catalog, settings.quota_bytes),
+            access=Access(catalog, settings),
+            key_limits=KeyLimits(settings),
             tasks=tasks,
             metrics=metrics,
         )
@@ -144,6 +162,10 @@ async def _lifespan(
             raise
         finally:
             await stop()
+
+
+def _days(number: float | None) -> timedelta | None:
+    return None if number is None else timedelta(days=number)
 
 
 async def _prepare(core: Core) -> None:

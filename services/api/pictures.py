@@ -53,9 +53,11 @@ async def find_picture(
     """The encoded picture or the original of an image.
 
     Raises:
-        Refusal: album or image do not exist, or ``original-not-kept``.
+        Refusal: album or image do not exist, ``original-not-kept``, or ``forbidden``: originals need the scope write.
         Rejection: the job failed and there is no picture.
     """
+    if variant == "original":
+        caller.require("write")  # before anything is looked up, so that the answer tells nothing
     states = ("queued", "encoded", "ready", "failed") if variant == "original" else ("encoded", "ready", "failed")
     image = await settled(
         core, image_id, lambda: find_image(core.catalog, caller, album_id, image_id), wait_seconds, states

@@ -82,6 +82,8 @@ def problem(
     """The answer for an error code; ``retry_after`` becomes the header."""
     kind = EarlyProblem if is_early else JSONResponse
     headers = {"cache-control": "no-store"}
+    if code == "unauthorized":
+        headers["www-authenticate"] = "Bearer"
     if (retry_after := details.pop("retry_after", None)) is not None:
         headers["retry-after"] = str(retry_after)
     body = {"status": "fail", "code": code, "message": message, **details}
@@ -137,7 +139,7 @@ def install(app: FastAPI) -> None:
     """Let every error of ``app`` end in one of our answers."""
 
     async def on_error(request: Request, error: Exception) -> Response:
-        return answer(error)
+        return answer(error, is_early=getattr(request.state, "is_body_streamed", False))
 
     async def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

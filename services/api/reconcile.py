@@ -53,6 +53,11 @@ async def reconcile(core: Core) -> None:
     """One round of repairs; each is safe to repeat."""
     if undone := await repairs.undo_expired_intents(core.catalog, core.blobs):
         get_logger().info("undid uploads that never ended", count=undone)
+    retention = core.settings.failed_retention_days
+    if retention is not None:
+        dropped = await repairs.drop_originals_of_failed(core.catalog, core.blobs, timedelta(days=retention))
+        if dropped:
+            get_logger().info("dropped uploads of images that failed long ago", count=dropped)
     for image_id in await repairs.images_to_purge(core.catalog):
         await deletions.purge_image(core.catalog, core.blobs, image_id)
     for album_id in await repairs.albums_to_sweep(core.catalog):

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
 from libs.catalog.records import Album, Image
+from libs.catalog.sessions import Session
 from libs.shared.errors import Refusal
 from libs.shared.events import Timestamp
 
@@ -234,6 +235,25 @@ class Job(BaseModel):
 
 class JobAnswer(Done):
     job: Job
+
+
+class SignIn(_Request):
+    key: Annotated[str, Field(max_length=MAX_NAME)]
+
+
+class SessionCard(BaseModel):
+    owner: str
+    scopes: list[str]
+    expire_date: Timestamp
+
+    @classmethod
+    def of(cls, session: Session) -> SessionCard:
+        key = session.key
+        return cls(owner=key.owner_name, scopes=list(key.scopes), expire_date=session.expire_date)
+
+
+class SessionAnswer(Done):
+    session: SessionCard | None
 
 
 class FailAnswer(BaseModel):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from libs.shared.settings import SharedSettings
@@ -11,13 +13,39 @@ class ApiSettings(SharedSettings):
     """What the API alone can be told."""
 
     port: int = Field(8000, description="port to listen on")
+    first_key_file: Path | None = Field(
+        None, description="a file with the first key, which is made unless there is one"
+    )
+    allow_anonymous: bool = Field(
+        False, description="while there are no keys, let everybody in wherever this listens, not only on loopback"
+    )
+    session_days: float = Field(30.0, gt=0, description="how long a sign-in of the web page lasts")
+    secure_cookies: bool = Field(False, description="the page is reached over https, though requests do not show it")
+    requests_per_second: float = Field(
+        200.0, gt=0, description="requests a key may make of one process, five seconds' worth at once; above that 429"
+    )
+    max_uploads_per_key: int = Field(
+        16, ge=1, description="uploads one process takes at once from a key; above that 429"
+    )
     keep_originals: bool = Field(True, description="keep each upload as it came, beside its picture")
     max_uploads: int = Field(64, ge=1, description="uploads one process takes at once; above that 503 busy")
+    max_connections: int = Field(
+        2000, ge=1, description="connections one process keeps; above that it closes idle ones, then answers 503"
+    )
     min_free_bytes: int = Field(
         536_870_912, ge=0, description="room on the database's disk below which uploads are refused"
     )
+    quota_bytes: int | None = Field(
+        None, ge=0, description="most bytes of uploads and pictures that an owner may store; default: no limit"
+    )
     upload_idle_seconds: float = Field(30.0, gt=0, description="how long an upload may send nothing")
     thumbnail_wait_seconds: float = Field(10.0, ge=0, description="how long a request waits for a missing thumbnail")
+    failed_retention_days: float | None = Field(
+        None, gt=0, description="how long the upload of a failed image is kept for a retry; default: as long as it"
+    )
+    deleted_retention_days: float | None = Field(
+        None, gt=0, description="how long the record of a deleted image, its job's too, is kept; default: for good"
+    )
     check_after_seconds: float = Field(
         30.0, gt=0, description="how long an image may stand still before it is looked at"
     )

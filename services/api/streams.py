@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 import anyio
@@ -21,19 +21,23 @@ SEEN_TWICE = timedelta(minutes=1)
 
 
 async def stream(
-    core: Core, caller: Caller, album_id: str | None, last_event_id: str | None
+    core: Core,
+    caller: Caller,
+    album_id: str | None,
+    last_event_id: str | None,
+    is_still_allowed: Callable[[], Awaitable[bool]],
 ) -> AsyncGenerator[str, None]:
     """The caller's public events as text/event-stream (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
     Begins with those after ``last_event_id`` if one is given; an id that the log has forgotten gets a ``reset`` event.
-    A client that reads too slowly is cut off, and resumes.
+    A client that reads too slowly is cut off, and resumes; one whose key was revoked is cut off.
     """
     began = utc_now() - SEEN_TWICE
     with core.feed.subscribe() as news:
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         sent: set[str] = set()
         if last_event_id is not None:
-            moment = await event_log.time_of(core.catalog.events, last_event_id)
+            moment = await event_log.time_of(core.catalog.events, last_event_id, caller.owner)
             if moment is None:
                 yield "event: reset\ndata: {}\n\n"
             else:
@@ -43,9 +47,12 @@ async def stream(
                     if item.envelope.time > began:
                         sent.add(item.envelope.id)
         async for new in _with_heartbeats(news):
+            is_wanted = new is not None and new.envelope.id not in sent and _concerns(new, caller, album_id)
+            if (new is None or is_wanted) and not await is_still_allowed():
+                return
             if new is None:
                 yield ": still here\n\n"
-            elif new.envelope.id not in sent and _concerns(new, caller, album_id):
+            elif is_wanted:
                 yield _frame(new)
 
 

@@ -29,6 +29,8 @@ from services.api.schemas import MAX_NAME, canonical_id
 FIELD_BYTES = 4096
 OVERHEAD_BYTES = 65_536
 """More than the fields, boundaries and headers of any body that we can accept."""
+MIN_BYTES_PER_SECOND = 1024
+"""What an upload must bring on average, or a handful of clients could hold all the places for uploads."""
 RENEWALS = 4
 """How often an upload that goes on shows it within its lease."""
 HEAD_BYTES = CHUNK_BYTES
@@ -55,32 +57,36 @@ async def receive(core: Core, request: Request, caller: Caller, context: Context
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > core.limits.max_bytes + OVERHEAD_BYTES:
         raise _too_large(core.limits)
+    await core.quota.require(caller.owner, max(0, int(declared) - OVERHEAD_BYTES) if declared.isdecimal() else 0)
     if request.headers.get("idempotency-key") == "":
         raise Refusal("invalid-request", "an Idempotency-Key must not be empty")
-    core.uploads_in_flight += 1
-    upload = _Upload(core, caller, context, request.headers.get("idempotency-key"))
-    bind_contextvars(image_id=upload.image_id)
-    try:
-        return await upload.receive(Multipart(request.headers.get("content-type", ""), _patient(core, request)))
-    except BaseException:
-        # Bounded, so that requests and stops end while the database is away: then the lease runs out.
-        with anyio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(Outage):
-            await upload.undo()
-        raise
-    finally:
-        core.uploads_in_flight -= 1
+    with core.key_limits.upload(caller):
+        core.uploads_in_flight += 1
+        upload = _Upload(core, caller, context, request.headers.get("idempotency-key"))
+        bind_contextvars(image_id=upload.image_id)
+        try:
+            return await upload.receive(Multipart(request.headers.get("content-type", ""), _patient(core, request)))
+        except BaseException:
+            # Bounded, so that requests and stops end while the database is away: then the lease runs out.
+            with anyio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(Outage):
+                await upload.undo()
+            raise
+        finally:
+            core.uploads_in_flight -= 1
 
 
 async def _patient(core: Core, request: Request) -> AsyncIterator[bytes]:
     """The request's bytes; a client that falls silent is given up, and one that sends more than can be accepted."""
     stream = request.stream()
-    length = 0
+    length, started = 0, time.monotonic()
     while True:
+        idle = core.settings.upload_idle_seconds
+        slow = idle + length / MIN_BYTES_PER_SECOND - (time.monotonic() - started)
         try:
-            with anyio.fail_after(core.settings.upload_idle_seconds):
+            with anyio.fail_after(max(0.0, min(idle, slow))):
                 chunk = await anext(stream, None)
         except TimeoutError:
-            raise Refusal("invalid-request", "the upload stood still for too long") from None
+            raise Refusal("invalid-request", "the upload stood still for too long, or was too slow") from None
         if chunk is None:
             request.state.is_body_read = True
             return
@@ -123,6 +129,7 @@ class _Upload:
             return self._known
         album_id, name = self._complete()
         assert self._original is not None
+        await self._core.quota.take(self._intent.caller.owner, self._original.length)
         image = await uploads.accept(
             self._core.catalog, self._intent, album_id, name, self._original, self._key, self._context
         )

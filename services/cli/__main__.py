@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from services.cli import audit, dead_letters, webhooks
+from services.cli import audit, dead_letters, keys, webhooks
 from services.cli.backup import backup, restore
 from services.cli.console import Console
 from services.cli.fsck import fsck
@@ -60,6 +60,7 @@ app.command()(restore)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(audit.app, name="audit")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(keys.app, name="keys")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,12 @@ LONGEST_DELAY_SECONDS = 30.0
 STABLE_SECONDS = 60.0
 TICK_SECONDS = 0.1
 STILL_WAITING_SECONDS = 20.0
+# sysexits.h: a setting is wrong, and no further start will make it right.
+EX_CONFIG = 78
+
+
+class Misconfigured(Exception):
+    """The child of this name refuses to run as it is set up."""
 
 
 class Supervised(Protocol):
@@ -55,6 +61,8 @@ class Kept:
                 self.start_at, self.started_at = None, now
                 self.child.start()
         elif not self.child.is_running:
+            if self.child.exit_code == EX_CONFIG:
+                raise Misconfigured(self.child.name)
             self.failures = 1 if now - self.started_at > STABLE_SECONDS else self.failures + 1
             delay = min(FIRST_DELAY_SECONDS * 2 ** (self.failures - 1), LONGEST_DELAY_SECONDS)
             self.start_at = now + delay
@@ -63,7 +71,11 @@ class Kept:
 
 
 def keep_running(children: Sequence[Supervised], *, say: Callable[[str], None], on_ready: Callable[[], None]) -> None:
-    """Tend started children until a signal's handler raises; calls ``on_ready`` once, when all are ready."""
+    """Tend started children until a signal's handler raises; calls ``on_ready`` once, when all are ready.
+
+    Raises:
+        Misconfigured: one of them ended saying that it must not run as it is set up.
+    """
     began = time.monotonic()
     kept = [Kept(child, say, began) for child in children]
     waiting = list(children)

@@ -21,7 +21,7 @@ from deploy.local.settings import inherited_environment
 from services.cli.console import Console
 from services.cli.service import Service
 from services.cli.settings import PROJECT, UpSettings
-from services.cli.supervisor import keep_running
+from services.cli.supervisor import Misconfigured, keep_running
 
 EX_SECOND_SIGNAL = 130
 
@@ -52,6 +52,8 @@ def up(settings: UpSettings, console: Console) -> None:
         raise CannotStart(f"{error}: stop it, or choose another directory with --data") from None
     except NodeFailed as error:
         raise CannotStart(str(error)) from None
+    except Misconfigured as error:
+        raise CannotStart(f"{error} must not run as it is set up; it says why above") from None
 
 
 def run(settings: UpSettings, console: Console, stack: ExitStack) -> None:
@@ -65,6 +67,8 @@ def run(settings: UpSettings, console: Console, stack: ExitStack) -> None:
         console.say(f"starting private servers; their data and logs are in {settings.data}")
     servers = choose_servers(settings)
     stack.enter_context(running(*servers.nodes))
+    if not settings.mongo_url:
+        console.say(f"other album commands reach its database with ALBUM_MONGO_URL={servers.mongo_url}")
     services = describe_services(settings, servers, console)
     stack.enter_context(started(services))
     keep_running(

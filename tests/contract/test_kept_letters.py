@@ -117,7 +117,9 @@ async def test_letters_of_images_that_are_ready_or_deleted_have_nothing_to_retry
     ready, deleted = await shelf.ready(), await shelf.ready()
     for image in (ready, deleted):
         await bury(shelf.catalog, message(image), DECODER, "rejected")
-    await delete_image(shelf.catalog, Caller(CALLER.owner, "somebody"), shelf.album_id, deleted.id, Context())
+    await delete_image(
+        shelf.catalog, Caller(CALLER.owner, "somebody", frozenset()), shelf.album_id, deleted.id, Context()
+    )
 
     assert sorted(await retried(shelf)) == ["deleted", "ready"]
     assert len(await kept(shelf)) == 2

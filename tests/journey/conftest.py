@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.client import AlbumClient
+from tests.support.keys import guarded_stack
 from tests.support.pictures import FORMATS, picture
 from tests.support.stack import Stack, StartStack
 
@@ -42,3 +43,10 @@ def idle(_idle_stack: Stack) -> Iterator[AlbumClient]:
     """A client of a shared API without stages: whatever is uploaded stays queued."""
     with _idle_stack.client() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def guarded(_stacks: StartStack) -> Iterator[Stack]:
+    """A shared API that demands keys; no stage runs behind it."""
+    with guarded_stack(_stacks, decoders=0, thumbnailers=0) as started:
+        yield started

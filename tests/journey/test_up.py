@@ -177,6 +177,15 @@ def test_a_setting_that_makes_no_sense_is_named(start_up: StartUp) -> None:
     assert up.said("^album: decoders: Input should be a valid integer")
 
 
+def test_an_api_that_must_not_run_as_it_is_set_up_ends_it(start_up: StartUp, mongo_url: str, amqp_url: str) -> None:
+    nobodys = {"ALBUM_MONGO_URL": mongo_url, "ALBUM_AMQP_URL": amqp_url, "ALBUM_DATABASE": "test_nobody"}
+    up = start_up("--decoders", "0", "--thumbnailers", "0", ALBUM_HOST="0.0.0.0", **nobodys)
+
+    assert up.process.wait(60) == EX_UNAVAILABLE
+    assert up.said("album keys create")
+    assert up.said("^album: api must not run as it is set up")
+
+
 def test_ctrl_c_ends_all_of_it_in_order_and_keeps_the_data(start_up: StartUp) -> None:
     up = start_up()
     up.wait_until_ready()

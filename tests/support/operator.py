@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from services.cli.__main__ import app
 
 def album(environment: Mapping[str, str], *arguments: str | Path) -> Result:
     """Run ``album`` with these arguments to its end, whatever that is, without the cost of a process."""
-    return CliRunner().invoke(app, [*map(str, arguments)], env=environment)
+    # In a thread of its own: in that of Playwright's synchronous API an event loop counts as running.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(CliRunner().invoke, app, [*map(str, arguments)], env=environment).result()
 
 
 def succeeded(environment: Mapping[str, str], *arguments: str | Path) -> list[dict[str, Any]]:

@@ -60,6 +60,7 @@ class RawConnection:
 
     def __init__(self, url: str, timeout_seconds: float = 30.0) -> None:
         address = urlsplit(url)
+        self._host = address.netloc
         self.socket = socket.create_connection((address.hostname or "", address.port or 80), timeout=timeout_seconds)
 
     def __enter__(self) -> RawConnection:
@@ -72,7 +73,7 @@ class RawConnection:
         """Send a request line and headers, ``content_length=5`` standing for ``Content-Length: 5``."""
         given: Mapping[str, str | int] = {"content_type": f"multipart/form-data; boundary={BOUNDARY}", **headers}
         lines = [f"{name.replace('_', '-')}: {value}" for name, value in given.items()]
-        self.send("\r\n".join([f"{method} {path} HTTP/1.1", "Host: album", *lines, "", ""]).encode())
+        self.send("\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {self._host}", *lines, "", ""]).encode())
 
     def send(self, content: bytes) -> None:
         self.socket.sendall(content)

@@ -24,7 +24,7 @@ from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.ports import BlobKind
 from libs.shared.settings import SharedSettings
 
-CALLER = Caller("local", "local")
+CALLER = Caller("local", "local", frozenset())
 CONTENT = b"bytes of no picture " * 30_000
 """More than two chunks."""
 

@@ -25,13 +25,13 @@ from services.api.admin_schemas import (
 from services.api.background import in_background
 from services.api.checkup import Checkup
 from services.api.core import Core
-from services.api.dependencies import ContextDependency, CoreDependency, require_admin
+from services.api.dependencies import ContextDependency, CoreDependency, requires
 from services.api.schemas import Done
 
 MOST_RETRIED = 1_000
 """Failed jobs that are queued again by one request."""
 
-router = APIRouter(prefix="/admin", tags=["admin"], dependencies=[Depends(require_admin)])
+router = APIRouter(prefix="/admin", tags=["admin"], dependencies=[Depends(requires("admin"))])
 
 
 @router.post("/status")

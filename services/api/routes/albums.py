@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from libs.catalog import albums, deletions, images
 from services.api.background import in_background
-from services.api.dependencies import CallerDependency, ContextDependency, CoreDependency
+from services.api.dependencies import CallerDependency, ContextDependency, CoreDependency, ReaderDependency
 from services.api.schemas import (
     AlbumAnswer,
     AlbumCard,
@@ -35,21 +35,21 @@ async def create_album(
 
 
 @router.post("/get")
-async def get_album(body: GetAlbum, core: CoreDependency, caller: CallerDependency) -> AlbumAnswer:
+async def get_album(body: GetAlbum, core: CoreDependency, caller: ReaderDependency) -> AlbumAnswer:
     """An album and the ids of its images, oldest first."""
     album, page = await images.list_image_ids(core.catalog, caller, body.album_id, body.limit, body.after)
     return AlbumAnswer(message="album found", album_snapshot=AlbumSnapshot.holding(album, page.items, page.next))
 
 
 @router.post("/list")
-async def list_albums(body: ListAlbums, core: CoreDependency, caller: CallerDependency) -> AlbumsAnswer:
+async def list_albums(body: ListAlbums, core: CoreDependency, caller: ReaderDependency) -> AlbumsAnswer:
     """The caller's albums, newest first."""
     page = await albums.list_albums(core.catalog, caller, body.limit, body.after)
     return AlbumsAnswer(message="albums listed", albums=[AlbumCard.of(album) for album in page.items], next=page.next)
 
 
 @router.post("/images")
-async def list_images(body: ListImages, core: CoreDependency, caller: CallerDependency) -> ImagesAnswer:
+async def list_images(body: ListImages, core: CoreDependency, caller: ReaderDependency) -> ImagesAnswer:
     """Cards of an album's images, failed ones too."""
     page = await images.list_images(core.catalog, caller, body.album_id, body.limit, body.after, body.order)
     return ImagesAnswer(message="images listed", images=[ImageCard.of(image) for image in page.items], next=page.next)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import Annotated
 
 import anyio
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Send
 
 from libs.shared.logs import get_logger
-from services.api.dependencies import CallerDependency, CoreDependency
+from services.api.dependencies import CoreDependency, ReaderDependency
 from services.api.schemas import Id
 from services.api.streams import stream
 
@@ -40,8 +41,9 @@ class EventStream(StreamingResponse):
 
 @router.get("/events", response_class=EventStream)
 async def get_events(
+    request: Request,
     core: CoreDependency,
-    caller: CallerDependency,
+    caller: ReaderDependency,
     album_id: Id | None = None,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventStream:
@@ -49,7 +51,7 @@ async def get_events(
     # A proxy that buffers would hold events back (nginx: proxy_buffering).
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     await core.feed.follows()
-    content = stream(core, caller, album_id, last_event_id)
+    content = stream(core, caller, album_id, last_event_id, partial(core.access.still_allows, request, caller))
     # The stream listens before its answer begins, so whoever sees the answer misses nothing from then on.
     first = await anext(content)
     return EventStream(_beginning_with(first, content), media_type="text/event-stream", headers=headers)

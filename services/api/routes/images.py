@@ -14,7 +14,7 @@ from libs.shared.mongo import DriverError
 from services.api import media, problems, uploads
 from services.api.answers import STREAMED, processing
 from services.api.background import in_background
-from services.api.dependencies import CallerDependency, ContextDependency, CoreDependency
+from services.api.dependencies import CallerDependency, ContextDependency, CoreDependency, ReaderDependency
 from services.api.pictures import Pending, find_picture
 from services.api.schemas import (
     Done,
@@ -71,14 +71,14 @@ async def upload_image(
 
 
 @router.post("/get", response_class=Response, responses=STREAMED)
-async def get_image(body: GetImage, core: CoreDependency, caller: CallerDependency) -> Response:
+async def get_image(body: GetImage, core: CoreDependency, caller: ReaderDependency) -> Response:
     """The picture as a stream, or the job id while it is queued."""
     found = await find_picture(core, caller, body.album_id, body.image_id, body.variant, body.wait_seconds)
     return processing(found.image) if isinstance(found, Pending) else await media.send(core, found)
 
 
 @router.post("/info")
-async def get_image_info(body: OneImage, core: CoreDependency, caller: CallerDependency) -> ImageAnswer:
+async def get_image_info(body: OneImage, core: CoreDependency, caller: ReaderDependency) -> ImageAnswer:
     """The card of one image."""
     image = await find_image(core.catalog, caller, body.album_id, body.image_id)
     return ImageAnswer(message="image found", image=ImageCard.of(image))

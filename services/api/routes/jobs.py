@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 from libs.catalog import requests
 from libs.catalog.images import find_job
 from services.api.answers import processing
-from services.api.dependencies import CallerDependency, ContextDependency, CoreDependency
+from services.api.dependencies import CallerDependency, ContextDependency, CoreDependency, ReaderDependency
 from services.api.pictures import settled
 from services.api.schemas import GetJob, Job, JobAnswer, OneJob, ProcessingAnswer, image_id_of_job
 
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/job", tags=["jobs"])
 
 
 @router.post("/get")
-async def get_job(body: GetJob, core: CoreDependency, caller: CallerDependency) -> JobAnswer:
+async def get_job(body: GetJob, core: CoreDependency, caller: ReaderDependency) -> JobAnswer:
     """How far a job is; with ``wait_seconds``, once it is ready or failed."""
     image_id = image_id_of_job(body.job_id)
     image = await settled(

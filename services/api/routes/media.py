@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from services.api import media
 from services.api.answers import STREAMED, processing
-from services.api.dependencies import CallerDependency, ContextDependency, CoreDependency
+from services.api.dependencies import ContextDependency, CoreDependency, ReaderDependency
 from services.api.pictures import Pending, Picture, find_picture, send_thumbnail
 from services.api.schemas import Id, ThumbnailId, Variant, ids_of_thumbnail
 
@@ -19,7 +19,7 @@ async def show_thumbnail(
     request: Request,
     thumbnail_id: ThumbnailId,
     core: CoreDependency,
-    caller: CallerDependency,
+    caller: ReaderDependency,
     context: ContextDependency,
 ) -> Response:
     """The thumbnail, immutable under its entity tag."""
@@ -37,7 +37,7 @@ async def show_image(
     album_id: Id,
     image_id: Id,
     core: CoreDependency,
-    caller: CallerDependency,
+    caller: ReaderDependency,
     variant: Variant = "encoded",
 ) -> Response:
     """The picture, or with ``variant=original`` the upload as a download."""

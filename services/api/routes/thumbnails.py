@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from services.api import media
 from services.api.answers import STREAMED, processing
-from services.api.dependencies import CallerDependency, ContextDependency, CoreDependency
+from services.api.dependencies import ContextDependency, CoreDependency, ReaderDependency
 from services.api.pictures import Pending, Picture, send_thumbnail
 from services.api.schemas import GetThumbnail, ids_of_thumbnail
 
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/album/thumbnail", tags=["thumbnails"])
 
 @router.post("/get", response_class=Response, responses=STREAMED)
 async def get_thumbnail(
-    body: GetThumbnail, core: CoreDependency, caller: CallerDependency, context: ContextDependency
+    body: GetThumbnail, core: CoreDependency, caller: ReaderDependency, context: ContextDependency
 ) -> Response:
     """The thumbnail as a stream; one that is missing is made again in the same request."""
 

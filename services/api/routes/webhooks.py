@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from libs.catalog.albums import find_album
 from libs.webhooks import deliveries, endpoints
-from services.api.dependencies import CallerDependency, CoreDependency
+from services.api.dependencies import CallerDependency, CoreDependency, ReaderDependency
 from services.api.schemas import Done
 from services.api.webhook_schemas import (
     CreateWebhook,
@@ -41,7 +41,7 @@ async def create_webhook(body: CreateWebhook, core: CoreDependency, caller: Call
 
 
 @router.post("/list")
-async def list_webhooks(core: CoreDependency, caller: CallerDependency) -> WebhooksAnswer:
+async def list_webhooks(core: CoreDependency, caller: ReaderDependency) -> WebhooksAnswer:
     """The caller's webhooks, oldest first."""
     found = await endpoints.list_webhooks(core.webhooks, caller.owner)
     return WebhooksAnswer(
@@ -64,7 +64,7 @@ async def delete_webhook(body: OneWebhook, core: CoreDependency, caller: CallerD
 
 
 @router.post("/deliveries")
-async def list_deliveries(body: ListDeliveries, core: CoreDependency, caller: CallerDependency) -> DeliveriesAnswer:
+async def list_deliveries(body: ListDeliveries, core: CoreDependency, caller: ReaderDependency) -> DeliveriesAnswer:
     """What a webhook was or will be told, newest first, each with its last attempts."""
     webhook = await endpoints.find_webhook(core.webhooks, caller.owner, body.webhook_id)
     page = await deliveries.list_deliveries(core.webhooks, webhook, body.limit, body.after)

@@ -7,6 +7,8 @@ import { AlbumsView } from "./albums/view.js";
 import { onDrop, onPaste } from "./drop.js";
 import { notify } from "./notices.js";
 import { currentRoute, onRoute } from "./route.js";
+import { begin } from "./session/session.js";
+import { SignInView } from "./session/view.js";
 import { Activity } from "./uploads/activity.js";
 import { takeIn } from "./uploads/intake.js";
 import { cancel, isBusy } from "./uploads/queue.js";
@@ -23,23 +25,36 @@ document.body.append(tray.element);
 
 let view = null;
 let shown = null;
+let isSignedOut = false;
 
 function takeFiles(files) {
   const { albumId } = currentRoute();
+  if (isSignedOut) return;
   if (!albumId) notify("Open an album first: pictures are added to the album that is open.");
   else if (files.length) takeIn(files, storeOf(albumId), activity);
 }
 
 function show() {
+  if (isSignedOut) return;
   const { albumId, image } = currentRoute();
   if (view && shown === albumId) {
     view.turn?.(image);
     return;
   }
+  shown = albumId;
+  change(albumId ? new AlbumView(storeOf(albumId), activity, takeFiles) : new AlbumsView(), image);
+}
+
+function askForKey() {
+  if (isSignedOut) return;
+  isSignedOut = true;
+  change(new SignInView());
+}
+
+function change(next, image) {
   view?.close();
   const isFirst = view === null;
-  shown = albumId;
-  view = albumId ? new AlbumView(storeOf(albumId), activity, takeFiles) : new AlbumsView();
+  view = next;
   document.getElementById("main").replaceWith(view.element);
   scrollTo(0, 0);
   if (!isFirst) view.element.querySelector(".page-title").focus();
@@ -49,5 +64,6 @@ function show() {
 onRoute(show);
 onDrop(takeFiles);
 onPaste(takeFiles);
+addEventListener("unauthorized", askForKey);
 addEventListener("beforeunload", (event) => isBusy() && event.preventDefault());
-show();
+if (await begin()) show();

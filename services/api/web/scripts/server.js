@@ -14,21 +14,20 @@ export function address(path) {
   return new URL(path, ROOT).href;
 }
 
-async function post(path, body) {
+async function call(method, path, body) {
+  const json = { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
   let response;
   try {
-    response = await fetch(address(path), {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-    });
+    response = await fetch(address(path), { method, ...(body && json) });
   } catch {
     throw new ServerError("unreachable", "the server cannot be reached");
   }
   return answerOf(response.status, await response.text());
 }
 
-/** The parsed body of an answer; throws what it refuses. */
+const post = (path, body) => call("POST", path, body);
+
+/** The parsed body of an answer; throws what it refuses. The window is told "unauthorized" when a key is wanted. */
 export function answerOf(status, text) {
   let answer = null;
   try {
@@ -37,9 +36,13 @@ export function answerOf(status, text) {
     // Something in between answered in its own words.
   }
   if (status >= 200 && status < 300 && answer) return answer;
+  if (answer?.code === "unauthorized") dispatchEvent(new Event("unauthorized"));
   throw new ServerError(answer?.code ?? "unreachable", answer?.message ?? "the server does not answer", status);
 }
 
+export const getSession = () => call("GET", "session");
+export const signIn = (key) => post("session", { key });
+export const signOut = () => call("DELETE", "session");
 export const listAlbums = (after) => post("album/list", { limit: 200, ...(after && { after }) });
 export const createAlbum = (name) => post("album/create", { album_name: name });
 export const getAlbum = (id) => post("album/get", { album_id: id, limit: 1 });

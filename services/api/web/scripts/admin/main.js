@@ -2,6 +2,7 @@
 import { confirm } from "../dialogs.js";
 import { el, setText } from "../dom.js";
 import { notify, showConnection } from "../notices.js";
+import { SignInView } from "../session/view.js";
 import { adminStatus, checkStore, deadLetters, dropLetters, failedJobs, retryFailed, retryLetters } from "../server.js";
 import { count, reason } from "../words.js";
 import { actions, button, Panel, table } from "./panel.js";
@@ -151,15 +152,30 @@ async function look() {
   store.show(checks);
 }
 
+let isSignedOut = false;
+
+function askForKey() {
+  if (isSignedOut) return;
+  isSignedOut = true;
+  const view = new SignInView();
+  document.getElementById("main").replaceWith(view.element);
+  view.open();
+}
+
 async function lookAgainAndAgain() {
+  if (isSignedOut) return;
   if (!document.hidden) {
     await look().then(
       () => showConnection("live"),
-      (error) => (error.code === "unreachable" ? showConnection("away") : notify(reason(error.code, error.message))),
+      (error) => {
+        if (error.code === "unreachable") showConnection("away");
+        else if (!isSignedOut) notify(reason(error.code, error.message));
+      },
     );
   }
   setTimeout(lookAgainAndAgain, EVERY_MS);
 }
 
+addEventListener("unauthorized", askForKey);
 document.getElementById("main").append(...[now, stages, failed, jobs, letters, store].map(({ element }) => element));
 lookAgainAndAgain();

@@ -11,8 +11,8 @@ export function choosers(onFiles) {
   const files = input({ multiple: true, accept: ACCEPT, "data-chooser": "files" }, onFiles);
   const folder = input({ webkitdirectory: true, "data-chooser": "folder" }, onFiles);
   const label = el("span", { class: "button-label" }, "Add pictures");
-  const add = el("button", { type: "button", class: "button primary", "aria-label": "Add pictures" }, icon("add"), label);
-  const addFolder = el("button", { type: "button", class: "icon-button", "aria-label": "Add a folder", title: "Add a folder" }, icon("folder"));
+  const add = el("button", { type: "button", class: "button primary", "data-changes": true, "aria-label": "Add pictures" }, icon("add"), label);
+  const addFolder = el("button", { type: "button", class: "icon-button", "data-changes": true, "aria-label": "Add a folder", title: "Add a folder" }, icon("folder"));
   add.addEventListener("click", () => files.click());
   addFolder.addEventListener("click", () => folder.click());
   return [add, addFolder, files, folder];

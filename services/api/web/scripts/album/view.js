@@ -36,7 +36,7 @@ export class AlbumView {
     this.total = el("p", { class: "page-detail" });
     const heading = el("div", { class: "page-heading" }, this.name, this.total);
     const back = el("a", { class: "icon-button", href: "#/", "aria-label": "All albums", title: "All albums" }, icon("back"));
-    const trash = el("button", { type: "button", class: "icon-button", "aria-label": "Delete the album", title: "Delete the album" }, icon("trash"));
+    const trash = el("button", { type: "button", class: "icon-button", "data-changes": true, "aria-label": "Delete the album", title: "Delete the album" }, icon("trash"));
     trash.addEventListener("click", () => this.#deleteAlbum());
     this.bar = el("header", { class: "page-bar" }, back, heading, ...choosers(onFiles), trash);
     this.empty = el(

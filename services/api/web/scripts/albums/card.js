@@ -26,7 +26,7 @@ export class AlbumCard {
     this.name = el("span", { class: "album-name" });
     this.detail = el("span", { class: "album-detail" });
     const link = el("a", { class: "album-link", href: albumLink(album.id) }, this.cover, this.name, this.detail);
-    const trash = el("button", { type: "button", class: "icon-button album-delete", "aria-label": `Delete ${album.name}`, title: "Delete" }, icon("trash"));
+    const trash = el("button", { type: "button", class: "icon-button album-delete", "data-changes": true, "aria-label": `Delete ${album.name}`, title: "Delete" }, icon("trash"));
     trash.addEventListener("click", onDelete);
     this.element = el("li", { class: "album" }, link, trash);
     this.element.addEventListener("near", () => {

@@ -6,7 +6,8 @@ import { icon } from "../icons.js";
 import { MAX_NAME } from "../limits.js";
 import { notify, showConnection } from "../notices.js";
 import { albumLink, go } from "../route.js";
-import { createAlbum, deleteAlbum, listAlbums } from "../server.js";
+import { createAlbum, deleteAlbum, listAlbums, signOut } from "../server.js";
+import { session } from "../session/session.js";
 import { count, reason } from "../words.js";
 import { Live } from "../album/live.js";
 import { AlbumCard } from "./card.js";
@@ -19,7 +20,7 @@ export class AlbumsView {
   #isClosed = false;
 
   constructor() {
-    const create = () => el("button", { type: "button", class: "button primary", onclick: () => this.#create() }, icon("add"), "New album");
+    const create = () => el("button", { type: "button", class: "button primary", "data-changes": true, onclick: () => this.#create() }, icon("add"), "New album");
     this.total = el("p", { class: "page-detail" });
     const heading = el("div", { class: "page-heading" }, el("h1", { class: "page-title", tabindex: "-1" }, "Albums"), this.total);
     this.list = el("ul", { class: "albums", "aria-label": "Albums" });
@@ -31,7 +32,7 @@ export class AlbumsView {
       el("p", {}, "An album holds the pictures of a day, a journey or a person. Create the first one to begin."),
       create(),
     );
-    this.element = el("main", { class: "page", id: "main" }, el("header", { class: "page-bar" }, heading, create()), this.empty, this.list);
+    this.element = el("main", { class: "page", id: "main" }, el("header", { class: "page-bar" }, heading, create(), this.#leave()), this.empty, this.list);
     this.live = new Live(null, () => this.#load());
     this.live.addEventListener("event", ({ detail }) => this.#onEvent(detail));
     this.live.addEventListener("missed", () => this.#loadSoon());
@@ -109,6 +110,21 @@ export class AlbumsView {
     } catch (error) {
       notify(`The album could not be created. ${reason(error.code, error.message)}`);
     }
+  }
+
+  /** The button that signs out, where somebody is signed in. */
+  #leave() {
+    if (!session) return null;
+    const leave = async () => {
+      try {
+        await signOut();
+        location.reload();
+      } catch (error) {
+        notify(reason(error.code, error.message));
+      }
+    };
+    const title = `Sign out ${session.owner}`;
+    return el("button", { type: "button", class: "icon-button", "aria-label": title, title, onclick: leave }, icon("leave"));
   }
 
   async #delete(album) {

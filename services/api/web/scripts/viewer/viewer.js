@@ -19,10 +19,11 @@ export class Viewer {
     this.actions = actions;
     this.title = el("h2", { class: "viewer-name", id: "viewer-name" });
     this.detail = el("p", { class: "viewer-detail" });
-    this.download = el("a", { class: "viewer-button", "aria-label": "Download the original", title: "Download the original" }, icon("download"));
+    this.download = el("a", { class: "viewer-button", "data-changes": true, "aria-label": "Download the original", title: "Download the original" }, icon("download"));
     this.retry = button("retry", "Try again");
     this.remove = button("trash", "Delete");
     this.leave = button("back", "Back to the album");
+    for (const each of [this.retry, this.remove]) each.dataset.changes = "";
     this.before = button("previous", "Previous picture");
     this.after = button("next", "Next picture");
     this.before.classList.add("viewer-before");

@@ -1,0 +1,108 @@
+"""HTTP connections that do not wait for ever: what uvicorn leaves to a proxy in front, for servers without one.
+
+uvicorn bounds neither how long a request's head may take nor how long it may be, and idle connections keep out new
+ones. A client that says nothing, or a little now and then (Slowloris), would hold a connection for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+HEAD_SECONDS = 10.0
+"""How long a request line and its headers may take; on a new connection, counted from its beginning."""
+HEAD_BYTES = 65_536
+"""How long a request line and its headers may be together, give or take one read."""
+UNHEARD_SECONDS = 60.0
+"""How long what was sent may wait for an acknowledgement, or for room at a client that does not read."""
+_SOCKET_OPTIONS = (
+    # https://man7.org/linux/man-pages/man7/tcp.7.html
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNHEARD_SECONDS * 1000)),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, round(UNHEARD_SECONDS)),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, round(UNHEARD_SECONDS / 4)),
+)
+
+
+class Connection(HttpToolsProtocol):
+    """One HTTP connection, with limits on what it may keep waiting.
+
+    Attributes:
+        idle_since: since when it waits for a request, by the loop's clock; None while it works on one.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a first request, in place of the one that has waited longest if there are too many."""
+        super().connection_made(transport)
+        self.idle_since: float | None = self.loop.time()
+        self._is_in_head = True
+        self._head_bytes = 0
+        self._deadline: asyncio.TimerHandle | None = self.loop.call_later(HEAD_SECONDS, self._give_up_head)
+        raw: Any = transport.get_extra_info("socket")
+        for option in _SOCKET_OPTIONS:
+            raw.setsockopt(*option)
+        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+            self._make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._cancel_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, as long as the head is neither too long nor too slow."""
+        if self._is_in_head:
+            self._head_bytes += len(data)
+            if self._deadline is None:
+                self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up_head)
+        super().data_received(data)
+        if self._is_in_head and self._head_bytes > HEAD_BYTES:
+            self.send_400_response(f"the request line and headers are longer than {HEAD_BYTES} bytes")
+
+    def on_headers_complete(self) -> None:
+        """Begin to work on a request."""
+        self._cancel_deadline()
+        self._is_in_head = False
+        self.idle_since = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Whatever comes now belongs to the next head."""
+        super().on_message_complete()
+        self._is_in_head = True
+        self._head_bytes = 0
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request."""
+        super().on_response_complete()
+        if self.cycle.response_complete:
+            self.idle_since = self.loop.time()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP request, in the one form of refusals, and hang up."""
+        body = json.dumps({"status": "fail", "code": "invalid-request", "message": msg}).encode()
+        head = b"content-type: application/json\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n"
+        end = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        self.transport.write(STATUS_LINE[400] + head + end + body)
+        self.transport.close()
+
+    def _give_up_head(self) -> None:
+        self._deadline = None
+        if self.idle_since is not None:
+            self.transport.close()
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _make_room(self) -> None:
+        idle = [(one.idle_since, one) for one in self.connections if isinstance(one, Connection) and one.idle_since]
+        if idle:
+            _, longest = min(idle, key=lambda pair: pair[0])
+            longest.transport.close()
+            self.connections.discard(longest)  # now, not when it is closed: uvicorn counts them

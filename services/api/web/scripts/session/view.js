@@ -1,0 +1,55 @@
+// The page of those who have yet to sign in: one field for a key.
+import { el, setText } from "../dom.js";
+import { icon } from "../icons.js";
+import { signIn } from "../server.js";
+import { reason } from "../words.js";
+
+export class SignInView {
+  constructor() {
+    // Password managers keep a key if it looks to them like a password.
+    this.input = el("input", {
+      id: "sign-in-key",
+      type: "password",
+      name: "key",
+      required: true,
+      autocomplete: "current-password",
+      spellcheck: "false",
+      "aria-describedby": "sign-in-problem",
+    });
+    this.problem = el("p", { class: "sign-in-problem", id: "sign-in-problem", role: "alert" });
+    this.button = el("button", { class: "button primary" }, "Sign in");
+    const form = el(
+      "form",
+      { class: "sign-in", onsubmit: (event) => this.#submit(event) },
+      icon("key"),
+      el("h1", { class: "page-title", tabindex: "-1" }, "Sign in"),
+      el("p", {}, "This server asks for a key. Whoever runs it can give you one."),
+      el("div", { class: "field" }, el("label", { for: "sign-in-key" }, "Key"), this.input),
+      this.problem,
+      this.button,
+    );
+    this.element = el("main", { class: "page", id: "main" }, form);
+  }
+
+  open() {
+    document.title = "Sign in - Album";
+    this.input.focus();
+  }
+
+  close() {}
+
+  async #submit(event) {
+    event.preventDefault();
+    this.button.disabled = true;
+    setText(this.problem, "");
+    try {
+      await signIn(this.input.value.trim());
+      // Afresh: nothing that another one saw in this page stays in it.
+      location.reload();
+    } catch (error) {
+      setText(this.problem, error.code === "unauthorized" ? "This key is not valid." : reason(error.code, error.message));
+      this.button.disabled = false;
+      this.input.select();
+    }
+  }
+}

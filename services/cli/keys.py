@@ -1,0 +1,100 @@
+"""``album keys``: who may call the API."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from libs.catalog import keys
+from libs.catalog.catalog import Catalog
+from libs.catalog.keys import SCOPES, Key, Scope
+from libs.shared.errors import Refusal
+from libs.shared.events import rfc3339
+from libs.shared.gridfs import GridFsBlobStore
+from services.cli.catalog import with_catalog
+
+EX_NO_KEY = 1
+PIPED_WIDTH = 200
+
+app = typer.Typer(no_args_is_help=True, help="Who may call: make keys, list them, revoke them.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
+
+
+@app.command()
+def create(
+    owner: Annotated[str, typer.Option(help="Whose albums the key opens.")],
+    scopes: Annotated[str, typer.Option(help=f"Some of {','.join(SCOPES)}.")] = "read,write",
+    expires_days: Annotated[float | None, typer.Option(min=0, help="Days until it ends; never if not given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and print it: this is the only time that it is shown.
+
+    With the first key the API begins to demand keys, and its owner has all that was made before.
+    """
+    lifetime = None if expires_days is None else timedelta(days=expires_days)
+
+    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> tuple[Key, str]:
+        return await keys.create_key(catalog, owner, _scopes(scopes), lifetime)
+
+    key, token = with_catalog(work)
+    typer.echo(json.dumps({**_plain(key), "key": token}) if as_json else token)
+
+
+@app.command("list")
+def list_keys(as_json: AsJson = False) -> None:
+    """List all keys that were ever made, without their secrets."""
+
+    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> list[Key]:
+        return await keys.list_keys(catalog)
+
+    found = with_catalog(work)
+    if as_json:
+        for key in found:
+            typer.echo(json.dumps(_plain(key)))
+        return
+    table = Table("id", "owner", "scopes", "made", "until", "revoked")
+    for key in found:
+        plain = _plain(key)
+        dates = (plain[name] or "" for name in ("create_date", "expire_date", "revoke_date"))
+        table.add_row(key.id, key.owner_name, ",".join(key.scopes), *dates)
+    Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
+
+
+@app.command()
+def revoke(id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as list shows it.")]) -> None:
+    """Revoke a key: within seconds neither it nor any sign-in with it opens anything."""
+
+    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> bool:
+        return await keys.revoke_key(catalog, id)
+
+    if not with_catalog(work):
+        typer.echo("album: there is no such key", err=True)
+        raise typer.Exit(EX_NO_KEY)
+    typer.echo(f"{id} is revoked")
+
+
+def _scopes(given: str) -> list[Scope]:
+    asked = {scope.strip() for scope in given.split(",")}
+    if unknown := asked.difference(SCOPES):
+        raise Refusal(
+            "invalid-request", f"there is no scope {', '.join(sorted(unknown))}; there are {', '.join(SCOPES)}"
+        )
+    return [scope for scope in SCOPES if scope in asked]
+
+
+def _plain(key: Key) -> dict[str, Any]:
+    """The key as JSON can carry it, without its digest."""
+    dates = {"create_date": key.create_date, "expire_date": key.expire_date, "revoke_date": key.revoke_date}
+    return {
+        "id": key.id,
+        "owner": key.owner_name,
+        "scopes": list(key.scopes),
+        **{name: None if date is None else rfc3339(date) for name, date in dates.items()},
+    }

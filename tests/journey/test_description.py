@@ -1,0 +1,69 @@
+"""The server does what its description says, whatever is asked: Schemathesis makes up requests from /openapi.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import one_of
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.support.keys import make_key
+from tests.support.stack import Stack
+
+EXAMPLES = 20
+"""Requests made up for an endpoint; more would take longer than people wait."""
+MODES: tuple[Any, ...] = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+made_up = settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.fixture(scope="module")
+def key(guarded: Stack) -> str:
+    return make_key(guarded, "anna", "read,write,admin")
+
+
+def try_everything(url: str, headers: dict[str, str]) -> None:
+    """Ask every endpoint for things that its description allows, and for things that it does not."""
+    # An event stream does not end, so nothing would come after it; `test_events` is about it.
+    description = schemathesis.openapi.from_url(f"{url}/openapi.json").exclude(path="/events")
+    operations = [found.ok() for found in description.get_all_operations() if isinstance(found, Ok)]
+    assert len(operations) > 20
+    for operation in operations:
+        # Both ways in one, since of some endpoints nothing can be asked that is not allowed.
+        @made_up
+        @given(one_of(*(operation.as_strategy(generation_mode=mode) for mode in MODES)))
+        def try_one(case: Any) -> None:
+            case.call_and_validate(checks=CHECKS, headers=headers)
+
+        try_one()
+
+
+def test_a_server_without_keys_answers_as_described(stack: Stack) -> None:
+    try_everything(stack.url, {})
+
+
+def test_with_a_key_it_answers_as_described(guarded: Stack, key: str) -> None:
+    try_everything(guarded.url, {"authorization": f"Bearer {key}"})
+
+
+def test_without_its_key_it_answers_as_described(guarded: Stack, key: str) -> None:
+    try_everything(guarded.url, {"authorization": "Bearer nothing"})

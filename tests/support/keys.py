@@ -1,0 +1,41 @@
+"""API keys for tests: made as an operator makes them, and clients that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from tests.support.client import AlbumClient
+from tests.support.operator import succeeded
+from tests.support.stack import Stack, StartStack
+from tests.support.waiting import eventually
+
+
+def make_key(stack: Stack, owner: str, scopes: str = "read,write", *options: str) -> str:
+    """The token of a new key."""
+    [made] = succeeded(stack.environment, "keys", "create", "--owner", owner, "--scopes", scopes, *options)
+    token: str = made["key"]
+    return token
+
+
+def with_key(stack: Stack, token: str) -> AlbumClient:
+    """A client that shows a key; close it."""
+    headers = {"authorization": f"Bearer {token}"}
+    return AlbumClient(httpx.Client(base_url=stack.url, timeout=60, headers=headers))
+
+
+def keys_are_demanded(stack: Stack) -> None:
+    """Wait until a server has noticed that there are keys."""
+    eventually(lambda: httpx.post(f"{stack.url}/album/list", json={}).status_code == 401, 10, "keys are demanded")
+
+
+@contextmanager
+def guarded_stack(start: StartStack, **counts: int) -> Iterator[Stack]:
+    """A stack that demands keys; the first one was Anna's."""
+    started = start(**counts)
+    make_key(started, "anna")
+    keys_are_demanded(started)
+    yield started
+    started.stop()

@@ -1,0 +1,151 @@
+"""Signing in: a key once, then pictures and events come by cookie, until the key or the person ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.client import AlbumClient
+from tests.support.keys import guarded_stack, make_key, with_key
+from tests.support.operator import album as run_album
+from tests.support.pictures import picture
+from tests.support.stack import Stack, StartStack
+from tests.web.conftest import OpenScreen
+from tests.web.screen import Screen
+from tests.web.test_access import serious_problems
+
+
+@pytest.fixture(scope="module")
+def guarded(_stacks: StartStack) -> Iterator[Stack]:
+    with guarded_stack(_stacks) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def anna(guarded: Stack) -> Iterator[AlbumClient]:
+    with with_key(guarded, make_key(guarded, "anna")) as client:
+        yield client
+
+
+def sign_in(screen: Screen, key: str) -> None:
+    screen.page.get_by_label("Key").fill(key)
+    screen.page.get_by_role("button", name="Sign in").click()
+
+
+def cookies(screen: Screen) -> list[Any]:
+    return screen.page.context.cookies()
+
+
+def test_nobody_needs_to_sign_in_while_there_are_no_keys(screen: Screen) -> None:
+    screen.open()
+
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+    assert screen.page.get_by_role("button", name="Sign out").count() == 0
+
+
+def test_a_link_to_an_album_opens_after_signing_in(open_screen: OpenScreen, guarded: Stack, anna: AlbumClient) -> None:
+    album_id = anna.create("Behind a key")
+    anna.ready(album_id, picture("PNG", 64, 48), "here.png")
+    screen = open_screen(stack=guarded).open(f"#/album/{album_id}")
+    expect(screen.page.get_by_label("Key")).to_be_focused()
+
+    sign_in(screen, make_key(guarded, "anna"))
+
+    expect(screen.page.get_by_role("heading", name="Behind a key", level=1)).to_be_visible()
+    screen.expect_shows("here.png", "server")
+
+
+def test_pictures_are_added_and_watched_by_cookie(open_screen: OpenScreen, guarded: Stack, anna: AlbumClient) -> None:
+    screen = open_screen(stack=guarded).open()
+    sign_in(screen, make_key(guarded, "anna"))
+    album_id = screen.create_album("By cookie")
+
+    screen.choose({"mine.png": picture("PNG", 64, 48)})
+    screen.expect_shows("mine.png", "server")
+    anna.ready(album_id, picture("PNG", 48, 64), "elsewhere.png")
+
+    screen.expect_shows("elsewhere.png", "server")
+
+
+def test_the_cookie_is_for_the_server_alone(open_screen: OpenScreen, guarded: Stack) -> None:
+    screen = open_screen(stack=guarded).open()
+    sign_in(screen, make_key(guarded, "anna"))
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+
+    [cookie] = cookies(screen)
+
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/")
+    assert screen.page.evaluate("document.cookie") == ""
+    assert screen.page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+def test_a_wrong_key_is_told_and_another_can_be_tried(open_screen: OpenScreen, guarded: Stack) -> None:
+    screen = open_screen(stack=guarded).open()
+
+    sign_in(screen, "not a key")
+    expect(screen.page.get_by_role("alert")).to_have_text("This key is not valid.")
+    sign_in(screen, make_key(guarded, "anna"))
+
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+
+
+def test_signing_out_ends_it_at_the_server_too(open_screen: OpenScreen, guarded: Stack) -> None:
+    screen = open_screen(stack=guarded).open()
+    sign_in(screen, make_key(guarded, "anna"))
+    leave = screen.page.get_by_role("button", name="Sign out anna")
+    expect(leave).to_be_visible()
+    [cookie] = cookies(screen)
+
+    leave.click()
+
+    expect(screen.page.get_by_label("Key")).to_be_visible()
+    assert cookies(screen) == []
+    with guarded.client() as thief:
+        thief.http.cookies.set(cookie["name"], cookie["value"])
+        assert thief.post("/album/list").status_code == 401
+
+
+def test_a_page_whose_key_is_revoked_asks_for_another(
+    open_screen: OpenScreen, guarded: Stack, anna: AlbumClient
+) -> None:
+    album_id = anna.create("For a while")
+    key = make_key(guarded, "anna")
+    screen = open_screen(stack=guarded).open()
+    sign_in(screen, key)
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+    screen.open_album(album_id)
+
+    run_album(guarded.environment, "keys", "revoke", key.split("_")[1])
+    with with_key(guarded, key) as revoked:
+        screen.until(lambda: revoked.post("/album/list").status_code == 401, "the key is refused")
+    anna.upload(album_id, picture("PNG", 8, 8))  # its event ends the stream, and the page asks
+
+    expect(screen.page.get_by_label("Key")).to_be_visible()
+
+
+def test_who_may_only_look_is_offered_nothing_else(open_screen: OpenScreen, guarded: Stack, anna: AlbumClient) -> None:
+    album_id = anna.create("To look at")
+    anna.ready(album_id, picture("PNG", 64, 48), "a.png")
+    screen = open_screen(stack=guarded).open()
+    sign_in(screen, make_key(guarded, "anna", "read"))
+    expect(screen.page.get_by_role("link", name="To look at")).to_be_visible()
+    expect(screen.page.get_by_role("button", name="New album")).to_have_count(0)
+
+    screen.open_album(album_id)
+    screen.tile("a.png").locator(".tile-link").click()
+
+    expect(screen.page.locator(".viewer")).to_be_visible()
+    for name in ("Add pictures", "Delete", "Download the original"):
+        expect(screen.page.get_by_label(name, exact=True).locator("visible=true")).to_have_count(0)
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_axe_finds_nothing_serious_where_one_signs_in(open_screen: OpenScreen, guarded: Stack, colours: str) -> None:
+    screen = open_screen(stack=guarded, color_scheme=colours, reduced_motion="reduce").open()
+    sign_in(screen, "not a key")
+    expect(screen.page.get_by_role("alert")).to_be_visible()
+
+    assert serious_problems(screen) == []
