@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from libs.shared.events import utc_now
 from services.api.access import require_same_origin
 from services.api.dependencies import AnyCallerDependency, CoreDependency
 from services.api.schemas import Done, SessionAnswer, SessionCard, SignIn
@@ -19,7 +20,7 @@ async def sign_in(body: SignIn, request: Request, response: Response, core: Core
     response.set_cookie(
         core.access.cookie(request),
         token,
-        expires=session.expire_date,
+        max_age=max(0, round((session.expire_date - utc_now()).total_seconds())),
         secure=core.access.is_secure(request),
         httponly=True,
         samesite="strict",
