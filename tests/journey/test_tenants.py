@@ -24,6 +24,7 @@ from tests.support.stack import Stack, StartStack
 
 SMALL = picture("PNG", 8, 8)
 NAME = "Secret garden"
+HOOK = "https://hooks.example/secret"
 PUBLIC = {
     "GET /asyncapi.json",
     "GET /docs",
@@ -46,12 +47,13 @@ class Owned:
     client: AlbumClient
     album_id: str
     image_id: str
+    webhook_id: str = ABSENT
     event_ids: list[str] = field(default_factory=list)
 
     @property
     def absent(self) -> Owned:
         """The same of nobody."""
-        return Owned(self.client, ABSENT, ABSENT, [])
+        return Owned(self.client, ABSENT, ABSENT)
 
 
 Ask = Callable[[AlbumClient, Owned], httpx.Response]
@@ -64,6 +66,7 @@ def post(path: str, *names: str, **more: Any) -> Ask:
             "image_id": owned.image_id,
             "job_id": f"{owned.image_id}job",
             "thumbnail_id": owned.album_id + owned.image_id,
+            "webhook_id": owned.webhook_id,
         }
         return client.post(path, **{name: ids[name] for name in names}, **more)
 
@@ -100,11 +103,32 @@ ASK: dict[str, list[Ask]] = {
     f"HEAD {IMAGE_ADDRESS}": [get(IMAGE_ADDRESS, "HEAD")],
     f"GET {THUMBNAIL_ADDRESS}": [get(THUMBNAIL_ADDRESS)],
     f"HEAD {THUMBNAIL_ADDRESS}": [get(THUMBNAIL_ADDRESS, "HEAD")],
+    "POST /webhook/create": [post("/webhook/create", "album_id", url=HOOK)],
+    "POST /webhook/enable": [post("/webhook/enable", "webhook_id")],
+    "POST /webhook/deliveries": [post("/webhook/deliveries", "webhook_id")],
+    "POST /webhook/replay": [
+        post("/webhook/replay", "webhook_id", since="2026-01-01T00:00:00Z"),
+        post("/webhook/replay", "webhook_id", delivery_id=ABSENT),
+    ],
+    "POST /webhook/test": [post("/webhook/test", "webhook_id")],
+    "POST /webhook/delete": [post("/webhook/delete", "webhook_id")],
     "POST /album/delete": [post("/album/delete", "album_id")],
 }
 """Every endpoint that takes an id, asked with one; deleting the album comes last."""
-LISTS = {"POST /album/list", "POST /album/create", "GET /events", "GET /session"}
+LISTS = {"POST /album/list", "POST /album/create", "POST /webhook/list", "GET /events", "GET /session"}
 """Endpoints that need no id; each has a test of its own here or in `test_sessions`."""
+
+
+ADMIN = {
+    "POST /admin/check",
+    "POST /admin/dead-letters",
+    "POST /admin/dead-letters/drop",
+    "POST /admin/dead-letters/retry",
+    "POST /admin/failed",
+    "POST /admin/retry",
+    "POST /admin/status",
+}
+"""Endpoints for operators, who see what all owners have."""
 
 
 def routes() -> set[str]:
@@ -128,17 +152,18 @@ def anna(stack: Stack) -> Iterator[Owned]:
         album_id = client.create(NAME)
         job = client.ready(album_id, SMALL, "secret.png")
         events = [event["_id"] for event in stack.database["events"].find({"album_id": album_id})]
-        yield Owned(client, album_id, job["image_id"], events)
+        webhook = client.post("/webhook/create", url=HOOK, album_id=album_id).json()["webhook"]
+        yield Owned(client, album_id, job["image_id"], webhook["id"], events)
 
 
 @pytest.fixture(scope="module")
 def bob(stack: Stack, anna: Owned) -> Iterator[AlbumClient]:
-    with with_key(stack, make_key(stack, "bob", "read,write,admin")) as client:
+    with with_key(stack, make_key(stack, "bob")) as client:
         yield client
 
 
 def test_every_endpoint_of_the_application_is_tried() -> None:
-    assert routes() == PUBLIC | LISTS | set(ASK)
+    assert routes() == PUBLIC | LISTS | ADMIN | set(ASK)
 
 
 @pytest.mark.parametrize("route", ASK)
@@ -154,13 +179,18 @@ def test_what_another_owner_has_does_not_exist(anna: Owned, bob: AlbumClient, ro
         }
 
 
-@pytest.mark.parametrize("route", [*ASK, *sorted(LISTS)])
+@pytest.mark.parametrize("route", [*ASK, *sorted(LISTS | ADMIN)])
 def test_without_a_key_nothing_is_there(stack: Stack, anna: Owned, route: str) -> None:
     method, path = route.split()
     with stack.client() as stranger:
         asks = ASK.get(route, [lambda client, owned: client.http.request(method, path, json={"album_name": "x"})])
         for ask in asks:
             assert ask(stranger, anna).status_code == 401
+
+
+@pytest.mark.parametrize("route", sorted(ADMIN))
+def test_what_all_owners_have_is_for_operators(anna: Owned, bob: AlbumClient, route: str) -> None:
+    failed(bob.post(route.split()[1]), 403, "forbidden")
 
 
 def test_an_image_of_another_owner_is_not_found_through_an_album_of_ones_own(anna: Owned, bob: AlbumClient) -> None:
@@ -183,6 +213,11 @@ def test_the_list_of_albums_holds_ones_own(anna: Owned, bob: AlbumClient) -> Non
     assert mine in answer.text
     assert anna.album_id not in answer.text
     assert NAME not in answer.text
+
+
+def test_the_list_of_webhooks_holds_ones_own(anna: Owned, bob: AlbumClient) -> None:
+    assert anna.webhook_id in anna.client.post("/webhook/list").text
+    assert succeeded(bob.post("/webhook/list"), 200, "webhooks")["webhooks"] == []
 
 
 def test_a_taken_id_is_the_one_thing_that_shows(anna: Owned, bob: AlbumClient) -> None:
