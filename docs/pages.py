@@ -13,6 +13,7 @@ from typing import Any
 import typer.main
 from properdocs.config.defaults import ProperDocsConfig
 from properdocs.structure.files import File, Files
+from properdocs.structure.pages import Page
 from typer.cli import get_docs_for_click
 
 from libs.shared.events import EVENTS, TYPE_PREFIX
@@ -47,6 +48,20 @@ def on_files(files: Files, config: ProperDocsConfig) -> Files:
     for address, name in FIRST_PAGES.items():
         files.append(File.generated(config, address, content=_first_page(name)))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Links to what is in the repository but not in the site become the names of what they lead to."""
+    source = page.file.abs_src_path
+    if source is None:
+        return markdown
+
+    def name(link: re.Match[str]) -> str:
+        target = (Path(source).parent / link[2]).resolve()
+        is_elsewhere = target.is_dir() or not target.is_relative_to(ROOT / "docs")
+        return f"{link[1]} (`{target.relative_to(ROOT)}`)" if is_elsewhere and target.exists() else link[0]
+
+    return re.sub(r"(?<!!)\[([^]]+)\]\(([^):#]+)\)", name, markdown)
 
 
 def _first_page(name: str) -> str:
