@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pymongo import ASCENDING, DESCENDING
@@ -10,6 +11,7 @@ from libs.catalog.albums import Caller, album_not_found, find_album
 from libs.catalog.catalog import Catalog
 from libs.catalog.records import VISIBLE, Album, Image
 from libs.shared.errors import Refusal
+from libs.shared.events import BlobRef
 from libs.shared.mongo import Document, patiently
 from libs.shared.pages import Page, position, token
 
@@ -30,6 +32,39 @@ async def find_image(catalog: Catalog, caller: Caller, album_id: str, image_id: 
     if not found[0]["joined"]:
         raise Refusal("image-not-found", "there is no such image in this album")
     return Image.model_validate(found[0]["joined"][0])
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """Where a thumbnail belongs, and its bytes if they were asked for and are all there."""
+
+    owner: str
+    album_id: str
+    ref: BlobRef
+    content: bytes | None
+
+
+async def find_thumbnails(catalog: Catalog, image_ids: list[str], *, with_content: bool) -> dict[str, Thumbnail]:
+    """The thumbnails of those of these images that have one, with album, image and bytes checked in one round trip.
+
+    ``with_content`` brings the bytes along of those that fit into one chunk, as all do but very large ones.
+    """
+    steps = [
+        {"$match": {"_id": {"$in": image_ids}, "state": {"$in": VISIBLE}, "thumbnail": {"$exists": True}}},
+        _join("albums", {"state": "live"}, local="album_id", foreign="_id"),
+        {"$match": {"joined": {"$ne": []}}},
+        {"$project": {"owner": 1, "album_id": 1, "thumbnail": 1}},
+    ]
+    if with_content:
+        steps.append(_join("fs.chunks", {"n": 0}, local="thumbnail.blob_id", foreign="files_id"))
+    found = {}
+    for document in await patiently(lambda: catalog.images.aggregate(steps).to_list(None)):
+        ref = BlobRef.model_validate(document["thumbnail"])
+        content = next(
+            (chunk["data"] for chunk in document.get("joined", ()) if len(chunk["data"]) == ref.length), None
+        )
+        found[document["_id"]] = Thumbnail(document["owner"], document["album_id"], ref, content)
+    return found
 
 
 async def find_job(catalog: Catalog, caller: Caller, image_id: str) -> Image:

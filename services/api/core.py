@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from anyio.abc import TaskGroup
 
 from libs.catalog.catalog import Catalog
+from libs.catalog.images import Thumbnail
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.rabbitmq import Publisher
 from libs.shared.settings import LimitSettings
@@ -14,6 +15,7 @@ from libs.webhooks.registry import Registry
 from services.api.access import Access
 from services.api.feed import Feed
 from services.api.key_limits import KeyLimits
+from services.api.lookup import SharedLookup
 from services.api.metrics import ApiMetrics
 from services.api.quota import Quota
 from services.api.relay import Relay
@@ -37,6 +39,10 @@ class Core:
     quota: Quota
     access: Access
     key_limits: KeyLimits
+    thumbnails: SharedLookup[Thumbnail]
+    """With their bytes."""
+    thumbnail_refs: SharedLookup[Thumbnail]
+    """Without."""
     tasks: TaskGroup
     metrics: ApiMetrics
     uploads_in_flight: int = 0

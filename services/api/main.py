@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from libs.catalog import findings
 from libs.catalog.catalog import Catalog
+from libs.catalog.images import find_thumbnails
 from libs.shared import mongo
 from libs.shared.events import Envelope, Event
 from libs.shared.gridfs import GridFsBlobStore
@@ -38,6 +39,7 @@ from services.api.core import Core
 from services.api.feed import Feed
 from services.api.headers import SafeHeaders
 from services.api.key_limits import KeyLimits
+from services.api.lookup import SharedLookup
 from services.api.metrics import ApiMetrics
 from services.api.observing import ObserveRequests, is_probe
 from services.api.page import Page
@@ -144,6 +146,8 @@ async def _lifespan(
             quota=Quota(catalog, settings.quota_bytes),
             access=Access(catalog, settings),
             key_limits=KeyLimits(settings),
+            thumbnails=SharedLookup(partial(find_thumbnails, catalog, with_content=True)),
+            thumbnail_refs=SharedLookup(partial(find_thumbnails, catalog, with_content=False)),
             tasks=tasks,
             metrics=metrics,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
@@ -22,8 +23,7 @@ async def send(core: Core, picture: Picture, *, cache_control: str = "no-store")
     Raises:
         BlobMissing: before anything is sent.
     """
-    content = await primed(core.blobs.read(picture.ref))
-    return StreamingResponse(content, headers=_headers(picture, cache_control), media_type=picture.ref.content_type)
+    return await _body(core, picture, 0, picture.ref.length, headers=_headers(picture, cache_control))
 
 
 async def send_cacheable(core: Core, picture: Picture, method: str, request: Mapping[str, str]) -> Response:
@@ -43,8 +43,14 @@ async def send_cacheable(core: Core, picture: Picture, method: str, request: Map
             headers["content-length"] = str(stop - start)
     if method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=picture.ref.content_type)
+    return await _body(core, picture, start, stop, status_code=status, headers=headers)
+
+
+async def _body(core: Core, picture: Picture, start: int, stop: int, **answer: Any) -> Response:
+    if picture.content is not None:
+        return Response(picture.content[start:stop], media_type=picture.ref.content_type, **answer)
     content = await primed(core.blobs.read(picture.ref, start, stop))
-    return StreamingResponse(content, status_code=status, headers=headers, media_type=picture.ref.content_type)
+    return StreamingResponse(content, media_type=picture.ref.content_type, **answer)
 
 
 def matches(if_none_match: str, etag: str) -> bool:

@@ -20,11 +20,12 @@ from services.api.schemas import Variant
 
 @dataclass(frozen=True)
 class Picture:
-    """A blob that may be sent, and whether only as a download."""
+    """A blob that may be sent, whether only as a download, and all of its bytes if they are at hand."""
 
     ref: BlobRef
     is_attachment: bool = False
     name: str = ""
+    content: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ MAX_PAGE = 10_000
 
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _ONE_ID = re.compile(_UUID)
+_TWO_IDS = re.compile(_UUID * 2)
 
 
 def canonical_id(value: str) -> str:
@@ -45,6 +46,11 @@ UUID_LENGTH = 36
 def image_id_of_job(job_id: str) -> str:
     """A job id is the image id and ``job``."""
     return job_id.removesuffix("job")
+
+
+def is_thumbnail_id(value: str) -> bool:
+    """Whether it can be one: two ids without anything between them."""
+    return _TWO_IDS.fullmatch(value) is not None
 
 
 def ids_of_thumbnail(thumbnail_id: str) -> tuple[str, str]:
