@@ -86,12 +86,12 @@ class Connection:
 def get(path: str, **headers: str) -> bytes:
     """The bytes of a GET."""
     named = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    return f"GET {path} HTTP/1.1\r\nhost: benchmark\r\n{named}\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nhost: localhost\r\n{named}\r\n".encode()
 
 
 def post(path: str, content_type: str, body: bytes) -> bytes:
     """The bytes of a POST."""
-    head = f"POST {path} HTTP/1.1\r\nhost: benchmark\r\ncontent-type: {content_type}\r\ncontent-length: {len(body)}"
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {content_type}\r\ncontent-length: {len(body)}"
     return head.encode() + b"\r\n\r\n" + body
 
 

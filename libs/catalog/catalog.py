@@ -77,7 +77,10 @@ class Catalog:
         await self.images.create_indexes(
             [
                 IndexModel([("album_id", ASCENDING), ("order", ASCENDING)]),
-                IndexModel([("check_at", ASCENDING)], partialFilterExpression={"check_at": {"$exists": True}}),
+                IndexModel(
+                    [("state", ASCENDING), ("check_at", ASCENDING)],
+                    partialFilterExpression={"check_at": {"$exists": True}},
+                ),
                 IndexModel([("lease_until", ASCENDING)], partialFilterExpression={"state": "receiving"}),
                 IndexModel([("purge", ASCENDING)], partialFilterExpression={"purge": True}),
                 IndexModel([("blob_id", ASCENDING)], partialFilterExpression={"state": "receiving"}),

@@ -11,7 +11,7 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.records import Image, State
 from libs.shared.errors import Outage, Refusal
 from libs.shared.events import TYPE_PREFIX, Timestamp, utc_now
-from libs.shared.mongo import Document
+from libs.shared.mongo import Document, patiently
 from libs.shared.stage import QueueState, queue_of
 
 STAGES: dict[State, str] = {"queued": "decoder", "encoded": "thumbnailer"}
@@ -100,6 +100,13 @@ async def overview(catalog: Catalog) -> Overview:
         failed=await _failed(catalog),
         letters=await _letters(catalog),
     )
+
+
+async def longest_wait(catalog: Catalog) -> timedelta:
+    """How long the image has waited for its decoder that has waited longest since it was last given to it."""
+    first = {"state": "queued", "check_at": {"$exists": True}}
+    image = await patiently(lambda: catalog.images.find_one(first, {"check_at": 1}, sort=[("check_at", 1)]))
+    return timedelta(0) if image is None else utc_now() - (image["check_at"] - catalog.check_after)
 
 
 async def queue_states(look: Callable[[str], Awaitable[QueueState]]) -> dict[str, QueueState | None]:

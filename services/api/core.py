@@ -13,6 +13,7 @@ from libs.shared.rabbitmq import Publisher
 from libs.shared.settings import LimitSettings
 from libs.webhooks.registry import Registry
 from services.api.access import Access
+from services.api.backlog import Backlog
 from services.api.feed import Feed
 from services.api.key_limits import KeyLimits
 from services.api.lookup import SharedLookup
@@ -35,6 +36,7 @@ class Core:
     publisher: Publisher
     relay: Relay
     room: Room
+    backlog: Backlog
     feed: Feed
     quota: Quota
     access: Access

@@ -33,6 +33,7 @@ from libs.webhooks.settings import WebhookSettings
 from services.api import dead_letters, problems, progress, reconcile
 from services.api.access import Access
 from services.api.answers import FAILS
+from services.api.backlog import Backlog
 from services.api.bodies import LimitBodies
 from services.api.checkup import Checkup
 from services.api.core import Core
@@ -142,6 +143,7 @@ async def _lifespan(
             publisher=publisher,
             relay=Relay(catalog, publisher, public, metrics.events_refused.inc),
             room=Room(catalog.database, settings.min_free_bytes),
+            backlog=Backlog(catalog, settings.max_wait_seconds),
             feed=Feed(catalog),
             quota=Quota(catalog, settings.quota_bytes),
             access=Access(catalog, settings),

@@ -32,6 +32,9 @@ class ApiSettings(SharedSettings):
     max_connections: int = Field(
         2000, ge=1, description="connections one process keeps; above that it closes idle ones, then answers 503"
     )
+    max_wait_seconds: float = Field(
+        300.0, gt=0, description="how long the oldest queued image may have waited; above that 503 busy"
+    )
     min_free_bytes: int = Field(
         536_870_912, ge=0, description="room on the database's disk below which uploads are refused"
     )

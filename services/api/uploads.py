@@ -52,6 +52,7 @@ async def receive(core: Core, request: Request, caller: Caller, context: Context
         Refusal: whatever the contract lists for uploads; then nothing of it is left.
     """
     await core.room.require()
+    await core.backlog.require(is_broker_there=core.is_consuming)
     if core.uploads_in_flight >= core.settings.max_uploads:
         raise Refusal("busy", "too many uploads are under way", retry_after=1)
     declared = request.headers.get("content-length", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pymongo import MongoClient
 from benchmarks.load import Load
 from deploy.local import mongod, rabbitmq
 from deploy.local.node import Node, running
+from libs.shared.events import utc_now
 from libs.shared.stage import queue_of
 from tests.support.audit import broken_promises
 from tests.support.events import delete_queue
@@ -114,6 +116,30 @@ def test_uploads_are_accepted_while_the_broker_is_away_and_delivered_later(world
 
     ends_well(load)
     assert not load.troubles
+
+
+def test_however_long_pictures_wait_for_an_absent_broker_uploads_go_on(world: World) -> None:
+    stack = world.stack
+    impatient = stack.environment | {"ALBUM_MAX_WAIT_SECONDS": "1"}
+    extra = Stack(stack.directory, "http://127.0.0.1:1", impatient, stack.database)
+    extra.start("api", number=9)
+    with stack.client(extra.urls[0]) as album:
+        album_id = album.create()
+
+        def has_waited() -> bool:
+            long_ago = utc_now() - timedelta(seconds=4)
+            waiting = {"album_id": album_id, "state": "queued", "create_date": {"$lt": long_ago}}
+            return stack.database["images"].find_one(waiting) is not None
+
+        world.broker.stop()
+        try:
+            eventually(lambda: not (stack.directory / "api-9.ready").exists(), 60, "the API notices")
+            assert album.upload(album_id, picture("PNG", 8, 8)).status_code == 202
+            eventually(has_waited, 60, "the picture has waited for too long")
+            assert album.upload(album_id, picture("PNG", 8, 8)).status_code == 202
+        finally:
+            world.broker.restart()
+            extra.stop()
 
 
 def test_a_frozen_broker_holds_up_nobody_for_longer_than_it_is_frozen(world: World, load: Load) -> None:

@@ -1,0 +1,70 @@
+"""More work than the machine can do: uploads are asked to come back later, reads go on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from tests.journey.expect import failed
+from tests.support.client import AlbumClient
+from tests.support.pictures import picture
+from tests.support.stack import Stack, StartStack
+from tests.support.waiting import eventually
+
+UPLOADERS = 16
+READS = 40
+STARVED_SECONDS = 5.0
+"""Far more than any read takes here, and far less than the uploads around it take together."""
+
+
+def busy(answer: httpx.Response) -> bool:
+    """Whether an upload was refused because too much waits; nothing else may be the matter with it."""
+    if answer.status_code == 202:
+        return False
+    failed(answer, 503, "busy")
+    assert int(answer.headers["retry-after"]) > 0
+    return True
+
+
+def test_uploads_are_refused_while_pictures_wait_too_long_and_taken_again_afterwards(start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, ALBUM_MAX_WAIT_SECONDS="0.5")
+    with stack.client() as album:
+        album_id = album.create()
+        waiting = album.upload(album_id, picture("PNG", 8, 8))
+        assert waiting.status_code == 202
+
+        eventually(lambda: busy(album.upload(album_id, picture("PNG", 8, 8))), what="an upload is refused")
+        stack.start("decoder")
+        eventually(lambda: not busy(album.upload(album_id, picture("PNG", 8, 8))), what="an upload is taken again")
+
+        assert album.settled(waiting)["state"] == "ready"
+
+
+def test_a_flood_of_uploads_never_starves_reads(stack: Stack, album: AlbumClient) -> None:
+    album_id = album.create()
+    image_id = album.ready(album_id, picture("JPEG", 1920, 1080))["image_id"]
+    addresses = (f"/album/thumbnail/{album_id}{image_id}", f"/album/{album_id}/image/{image_id}")
+    is_over = threading.Event()
+
+    def upload_on() -> int:
+        with stack.client() as client:
+            uploads = 0
+            while not is_over.is_set():
+                assert client.upload(album_id, picture("PNG", 640, 480)).status_code == 202
+                uploads += 1
+            return uploads
+
+    with ThreadPoolExecutor(UPLOADERS) as pool:
+        uploaders = [pool.submit(upload_on) for _ in range(UPLOADERS)]
+        taken = []
+        for number in range(READS):
+            began = time.monotonic()
+            assert album.http.get(addresses[number % 2]).status_code == 200
+            taken.append(time.monotonic() - began)
+        is_over.set()
+        assert sum(each.result() for each in uploaders) >= UPLOADERS
+
+    assert max(taken) < STARVED_SECONDS, taken
