@@ -140,7 +140,12 @@ def test_a_request_is_one_line_that_says_what_was_asked_and_how_it_ended(used: S
     with used.client() as album:
         accepted = album.upload(album.create(), picture("PNG", 8, 8), headers={"x-request-id": request_id})
 
-    [line] = [line for line in lines(used, "api-0") if line.get("request_id") == request_id]
+    def told() -> list[dict[str, Any]]:
+        return [line for line in lines(used, "api-0") if line.get("request_id") == request_id]
+
+    # The line is written once the answer is sent.
+    eventually(told, what="the line of the request")
+    [line] = told()
     assert (line["service"], line["level"], line["event"]) == ("api", "info", "request")
     assert (line["method"], line["route"], line["status"]) == ("POST", "/album/image/upload", 202)
     assert line["image_id"] == accepted.json()["image_id"]
