@@ -119,8 +119,8 @@ def environment(directory: Path, log: Path, distribution_port: int, epmd_port: i
         # give back what the script leaves out in this mode: no shell on stdin, no menu on SIGINT.
         "RABBITMQ_ALLOW_INPUT": "1",
         "RABBITMQ_SERVER_START_ARGS": "-noinput +B i",
-        # Erlang's own default. RabbitMQ's is "none", with which a start on two cores takes two to four times as long.
-        "RABBITMQ_SCHEDULER_BUSY_WAIT_THRESHOLD": "medium",
+        # As RabbitMQ itself has it since 3.8: its threads must not spin, waiting, on cores that decode pictures.
+        "RABBITMQ_SCHEDULER_BUSY_WAIT_THRESHOLD": "none",
     }
 
 
