@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -93,11 +92,11 @@ def create_app(settings: ApiSettings, limits: LimitSettings, webhook_settings: W
     app.add_middleware(problems.LastResort)
     app.add_middleware(LimitBodies, streamed=images.UPLOAD_PATH)
     app.add_middleware(ObserveRequests, metrics=app.state.metrics)
-    if settings.cors_origins:
+    if settings.named_origins:
         # Pages of other origins send keys, not cookies: credentials stay off.
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=re.split(r"[,\s]+", settings.cors_origins.strip()),
+            allow_origins=settings.named_origins,
             allow_methods=("GET", "HEAD", "POST"),
             allow_headers=("authorization", "idempotency-key", "if-none-match", "last-event-id", "range"),
             expose_headers=("accept-ranges", "content-range", "etag", "retry-after"),

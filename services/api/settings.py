@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import Field
@@ -63,3 +64,8 @@ class ApiSettings(SharedSettings):
         "127.0.0.1", description="addresses or networks, by commas, whose forwarded headers are believed"
     )
     cors_origins: str = Field("", description="origins, by commas, whose pages may call the API; `*` for any")
+
+    @property
+    def named_origins(self) -> list[str]:
+        """The origins in ``cors_origins``."""
+        return [origin for origin in re.split(r"[,\s]+", self.cors_origins) if origin]

@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
+from tests.support.stack import StartStack
 from tests.web.conftest import OpenScreen
 from tests.web.screen import PATIENCE_MS, Screen
 
@@ -16,6 +17,28 @@ def test_a_picture_uploaded_elsewhere_appears(screen: Screen, album: AlbumClient
     album.ready(album_id, picture("JPEG", 640, 480), "elsewhere.jpg")
     screen.expect_stage("elsewhere.jpg", "ready")
     screen.expect_shows("elsewhere.jpg", "server")
+
+
+def test_a_listing_that_was_read_before_an_event_does_not_undo_it(
+    open_screen: OpenScreen, start_stack: StartStack
+) -> None:
+    stack, held = start_stack(decoders=0), []
+    with stack.client() as client:
+        album_id = client.create("Slow listing")
+        screen = open_screen(stack=stack).open_album(album_id)
+        client.upload(album_id, picture("PNG", 64, 48), "a.png")
+        screen.expect_stage("a.png", "queued")
+
+        screen.page.route("**/album/images", lambda route: held.append((route, route.fetch())))
+        client.upload(album_id, picture("PNG", 64, 48), "b.png")
+        screen.until(lambda: held, "the listing is read while both are queued")
+        stack.start("decoder")
+        screen.expect_stage("a.png", "ready")
+        for route, listing in held:
+            route.fulfill(response=listing)
+
+    expect(screen.page.locator(".page-detail")).to_have_text("2 pictures")
+    screen.expect_stage("a.png", "ready")
 
 
 def test_a_deletion_is_seen_in_a_second_window(open_screen: OpenScreen, album: AlbumClient) -> None:

@@ -25,6 +25,7 @@ const BLANK = {
   url: null,
   isUnshowable: false,
   sequence: 0,
+  toldAt: 0,
 };
 
 /** An item for a file that passed inspection. */
@@ -52,17 +53,20 @@ export function itemOfCard(card, albumId) {
   return item;
 }
 
-/** Bring an item up to what the server lists. Returns whether anything that is shown has changed. */
-export function takeCard(item, card) {
+/** Bring an item up to what the server lists, asked at a time. Returns whether anything that is shown has changed. */
+export function takeCard(item, card, askedAt = Infinity) {
   const before = JSON.stringify([item.stage, item.code, item.width, item.height, item.placeholder, item.hasPicture]);
   item.id = card.id;
   item.jobId = card.job_id;
   item.thumbnailId = card.thumbnail_id;
   item.createDate = card.create_date;
   item.name = card.name;
-  item.stage = card.state;
-  item.code = card.code;
-  item.hasPicture = card.content_type !== null;
+  // An event that came since then knows more.
+  if (item.toldAt <= askedAt) {
+    item.stage = card.state;
+    item.code = card.code;
+    item.hasPicture = card.content_type !== null;
+  }
   item.format ??= formatOfName(card.name);
   if (card.placeholder) item.placeholder = card.placeholder;
   if (card.width) [item.width, item.height] = [card.width, card.height];
@@ -73,6 +77,7 @@ export function takeCard(item, card) {
 export function takeEvent(item, event) {
   if (event.sequence && event.sequence <= item.sequence) return false;
   item.sequence = event.sequence ?? item.sequence;
+  item.toldAt = performance.now();
   const { data } = event;
   switch (event.type.replace("io.album.", "")) {
     case "image.uploaded.v1":

@@ -44,8 +44,9 @@ export class AlbumStore extends EventTarget {
     const order = [];
     let fresh = [];
     for (let after = null, limit = FIRST_PAGE; ; limit = NEXT_PAGES) {
+      const askedAt = performance.now();
       const page = await listImages(this.albumId, limit, after);
-      fresh.push(...page.images.map((card) => this.#take(card)).filter(Boolean));
+      fresh.push(...page.images.map((card) => this.#take(card, askedAt)).filter(Boolean));
       order.push(...page.images.map(({ id }) => id));
       after = page.next;
       if (!after) break;
@@ -139,8 +140,9 @@ export class AlbumStore extends EventTarget {
     const open = new Set(this.items.filter(unsettled).map(({ id }) => id));
     const fresh = [];
     for (let after = null; ; ) {
+      const askedAt = performance.now();
       const page = await listImages(this.albumId, FIRST_PAGE, after);
-      const taken = page.images.map((card) => this.#take(card));
+      const taken = page.images.map((card) => this.#take(card, askedAt));
       fresh.push(...taken.filter(Boolean));
       for (const { id } of page.images) open.delete(id);
       after = page.next;
@@ -169,13 +171,13 @@ export class AlbumStore extends EventTarget {
     }, GATHER_MS);
   }
 
-  /** Take in a card; returns its item if it is new, else null. */
-  #take(card) {
+  /** Take in a card of a listing asked for at a time; returns its item if it is new, else null. */
+  #take(card, askedAt) {
     if (this.#gone.has(card.id)) return null;
     const known = this.#byId.get(card.id);
     if (known) {
       const shape = shapeOf(known);
-      if (takeCard(known, card)) this.changed(known);
+      if (takeCard(known, card, askedAt)) this.changed(known);
       if (shape !== shapeOf(known)) this.#tell("items");
       return null;
     }

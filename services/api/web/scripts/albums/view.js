@@ -41,8 +41,11 @@ export class AlbumsView {
 
   async open() {
     document.title = "Album";
-    this.live.open();
+    const following = this.live.open();
     await this.#load().catch((error) => error.code === "unreachable" || notify(reason(error.code, error.message)));
+    await following;
+    // For what happened after the listing was read and before events came.
+    this.#loadSoon();
   }
 
   close() {
