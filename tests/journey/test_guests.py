@@ -153,14 +153,16 @@ def test_an_example_prints_who_did_what_as_a_guest(visited: Stack, acme: Guest, 
     with printed.open("wb") as output:
         command = [sys.executable, str(EXAMPLES / f"{name}.py")]
         example = subprocess.Popen(command, env={"AMQP_URL": acme.url}, stdout=output, stderr=subprocess.STDOUT)
+
+    def tells_of(image_id: str) -> bool:
+        assert example.poll() is None, printed.read_text()
+        return f"{WAY[-1]} {image_id}" in printed.read_text()
+
     try:
         # It says nothing when it begins, and what was before it is not told to it.
-        def has_told() -> str:
-            assert example.poll() is None, printed.read_text()
-            image_id = ready_image(visited)
-            return image_id if f"{WAY[-1]} {image_id}" in printed.read_text() else ""
-
-        image_id = eventually(has_told, what="the example prints events")
+        eventually(lambda: tells_of(ready_image(visited)), what="the example prints events")
+        image_id = ready_image(visited)
+        eventually(lambda: tells_of(image_id), what="it prints all of a picture's way")
     finally:
         example.kill()
         example.wait()
