@@ -5,7 +5,7 @@ from __future__ import annotations
 from libs.catalog import progress
 from libs.catalog.progress import Outcome
 from libs.shared.errors import BlobMissing, ContractBreach
-from libs.shared.events import Context, Envelope, Event, ImageEncoded, ImageFailed, ThumbnailCreated
+from libs.shared.events import BlobRef, Context, Envelope, Event, ImageEncoded, ImageFailed, ThumbnailCreated
 from services.api.core import Core
 
 CONSUMES = (ImageEncoded, ThumbnailCreated, ImageFailed)
@@ -33,10 +33,10 @@ async def _apply(core: Core, event: Event, context: Context) -> None:
 
 async def _accept(core: Core, event: Event, context: Context) -> Outcome:
     if isinstance(event, ImageEncoded):
-        await _require(core, event.encoded.blob_id)
+        await _require(core, event.encoded, event.preview)
         return await progress.accept_encoded(core.catalog, event, context)
     if isinstance(event, ThumbnailCreated):
-        await _require(core, event.thumbnail.blob_id)
+        await _require(core, event.thumbnail)
         keep = core.settings.keep_originals
         return await progress.accept_thumbnail(core.catalog, event, context, keep_original=keep)
     if isinstance(event, ImageFailed):
@@ -44,6 +44,8 @@ async def _accept(core: Core, event: Event, context: Context) -> Outcome:
     raise ContractBreach(f"{event.routing_key} is no result")
 
 
-async def _require(core: Core, blob_id: str) -> None:
-    if not await core.blobs.exists(blob_id):
-        raise BlobMissing(blob_id)
+async def _require(core: Core, ref: BlobRef, beside: BlobRef | None = None) -> None:
+    if not await core.blobs.exists(ref.blob_id):
+        # Deleted with its image while the end of it was being written: that end came after the deletion.
+        await core.blobs.delete(ref.blob_id, *([beside.blob_id] if beside else []))
+        raise BlobMissing(ref.blob_id)

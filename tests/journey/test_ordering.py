@@ -189,6 +189,17 @@ def test_a_result_that_names_a_blob_that_does_not_exist_is_none(api: Stack, imag
     assert api.database["dead_letters"].count_documents({"image_id": image.image_id}) == 0
 
 
+def test_what_a_deletion_overtook_while_it_was_written_is_deleted_with_its_result(api: Stack, image: Puppet) -> None:
+    encoded = image.encoded()
+    api.database["fs.files"].delete_one({"_id": encoded.encoded.blob_id})
+
+    image.send(encoded)
+
+    chunks = api.database["fs.chunks"]
+    eventually(lambda: chunks.find_one({"files_id": encoded.encoded.blob_id}) is None, what="no chunk is left")
+    assert image.state == "queued"
+
+
 @pytest.mark.parametrize(
     "body",
     [
