@@ -98,12 +98,20 @@ def test_tests_neither_skip_nor_sleep() -> None:
     assert not [relative(path) for path in tests if muted.search(path.read_text())]
 
 
+def pins(name: str) -> set[str]:
+    """The pins of a lock file, each with its hashes."""
+    return set(re.split(r"\n(?=\S)", (ROOT / name).read_text().strip()))
+
+
 def test_pins_carry_no_addresses() -> None:
-    assert "://" not in (ROOT / "constraints.txt").read_text()
+    assert not [pin for pin in pins("constraints.txt") if "://" in pin]
 
 
 def test_every_pin_has_hashes() -> None:
-    pins = re.split(r"\n(?=\S)", (ROOT / "constraints.txt").read_text())
+    assert len(pins("constraints.txt")) > 100
+    assert [pin for pin in pins("constraints.txt") if "==" not in pin or "--hash=sha256:" not in pin] == []
 
-    assert len(pins) > 100
-    assert [pin for pin in pins if "==" not in pin or "--hash=sha256:" not in pin] == []
+
+def test_what_running_needs_is_pinned_as_everywhere() -> None:
+    assert len(pins("requirements.txt")) > 30
+    assert pins("requirements.txt") <= pins("constraints.txt")
