@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from libs.catalog.dead_letters import Letter
 from libs.catalog.findings import Report
 from libs.catalog.records import Image
 from libs.catalog.status import Overview
@@ -96,6 +95,8 @@ class FailedAnswer(Done):
 
 
 class DeadLetter(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
     id: str
     at: Timestamp
     stage: str
@@ -103,18 +104,6 @@ class DeadLetter(BaseModel):
     image_id: str | None
     image_state: str | None
     problem: str | None
-
-    @classmethod
-    def of(cls, letter: Letter) -> DeadLetter:
-        return cls(
-            id=letter.id,
-            at=letter.at,
-            stage=letter.stage,
-            code=letter.code,
-            image_id=letter.image_id,
-            image_state=letter.image_state,
-            problem=letter.problem,
-        )
 
 
 class LettersAnswer(Done):

@@ -121,6 +121,15 @@ def test_a_deleted_album_is_invisible_at_once_with_its_images_and_their_bytes_go
     eventually(lambda: stack.database["events"].count_documents(told) == 5, 30, "each deletion is told")
 
 
+def test_nothing_of_a_deleted_album_is_shown_before_its_images_are_deleted(stack: Stack, album: AlbumClient) -> None:
+    album_id = album.create()
+    image_id = album.ready(album_id, SMALL)["image_id"]
+    # As it stands between the answer to a deletion and the sweep that follows it.
+    stack.database["albums"].update_one({"_id": album_id}, {"$set": {"state": "deleted"}})
+
+    unseen(album, album_id, image_id, "album-not-found")
+
+
 @pytest.mark.parametrize("is_first", [True, False], ids=["album first", "file first"])
 def test_an_upload_whose_album_is_deleted_meanwhile_is_refused(
     stack: Stack, album: AlbumClient, is_first: bool

@@ -74,7 +74,9 @@ async def retry_failed(body: RetryFailed, core: CoreDependency, context: Context
 async def list_letters(body: ListLetters, core: CoreDependency) -> LettersAnswer:
     """Dead letters, newest first, with the present state of their images."""
     found = dead_letters.letters(core.catalog, Selection(), body.limit)
-    return LettersAnswer(message="dead letters listed", letters=[DeadLetter.of(letter) async for letter in found])
+    return LettersAnswer(
+        message="dead letters listed", letters=[DeadLetter.model_validate(letter) async for letter in found]
+    )
 
 
 @router.post("/dead-letters/retry", status_code=202)
