@@ -49,8 +49,7 @@ check: $(TOOLS) ## what a machine can judge: style, types, import rules, archite
 	$(VENV)/bin/pytest -q -p no:cacheprovider tests/architecture
 
 test: setup ## every test, against the real mongod, RabbitMQ and browser
-	@deploy/local/setup.sh browser
-	@deploy/local/setup.sh proxy
+	@deploy/local/setup.sh tests
 	$(VENV)/bin/pytest $(PYTEST_ARGS)
 
 up: servers ## run the whole stack here until Ctrl-C

@@ -4,8 +4,7 @@
 #   setup.sh venv PYTHON     python3-venv, when PYTHON cannot make virtual environments
 #   setup.sh broker          rabbitmq-server, as a program only: no system-wide broker is started or left enabled
 #   setup.sh database VENV   the shared libraries that the mongod in VENV asks for
-#   setup.sh browser         chromium, for the browser tests
-#   setup.sh proxy           nginx, for the tests behind a reverse proxy, likewise as a program only
+#   setup.sh tests           what the tests run beside album: chromium, nginx (as a program only), openssl, curl
 #
 # Exit code 69 (EX_UNAVAILABLE): it is missing and cannot be installed here; the one sentence on stderr says what to do.
 set -eu
@@ -65,9 +64,17 @@ install_broker() {
     leave_disabled rabbitmq-server.service epmd.service epmd.socket
 }
 
-install_proxy() {
+has_test_tools() {
+    { command -v chromium || command -v chromium-browser; } &&
+        { [ -x /usr/sbin/nginx ] || command -v nginx; } &&
+        command -v openssl && command -v curl
+} >/dev/null
+
+install_test_tools() {
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then forbid_service_starts; fi
-    apt_install nginx "install nginx and openssl yourself; the tests behind a reverse proxy need them" nginx openssl
+    tools="chromium nginx openssl curl"
+    # shellcheck disable=SC2086  # a list
+    apt_install "a tool of the tests" "install these yourself: $tools" $tools
     leave_disabled nginx.service
 }
 
@@ -95,10 +102,6 @@ case "${1:-}" in
         ;;
     broker) has_broker || [ -n "${ALBUM_AMQP_URL:-}" ] || install_broker ;;
     database) [ -n "${ALBUM_MONGO_URL:-}" ] || install_database "$2" ;;
-    browser)
-        command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
-            apt_install Chromium "install Chromium yourself; the browser tests need it" chromium
-        ;;
-    proxy) { { [ -x /usr/sbin/nginx ] || command -v nginx; } && command -v openssl; } >/dev/null || install_proxy ;;
-    *) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 64 ;;
+    tests) has_test_tools || install_test_tools ;;
+    *) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 64 ;;
 esac

@@ -77,7 +77,7 @@ def _example(directory: Path, upstream: str, port: int, prefix: str) -> str:
 def running_nginx(directory: Path, upstream: str, prefix: str = "") -> Iterator[Edge]:
     """An nginx in front of the API at ``upstream``, below a prefix such as ``/photos``."""
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")
-    assert nginx, "there is no nginx: deploy/local/setup.sh proxy"
+    assert nginx, "there is no nginx: deploy/local/setup.sh tests"
     [port] = free_ports(1)
     _certify(directory)
     (directory / "album.conf").write_text(_example(directory, upstream, port, prefix))

@@ -47,20 +47,20 @@ def run(path: Path, *arguments: str, user: str | None = None) -> subprocess.Comp
 
 
 def test_a_machine_that_is_not_debian_is_told_what_to_do(bare_path: Path) -> None:
-    ended = run(bare_path, "browser")
+    ended = run(bare_path, "tests")
     assert ended.returncode == EX_UNAVAILABLE
     assert ended.stderr == (
-        "album: Chromium is missing and this is not Debian or Ubuntu, so it cannot be installed from here: "
-        "install Chromium yourself; the browser tests need it\n"
+        "album: a tool of the tests is missing and this is not Debian or Ubuntu, so it cannot be installed from here: "
+        "install these yourself: chromium nginx openssl curl\n"
     )
 
 
 def test_one_who_is_not_root_is_told_what_to_do(bare_path: Path) -> None:
     (bare_path / "apt-get").symlink_to("/bin/false")
     nobody = pwd.getpwnam("nobody").pw_name if os.getuid() == 0 else None
-    ended = run(bare_path, "browser", user=nobody)
+    ended = run(bare_path, "tests", user=nobody)
     assert ended.returncode == EX_UNAVAILABLE
-    assert ended.stderr.startswith("album: Chromium is missing and only root can install it: ")
+    assert ended.stderr.startswith("album: a tool of the tests is missing and only root can install it: ")
 
 
 def test_a_machine_without_mongod_is_shown_the_way_to_containers(bare_path: Path, tmp_path: Path) -> None:
