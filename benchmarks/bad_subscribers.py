@@ -1,8 +1,8 @@
 """What bad subscribers cost the pipeline: ``python -m benchmarks.bad_subscribers``.
 
-In one run, rounds with and without them take turns: a full queue that refuses every event, one with many unread events,
-one consumer that never acks. A round uploads pictures and waits until all are ready. The figure is the median of the
-rounds with them by the median of those without, in pictures a second.
+Each of them is there from the beginning and gets the events in its own rounds, which take turns with rounds without
+any: a full queue that refuses every event, a queue with many unread events, a consumer that never acks. A round uploads
+pictures and waits until all are ready. The figure is the median of a kind's rounds by that of those without.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import argparse
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.photographs import photograph
 from benchmarks.private import private_stack
-from tests.support.pictures import picture
 from tests.support.stack import Stack
-from tests.support.subscribers import bad_subscribers
+from tests.support.subscribers import BAD, bad_subscribers, listening
 
 CLIENTS = 4
 
@@ -42,20 +43,24 @@ def main() -> None:
     parser.add_argument("--uploads", type=int, default=150, help="pictures a round")
     parser.add_argument("--unread", type=int, default=1_000_000, help="events that wait unread")
     options = parser.parse_args()
-    content = picture("JPEG", 640, 400)
-    without: list[float] = []
-    beset: list[float] = []
+    content = photograph("JPEG")
+    kinds: dict[str, tuple[str, ...]] = {"none": (), **{name: (name,) for name in BAD}, "all": BAD}
+    rounds: dict[str, list[float]] = {kind: [] for kind in kinds}
     with private_stack() as stack:
-        throughput(stack, content, options.uploads)
-        for _ in range(options.rounds):
-            without.append(throughput(stack, content, options.uploads))
-            with bad_subscribers(stack.environment["ALBUM_AMQP_URL"], unread=options.unread):
-                beset.append(throughput(stack, content, options.uploads))
-    table = Table("", "median, pictures/s", "lowest", "highest")
-    for name, rounds in (("without", without), ("with bad subscribers", beset)):
-        table.add_row(name, *(f"{figure:.1f}" for figure in (statistics.median(rounds), min(rounds), max(rounds))))
+        url = stack.environment["ALBUM_AMQP_URL"]
+        with bad_subscribers(url, unread=options.unread):
+            throughput(stack, content, options.uploads)
+            for _ in range(options.rounds):
+                for kind, names in kinds.items():
+                    with listening(url, *names) if names else nullcontext():
+                        rounds[kind].append(throughput(stack, content, options.uploads))
+    table = Table("bad subscribers", "median, pictures/s", "lowest", "highest", "of none")
+    usual = statistics.median(rounds["none"])
+    for kind, figures in rounds.items():
+        median = statistics.median(figures)
+        shown = (median, min(figures), max(figures))
+        table.add_row(kind, *(f"{figure:.1f}" for figure in shown), f"{median / usual:.3f}")
     Console().print(table)
-    Console().print(f"with / without: {statistics.median(beset) / statistics.median(without):.3f}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from tests.support.events import of, sequences, subscribed
 from tests.support.pictures import picture
 from tests.support.records import assert_complete, types, wait_for_all
 from tests.support.stack import Stack, StartStack
-from tests.support.subscribers import bad_subscribers, silent_queue
+from tests.support.subscribers import bad_subscribers, listening, silent_queue
 from tests.support.waiting import eventually
 
 WAY = ["image.uploaded.v1", "image.encoded.v1", "thumbnail.created.v1"]
@@ -20,7 +20,8 @@ WAY = ["image.uploaded.v1", "image.encoded.v1", "thumbnail.created.v1"]
 def beset(_stacks: StartStack) -> Iterator[Stack]:
     """A stack with an audit, and with every bad subscriber there is."""
     stack = _stacks(audits=1, ALBUM_AUDIT_CATCH_UP_SECONDS="1")
-    with bad_subscribers(stack.environment["ALBUM_AMQP_URL"], unread=2000):
+    url = stack.environment["ALBUM_AMQP_URL"]
+    with bad_subscribers(url, unread=2000), listening(url):
         yield stack
         stack.stop()
 

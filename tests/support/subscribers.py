@@ -6,7 +6,7 @@ import re
 import secrets
 import shlex
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +22,11 @@ from anyio.from_thread import start_blocking_portal
 from deploy.local.rabbitmq import DEBIAN_SERVER, NODE_NAME
 from libs.shared.topology import EVENTS_EXCHANGE
 from tests.support.events import delete_queue
+from tests.support.waiting import eventually
 
 DOCS = Path(__file__).parents[2] / "docs" / "events.md"
 USER = "acme"
-REFUSING, UNREAD, UNACKED = "sub.bad.refusing", "sub.bad.unread", "sub.bad.unacked"
+BAD = (REFUSING, UNREAD, UNACKED) = ("sub.bad.refusing", "sub.bad.unread", "sub.bad.unacked")
 SILENT = "sub.bad.silent"
 
 
@@ -66,9 +67,42 @@ def _commands() -> list[str]:
 
 @contextmanager
 def bad_subscribers(url: str, unread: int = 0) -> Iterator[None]:
-    """Three at once: a full queue that refuses, one with ``unread`` events that nobody reads, one who never acks."""
+    """Three at once: a full queue that refuses, one with ``unread`` events that nobody reads, one who never acks.
+
+    They get events while `listening`.
+    """
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(_misbehaving(url, unread)):
         yield
+
+
+def count(url: str, queue: str) -> int:
+    """How many messages wait in a queue."""
+
+    async def ask() -> int:
+        async with await aio_pika.connect(url) as connection:
+            declared = await (await connection.channel()).declare_queue(queue, passive=True)
+            return declared.declaration_result.message_count or 0
+
+    return anyio.run(ask)
+
+
+@contextmanager
+def listening(url: str, *names: str) -> Iterator[None]:
+    """Let these of the bad subscribers, or all of them, get every event."""
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(_listening(url, names or BAD)):
+        yield
+
+
+@asynccontextmanager
+async def _listening(url: str, names: Sequence[str]) -> AsyncIterator[None]:
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        queues = [await channel.get_queue(name, ensure=False) for name in names]
+        for queue in queues:
+            await queue.bind(EVENTS_EXCHANGE, "#")
+        yield
+        for queue in queues:
+            await queue.unbind(EVENTS_EXCHANGE, "#")
 
 
 @asynccontextmanager
@@ -88,8 +122,8 @@ async def _misbehaving(url: str, unread: int) -> AsyncIterator[None]:
         filling = await connection.channel(publisher_confirms=False)
         for _ in range(unread):
             await filling.default_exchange.publish(aio_pika.Message(b"x" * 1000), UNREAD)
-        for name in (REFUSING, UNREAD, UNACKED):
-            await (await channel.get_queue(name)).bind(EVENTS_EXCHANGE, "#")
+        # Published without confirms for speed: what is on its way would still keep the broker busy.
+        await anyio.to_thread.run_sync(lambda: eventually(lambda: count(url, UNREAD) >= unread, 300, "all are there"))
 
         async def ignore(message: aio_pika.abc.AbstractIncomingMessage) -> None:
             pass
@@ -97,7 +131,7 @@ async def _misbehaving(url: str, unread: int) -> AsyncIterator[None]:
         tag = await unacked.consume(ignore)
         yield
         await unacked.cancel(tag)
-        for name in (REFUSING, UNREAD, UNACKED):
+        for name in BAD:
             await channel.queue_delete(name)
 
 
