@@ -1,12 +1,13 @@
 """Every figure beside its yardstick: ``make bench``, or ``python -m benchmarks --quick``.
 
 Starts private servers, Album and the yardsticks on this machine, lets them take turns, prints one table and writes it
-as JSON and as a plot. Absolute figures drift with the machine; the ratios of one run are what counts.
+as JSON, as a page and as a plot. Absolute figures drift with the machine; the ratios of one run are what counts.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -28,7 +29,8 @@ GROUPS = ("throughput", "latency", "reads", "growth", "memory", "scale-out", "tr
 def main() -> None:
     """Measure, print and write."""
     options, groups = _parse()
-    console = Console()
+    # Where nobody looks at it as it comes, a line is not to be folded.
+    console = Console(width=None if sys.stdout.isatty() else 180)
     began = time.monotonic()
 
     def tell(message: str) -> None:

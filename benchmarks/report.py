@@ -77,18 +77,67 @@ def table(rows: Sequence[Row]) -> Table:
 
 
 def write(rows: Sequence[Row], options: dict[str, Any], directory: Path, console: Console) -> None:
-    """Write ``results.json`` and ``results.svg`` into a directory."""
+    """Write ``results.json``, ``results.md`` and ``results.svg`` into a directory."""
     directory.mkdir(parents=True, exist_ok=True)
+    cores = len(os.sched_getaffinity(0))
     machine = {
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores,
         "machine": platform.machine(),
         "python": platform.python_version(),
     }
     found = [{**asdict(row), "goal": row.goal, "is_reached": row.is_reached} for row in rows]
     content = {"machine": machine, "options": options, "rows": found}
     (directory / "results.json").write_text(json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n")
+    (directory / "results.md").write_text(page(rows, cores, options))
     plot(rows, directory / "results.svg")
-    console.print(f"written to {directory}: results.json, results.svg")
+    console.print(f"written to {directory}: results.json, results.md, results.svg")
+
+
+def page(rows: Sequence[Row], cores: int, options: dict[str, Any]) -> str:
+    """All goals as a page of the documentation, and where the processor time of an image goes."""
+    given = ", ".join(f"{name} {value}" for name, value in options.items() if name not in ("directory", "formats"))
+    lines = [
+        "# Figures of the last run",
+        "",
+        f"Written by `make bench` on {cores} cores ({given}). How to read it: [performance](../performance.md).",
+        "",
+        "| what | measured, median (range) | figure | goal | verdict |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {row.what} | {row.measured} | {row.figure:.2f} {row.unit} | {row.goal} "
+            f"| {'reached' if row.is_reached else '**missed**'} |"
+            for row in rows
+        ),
+        "",
+        "![each figure as a share of its goal](results.svg)",
+        "",
+        *_breakdown(rows),
+    ]
+    return "\n".join(lines)
+
+
+def _breakdown(rows: Sequence[Row]) -> list[str]:
+    prefix = "cpu_milliseconds_of_"
+    by_format = {row.what.split()[0]: row.samples for row in rows if f"{prefix}client" in row.samples}
+    if not by_format:
+        return []
+    processes = [name.removeprefix(prefix) for name in next(iter(by_format.values())) if name.startswith(prefix)]
+    lines = [
+        "## Processor time of an image, in milliseconds",
+        "",
+        f"| | {' | '.join(processes)} | all but the client | tutorial build | database requests |",
+        "|---" * (len(processes) + 4) + "|",
+    ]
+    for format, samples in by_format.items():
+        keys = (
+            *(prefix + name for name in processes),
+            "cpu_milliseconds_per_image",
+            "tutorial_cpu_milliseconds_per_image",
+            "database_requests_per_image",
+        )
+        figures = (f"{statistics.median(samples[key]):.1f}" if key in samples else "" for key in keys)
+        lines.append(f"| {format} | {' | '.join(figures)} |")
+    return [*lines, ""]
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:
