@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -22,6 +24,7 @@ from libs.shared.offload import DecodePool
 from libs.shared.outages import outage_of
 from libs.shared.ports import Toolbox
 from libs.shared.rabbitmq import CLOSE_SECONDS, Consumer, Delivery, Publisher
+from libs.shared.sandbox import NICENESS
 from libs.shared.settings import ConsumerSettings, RuntimeSettings
 from libs.shared.stage import Stage
 from libs.shared.subscriber import Subscriber
@@ -35,12 +38,23 @@ SUBSCRIBER_PREFETCH = 200
 
 def run(stage: Stage) -> None:
     """Run one stage until SIGTERM or SIGINT, finishing or giving back the messages in hand."""
+    _step_back()
     anyio.run(partial(_serve, stage), backend_options={"loop_factory": uvloop.new_event_loop})
 
 
 def run_subscriber(subscriber: Subscriber) -> None:
     """Run one subscriber until SIGTERM or SIGINT, finishing or giving back the messages in hand."""
     anyio.run(partial(_subscribe, subscriber), backend_options={"loop_factory": uvloop.new_event_loop})
+
+
+def _step_back() -> None:
+    """Let whoever answers people go before this stage's children, also where those are of another session.
+
+    Linux shares the processor out among sessions first, and niceness counts only within one (sched(7), autogroup).
+    """
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):  # a kernel without it, or a container that may not
+            Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 async def _serve(stage: Stage) -> None:

@@ -33,7 +33,7 @@ READY = b"ready"
 
 _MAX_SPOOLS = 8
 _MOST_DESCRIPTORS = 65_536
-_NICENESS = 10
+NICENESS = 10
 """Whoever answers people or feeds the decoders goes first (nice(2))."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
@@ -74,7 +74,7 @@ def serve(channel: socket.socket, limits: ChildLimits) -> None:
 def confine(limits: ChildLimits) -> None:
     """Give up rights for good: see setrlimit(2) and prctl(2)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(_NICENESS)
+    os.nice(NICENESS)
     libc = ctypes.CDLL(None, use_errno=True)
     # The parent of a child is the fork server, which ends when the worker does, however that ends.
     for option, value in ((_PR_SET_PDEATHSIG, signal.SIGKILL), (_PR_SET_NO_NEW_PRIVS, 1)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 
@@ -41,6 +42,14 @@ def test_uploads_are_refused_while_pictures_wait_too_long_and_taken_again_afterw
         eventually(lambda: not busy(album.upload(album_id, picture("PNG", 8, 8))), what="an upload is taken again")
 
         assert album.settled(waiting)["state"] == "ready"
+
+
+def test_stages_step_back_behind_whoever_answers_people(stack: Stack) -> None:
+    groups = {name: Path(f"/proc/{process.pid}/autogroup") for name, process in stack.processes.items()}
+    # Where the kernel does not share the processor out by session, niceness alone decides.
+    told = {name: group.read_text().rpartition(" ")[2].strip() for name, group in groups.items() if group.exists()}
+
+    assert told in ({}, {"api-0": "0", "decoder-0": "10", "thumbnailer-0": "10"})
 
 
 def test_a_flood_of_uploads_never_starves_reads(stack: Stack, album: AlbumClient) -> None:
