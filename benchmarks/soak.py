@@ -23,6 +23,7 @@ from pathlib import Path
 import anyio
 import httpx
 import psutil
+from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
@@ -144,9 +145,9 @@ def sample(album: Album) -> dict[str, dict[str, float]]:
 
 
 async def _messages(url: str) -> dict[str, float]:
-    publisher = Publisher(url)
+    publisher = Publisher(SecretStr(url))
     try:
-        return {name: float((await publisher.look(name)).messages) for name in QUEUES}
+        return {name: float((await publisher.queue_state(name)).messages) for name in QUEUES}
     finally:
         await publisher.close()
 
