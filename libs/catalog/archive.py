@@ -116,28 +116,33 @@ class Archive:
         except (FileNotFoundError, ValueError, TypeError):
             raise Refusal("backup-incomplete", f"{name}.jsonl is missing or damaged in this backup") from None
 
-    def require_whole(self) -> None:
+    def require_whole(self) -> Document:
         """Look at all but the blobs, which are looked at one by one as they are read.
+
+        Returns:
+            What the backup says of itself.
 
         Raises:
             Refusal: ``backup-incomplete``, if it did not end, has another format, or its records have changed.
         """
         hashes: dict[str, str] = {}
-        version, is_ended = None, False
+        header: Document = {}
+        is_ended = False
         for line in self.documents(MANIFEST):
             if line.get("line") == "backup":
-                version = line["version"]
+                header = line
             elif line.get("line") == "records":
                 hashes[line["name"]] = line["sha256"]
             is_ended = line.get("line") == "end"
         if not is_ended:
             raise Refusal("backup-incomplete", "this backup was not finished: make it again")
-        if version != VERSION:
-            raise Refusal("backup-incomplete", f"this backup has format {version}; only {VERSION} can be read")
+        if (format := header.get("version")) != VERSION:
+            raise Refusal("backup-incomplete", f"this backup has format {format}; only {VERSION} can be read")
         for name in RECORDS:
             path = self._path(name)
             if not path.exists() or _hash(path) != hashes.get(name):
                 raise Refusal("backup-incomplete", f"{name}.jsonl is missing or damaged in this backup")
+        return header
 
     def holds(self, ref: BlobRef, stamp: int | None = None) -> bool:
         """Whether the blob is there with its right length and hash; then ``stamp`` marks it as part of this backup."""

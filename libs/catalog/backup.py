@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 
+from libs.catalog import migrations
 from libs.catalog.archive import MANIFEST, RECORDS, VERSION, Archive, Lines
 from libs.catalog.catalog import Catalog
 from libs.catalog.records import VISIBLE, Image
@@ -83,7 +84,9 @@ class _Backup:
 
     async def run(self) -> Copied:
         manifest = self._archive.lines(MANIFEST)
-        manifest.append({"line": "backup", "version": VERSION, "started_at": self._started_at})
+        # Before anything is read: what a migration changes meanwhile is changed once more after a restore.
+        schema = asdict(await migrations.version_of(self._catalog))
+        manifest.append({"line": "backup", "version": VERSION, "schema": schema, "started_at": self._started_at})
         for name in RECORDS:
             lines = self._archive.lines(name)
             if name == "images":

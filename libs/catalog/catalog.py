@@ -55,6 +55,7 @@ class Catalog:
         self.events = self.database[event_log.COLLECTION]
         self.idempotency = self.database["idempotency"]
         self.leases = self.database["leases"]
+        self.schema = self.database["schema"]
         self.dead_letters = self.database["dead_letters"]
         self.fsck = self.database["fsck"]
         self.keys = self.database["keys"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+import uuid
 from datetime import timedelta
 
 from pymongo.errors import DuplicateKeyError
@@ -26,3 +29,28 @@ async def hold(catalog: Catalog, name: str, holder: str, duration: timedelta) ->
 async def release(catalog: Catalog, name: str, holder: str) -> None:
     """Let go of a lease at once, so that the next holder need not wait it out."""
     await catalog.leases.delete_one({"_id": name, "holder": holder})
+
+
+class Lease:
+    """One lease for a work of many parts, each of which takes less than three quarters of its duration."""
+
+    def __init__(self, catalog: Catalog, name: str, duration: timedelta) -> None:
+        self._catalog = catalog
+        self._name = name
+        self._duration = duration
+        self._holder = str(uuid.uuid4())
+        self._renewed_at = -math.inf
+
+    async def go_on(self) -> bool:
+        """Take it or keep it, before each part; False while, or since, somebody else holds it."""
+        now = time.monotonic()
+        if now - self._renewed_at < self._duration.total_seconds() / 4:
+            return True
+        if not await hold(self._catalog, self._name, self._holder, self._duration):
+            return False
+        self._renewed_at = now
+        return True
+
+    async def end(self) -> None:
+        """Let somebody else begin at once."""
+        await release(self._catalog, self._name, self._holder)

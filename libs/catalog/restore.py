@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,11 +11,12 @@ from pathlib import Path
 
 import anyio
 
-from libs.catalog import leases
-from libs.catalog.archive import MANIFEST, Archive
+from libs.catalog import migrations
+from libs.catalog.archive import MANIFEST, RECORDS, Archive
 from libs.catalog.backup import without
 from libs.catalog.catalog import Catalog
 from libs.catalog.exhaustion import give_up
+from libs.catalog.leases import Lease
 from libs.catalog.records import VISIBLE, Image
 from libs.catalog.requests import emit_again
 from libs.catalog.side_by_side import side_by_side
@@ -31,23 +29,8 @@ from libs.shared.mongo import Document, patiently
 BATCH = 200
 CONCURRENCY = 8
 LEASE = timedelta(seconds=60)
-RENEW_SECONDS = 15
 RELEASE_SECONDS = 10
-_HELD = (
-    "albums",
-    "images",
-    "events",
-    "dead_letters",
-    "idempotency",
-    "fsck",
-    "positions",
-    "fs.files",
-    "fs.chunks",
-    "owners",
-    "keys",
-    "sessions",
-)
-_NO_OTHER_USE = {"idempotency", "fsck", "positions", "sessions"}
+_DROPPED = (*RECORDS, "idempotency", "fsck", "positions", "fs.files", "fs.chunks", "sessions")
 
 
 @dataclass
@@ -78,22 +61,26 @@ async def restore(
         catalog: of an empty database.
         blobs: its blob store.
         directory: the backup.
-        tell: called with a sentence for each blob that is missing or damaged in the backup.
+        tell: called with a sentence for each blob that is missing or damaged in the backup, and for each migration.
         is_to_drop: first remove what the database holds, once the backup has proven whole.
 
     Raises:
-        Refusal: ``backup-incomplete``, ``database-not-empty``, or ``database-in-use`` while an API runs on it.
+        Refusal: ``backup-incomplete``, ``database-not-empty``, ``database-too-new`` for a backup that a newer program
+            made, or ``database-in-use`` while an API runs on it.
     """
     archive = Archive(directory)
-    await anyio.to_thread.run_sync(archive.require_whole)
+    header = await anyio.to_thread.run_sync(archive.require_whole)
+    version = migrations.Version(**header.get("schema", {}))
+    migrations.require_usable(version, "this backup")
     alone = _Alone(catalog)
-    await alone.go_on()
     try:
+        await alone.go_on()
         if is_to_drop:
-            for name in _HELD:
+            for name in _DROPPED:
                 await catalog.database.drop_collection(name)
-        elif await _is_in_use(catalog):
+        elif not await migrations.is_empty(catalog):
             raise Refusal("database-not-empty", "the database holds something already; --drop would remove it")
+        await migrations.set_version(catalog, version)
         await catalog.ensure_indexes()
         await blobs.ensure_indexes()
         return await _Restore(catalog, blobs, archive, alone, tell).run()
@@ -102,20 +89,11 @@ async def restore(
             await alone.end()
 
 
-async def _is_in_use(catalog: Catalog) -> bool:
-    for name in _HELD:
-        if name not in _NO_OTHER_USE and await catalog.database[name].find_one({}, {"_id": 1}):
-            return True
-    return False
-
-
 class _Alone:
-    """Holds what an API holds that repairs a database, so that none repairs this one while it is half full."""
+    """Holds what an API holds that repairs a database or upgrades it, so that none does while this one is half full."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._holder = str(uuid.uuid4())
-        self._renewed_at = -math.inf
+        self._leases = [Lease(catalog, name, LEASE) for name in ("reconciler", migrations.LEASE)]
 
     async def go_on(self) -> None:
         """Hold it, or go on holding it; to be called now and then.
@@ -123,15 +101,14 @@ class _Alone:
         Raises:
             Refusal: ``database-in-use``.
         """
-        if time.monotonic() - self._renewed_at < RENEW_SECONDS:
-            return
-        if not await leases.hold(self._catalog, "reconciler", self._holder, LEASE):
-            raise Refusal("database-in-use", "an API runs on this database: stop it first")
-        self._renewed_at = time.monotonic()
+        for lease in self._leases:
+            if not await lease.go_on():
+                raise Refusal("database-in-use", "an API runs on this database: stop it first")
 
     async def end(self) -> None:
         """Let an API begin at once."""
-        await leases.release(self._catalog, "reconciler", self._holder)
+        for lease in self._leases:
+            await lease.end()
 
 
 class _Restore:
@@ -156,6 +133,7 @@ class _Restore:
         for name in ("dead_letters", "owners", "keys"):
             async for batch in self._batches(self._archive.documents(name)):
                 await self._insert(name, batch)
+        await migrations.migrate(self._catalog, self._alone.go_on, self._tell)
         await self._set_going()
         return self._restored
 

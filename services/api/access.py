@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+import anyio
 from cachetools import TTLCache
 from starlette.requests import HTTPConnection
 
@@ -15,7 +16,7 @@ from libs.catalog.albums import Caller
 from libs.catalog.catalog import Catalog
 from libs.catalog.keys import LOCAL_OWNER, SCOPES, Key
 from libs.catalog.sessions import Session
-from libs.shared.errors import AlbumError, Refusal
+from libs.shared.errors import AlbumError, Outage, Refusal
 from services.api.settings import ApiSettings
 
 CACHE_SECONDS = 2.0
@@ -36,6 +37,8 @@ class Access:
         self._keys: TTLCache[str, Key] = TTLCache(CACHED, CACHE_SECONDS)
         self._sessions: TTLCache[str, Session] = TTLCache(CACHED, CACHE_SECONDS)
         self._has_keys = False
+        self.opened = anyio.Event()
+        """Set once the database is one that this program can work with: nobody is let in before."""
         self._looked_at = -CACHE_SECONDS
 
     async def caller(self, request: HTTPConnection) -> Caller:
@@ -44,7 +47,9 @@ class Access:
         Raises:
             Refusal: ``unauthorized`` without a valid key or session, ``forbidden`` for a request that a page of
                 another site had the browser make.
+            Outage: it is too early.
         """
+        self._require_opened()
         if not await self._are_keys_wanted():
             return self._everybody(request)
         token = _bearer_token(request)
@@ -93,7 +98,9 @@ class Access:
 
         Raises:
             Refusal: ``unauthorized``.
+            Outage: it is too early.
         """
+        self._require_opened()
         lifetime = timedelta(days=self._settings.session_days)
         return await sessions.open_session(self._catalog, await self.key(token), lifetime)
 
@@ -110,6 +117,10 @@ class Access:
     def cookie(self, request: HTTPConnection) -> str:
         """The name of the session's cookie; browsers take one with the prefix only from this very host over https."""
         return "__Host-album_session" if self.is_secure(request) else "album_session"
+
+    def _require_opened(self) -> None:
+        if not self.opened.is_set():
+            raise Outage("the database is not known to be of this program's version yet")
 
     async def _are_keys_wanted(self) -> bool:
         # Once there was a key, there always was one.

@@ -13,6 +13,7 @@ from services.api.core import Core
 
 async def bury(core: Core, delivery: Delivery) -> None:
     """Store one dead letter and requeue or fail its image, waiting out outages; then ack."""
+    await core.access.opened.wait()
     death = delivery.first_death
     retrying = tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception(lambda error: outage_of(error) is not None),

@@ -15,12 +15,14 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
-from libs.catalog import findings
+from libs.catalog import findings, migrations
 from libs.catalog.catalog import Catalog
 from libs.catalog.images import find_thumbnails
 from libs.shared import mongo
+from libs.shared.errors import Refusal
 from libs.shared.events import Envelope, Event
 from libs.shared.gridfs import GridFsBlobStore
+from libs.shared.logs import get_logger
 from libs.shared.outages import outage_of
 from libs.shared.rabbitmq import Consumer, Publisher
 from libs.shared.settings import LimitSettings
@@ -157,8 +159,7 @@ async def _lifespan(
         app.state.core = core
         app.state.vitals = Vitals(core)
         app.state.scan = Checkup(core, SCAN, findings.Options())
-        for background in (partial(_prepare, core), core.feed.run, core.relay.run, partial(reconcile.run, core)):
-            tasks.start_soon(background)
+        tasks.start_soon(_begin, core)
         stop = _consume(core, tasks)
         try:
             yield
@@ -174,8 +175,18 @@ def _days(number: float | None) -> timedelta | None:
     return None if number is None else timedelta(days=number)
 
 
-async def _prepare(core: Core) -> None:
-    """Make the indexes, as soon as the database is there."""
+async def _begin(core: Core) -> None:
+    """Let everything begin that looks into the database, as soon as that is there and of this program's version."""
+    try:
+        await mongo.persistently(partial(migrations.upgrade, core.catalog, get_logger().info))
+    except Refusal as refusal:
+        # Not known at startup, since the database did not answer then.
+        get_logger().critical(refusal.message)
+        signal.raise_signal(signal.SIGTERM)
+        return
+    core.access.opened.set()
+    for background in (core.feed.run, core.relay.run, partial(reconcile.run, core)):
+        core.tasks.start_soon(background)
     await mongo.persistently(core.catalog.ensure_indexes)
     await mongo.persistently(core.blobs.ensure_indexes)
     await mongo.persistently(core.webhooks.ensure_indexes)
@@ -186,6 +197,7 @@ def _consume(core: Core, tasks: TaskGroup) -> Callable[[], Awaitable[None]]:
     settings = core.settings
 
     async def handle(envelope: Envelope, event: Event) -> None:
+        await core.access.opened.wait()
         await progress.apply(core, envelope, event)
 
     async def publish(envelope: Envelope) -> None:

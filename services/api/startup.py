@@ -1,8 +1,10 @@
-"""What is settled before the API listens: the first key, and that no stranger can walk in."""
+"""What is settled before the API listens: that it knows the database's version, and that no stranger can walk in."""
 
 from __future__ import annotations
 
-from libs.catalog import keys
+from functools import partial
+
+from libs.catalog import keys, migrations
 from libs.catalog.catalog import Catalog
 from libs.shared import mongo
 from libs.shared.errors import AlbumError, Outage, Refusal
@@ -23,24 +25,28 @@ class NotSafe(AlbumError):
 async def settle(settings: ApiSettings) -> None:
     """Make the first key if one is given, and see that there is one where strangers can reach this server.
 
-    Waits for the database, but only where its answer matters.
+    Waits for the database, but only where keys matter.
 
     Raises:
-        NotSafe: strangers could reach this server and there is no key, or the given key is none.
+        NotSafe: strangers could reach this server and there is no key, the given key is none, or the database has been
+            changed by a newer version.
     """
-    needs_key = not is_loopback(settings.host) and not settings.allow_anonymous
-    if settings.first_key_file is None and not needs_key:
-        return
     client = mongo.connect(settings)
     try:
-        await _settle(Catalog(client, settings.database), settings, needs_key=needs_key)
+        await _settle(Catalog(client, settings.database), settings)
     finally:
         client.close()
 
 
-async def _settle(catalog: Catalog, settings: ApiSettings, *, needs_key: bool) -> None:
+async def _settle(catalog: Catalog, settings: ApiSettings) -> None:
+    needs_key = not is_loopback(settings.host) and not settings.allow_anonymous
+    look = partial(migrations.version_of, catalog)
     while True:
         try:
+            if settings.first_key_file is None and not needs_key:
+                await look()
+                return
+            await mongo.patiently(look)
             if settings.first_key_file is not None:
                 await _keep_first_key(catalog, settings)
             if needs_key and not await keys.has_keys(catalog):
@@ -51,6 +57,12 @@ async def _settle(catalog: Catalog, settings: ApiSettings, *, needs_key: bool) -
             return
         except Outage:
             get_logger().warning("the database does not answer; whether there are keys must be known first")
+        except Refusal as refusal:
+            raise NotSafe(refusal.message) from None
+        except mongo.DriverError as error:
+            if mongo.outage(error) is None:
+                raise
+            return  # its version is looked at again when it answers
 
 
 async def _keep_first_key(catalog: Catalog, settings: ApiSettings) -> None:

@@ -49,7 +49,7 @@ def restore(
     async def work(catalog: Catalog, blobs: GridFsBlobStore) -> Restored:
         return await restores.restore(catalog, blobs, directory, _tell, is_to_drop=drop)
 
-    restored = with_catalog(work)
+    restored = with_catalog(work, is_to_be_upgraded=False)
     _print(restored, f"{restored.requeued:,} images were in flight and are queued again", as_json=as_json)
 
 

@@ -55,6 +55,7 @@ class Seen:
         found = [] if self.overview else ["MongoDB does not answer"]
         found += [] if all(self.queues.values()) else ["RabbitMQ does not answer"]
         found += [] if self.api else ["the API does not answer"]
+        found += ["the database is being brought up to date"] if self.api and "upgrading" in self.api.values() else []
         found += [
             f"nobody takes messages from {name}" for name, state in self.queues.items() if state and not state.consumers
         ]

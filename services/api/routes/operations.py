@@ -19,6 +19,11 @@ from services.api.dependencies import CoreDependency
 router = APIRouter(tags=["operations"])
 
 PING_SECONDS = 2.0
+MESSAGES = {
+    "up": "ready",
+    "down": "the database does not answer",
+    "upgrading": "the database is being brought up to date",
+}
 DOCS = Path(__file__).parents[1] / "docs"
 
 
@@ -30,18 +35,21 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(core: CoreDependency) -> JSONResponse:
-    """Whether requests can be served: the database answers. Without the broker uploads are still accepted."""
+    """Whether requests can be served: the database answers and has this program's version.
+
+    Without the broker uploads are still accepted.
+    """
     try:
         with anyio.fail_after(PING_SECONDS):
             await core.catalog.database.command("ping")
-        database = "up"
+        database = "up" if core.access.opened.is_set() else "upgrading"
     except (DriverError, TimeoutError):
         database = "down"
     checks = {"database": database, "broker": "up" if core.is_consuming else "down"}
     is_ready = database == "up"
     body = {
         "status": "success" if is_ready else "fail",
-        "message": "ready" if is_ready else "the database does not answer",
+        "message": MESSAGES[database],
         "checks": checks,
         **({} if is_ready else {"code": "unavailable"}),
     }
