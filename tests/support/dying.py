@@ -79,8 +79,10 @@ class Mortal:
         except FileNotFoundError:
             return Life(0, 0, [])
 
-    def start(self) -> None:
-        """Begin the first life, a sound one, and wait until it consumes."""
+    def start(self, point: KillPoint | None = None) -> None:
+        """Begin the first life, a sound one unless it is to die somewhere, and wait until one consumes."""
+        if point is not None:
+            self._plan(point)
         self._process.start()
         self.stack.processes[f"{self.service}-mortal"] = self._process
         self.is_alive_after(0)
@@ -102,12 +104,15 @@ class Mortal:
     def condemn(self, point: KillPoint) -> int:
         """End the present life and begin one that will die there; its number."""
         life = self.life
-        draft = self._directory / "plan.draft"
-        draft.write_text(json.dumps(asdict(point)))
-        draft.replace(self._directory / "plan")
+        self._plan(point)
         os.kill(life.pid, signal.SIGKILL)
         self.is_alive_after(life.number)
         return life.number + 1
+
+    def _plan(self, point: KillPoint) -> None:
+        draft = self._directory / "plan.draft"
+        draft.write_text(json.dumps(asdict(point)))
+        draft.replace(self._directory / "plan")
 
 
 def live(service: str, directory: Path) -> None:

@@ -30,15 +30,15 @@ from tests.support.stack import Stack
 
 
 @contextmanager
-def subscribed(url: str, *, to_log: bool = False) -> Iterator[list[Envelope]]:
-    """What `album.events` tells, as it comes: from now on, or with ``to_log`` all that the log stream still has."""
+def subscribed(url: str, *, to_log: bool = False, exchange: str = EVENTS_EXCHANGE) -> Iterator[list[Envelope]]:
+    """What an exchange tells, as it comes: from now on, or with ``to_log`` all that the log stream still has."""
     seen: list[Envelope] = []
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(_consuming(url, seen, to_log)):
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(_consuming(url, seen, to_log, exchange)):
         yield seen
 
 
 @asynccontextmanager
-async def _consuming(url: str, seen: list[Envelope], to_log: bool) -> AsyncIterator[None]:
+async def _consuming(url: str, seen: list[Envelope], to_log: bool, exchange: str) -> AsyncIterator[None]:
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
         await channel.set_qos(prefetch_count=200)
@@ -46,7 +46,7 @@ async def _consuming(url: str, seen: list[Envelope], to_log: bool) -> AsyncItera
             queue = await channel.get_queue(LOG_STREAM, ensure=False)
         else:
             queue = await channel.declare_queue(exclusive=True)
-            await queue.bind(EVENTS_EXCHANGE, "#")
+            await queue.bind(await channel.declare_exchange(exchange, aio_pika.ExchangeType.TOPIC, durable=True), "#")
 
         async def note(message: aio_pika.abc.AbstractIncomingMessage) -> None:
             seen.append(Envelope.from_json(message.body))
