@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import anyio
 import httpx
 import pytest
 from pymongo import MongoClient
@@ -17,8 +18,13 @@ from pymongo import MongoClient
 from deploy.local import mongod
 from deploy.local.node import Node, running
 from deploy.local.process import Process
+from libs.catalog import migrations
+from libs.catalog.catalog import Catalog
 from libs.catalog.migrations import BATCH, NEWEST
+from libs.shared import mongo
+from libs.shared.errors import Outage
 from libs.shared.events import ImageUploaded, utc_now
+from libs.shared.settings import SharedSettings
 from tests.journey.expect import failed
 from tests.support import first_version
 from tests.support.dying import KillPoint, Mortal
@@ -118,6 +124,31 @@ def test_an_upgrade_that_is_killed_in_the_middle_is_carried_on(old: Stack) -> No
     assert events.count_documents({"pending": []}) == MANY + 2
 
 
+def test_who_loses_the_lease_in_the_middle_stops_and_another_one_finishes(old: Stack) -> None:
+    grown(old)
+    batches = iter([None])
+
+    async def go_on() -> None:
+        if next(batches, False) is False:
+            raise Outage("another process has gone on with the migration")
+
+    async def lose_it_then_finish() -> None:
+        client = mongo.connect(SharedSettings(mongo_url=old.environment["ALBUM_MONGO_URL"]))
+        catalog = Catalog(client, old.environment["ALBUM_DATABASE"])
+        try:
+            with pytest.raises(Outage):
+                await migrations.migrate(catalog, go_on, print)
+            assert await catalog.events.count_documents({"pending": True}) == MANY + 2 - BATCH
+            assert (await migrations.version_of(catalog)).number == 0
+            await migrations.upgrade(catalog, print)
+            assert await catalog.events.count_documents({"pending": True}) == 0
+            assert (await migrations.version_of(catalog)).number == NEWEST
+        finally:
+            client.close()
+
+    anyio.run(lose_it_then_finish)
+
+
 def test_a_new_database_begins_with_this_version_and_is_not_migrated(start_stack: StartStack) -> None:
     stack = start_stack(apis=0, decoders=0, thumbnailers=0)
     succeeded(stack.environment, "keys", "create", "--owner", "somebody")
@@ -201,11 +232,14 @@ def test_a_command_leaves_an_old_database_to_the_api(old: Stack) -> None:
     assert succeeded(old.environment, "keys", "list") == []
 
 
-def test_a_backup_of_an_earlier_version_is_upgraded_as_it_is_restored(old: Stack, tmp_path: Path) -> None:
+def test_an_earlier_versions_backup_is_upgraded_as_it_takes_the_place_of_a_newer_database(
+    old: Stack, tmp_path: Path
+) -> None:
     # As a program without versions would have written it: today's, that takes the old database for one of its own.
     old.database["schema"].insert_one({"_id": "catalog", "version": NEWEST, "usable_from": NEWEST})
     succeeded(old.environment, "backup", tmp_path)
     relabel(tmp_path, None)
+    old.database["schema"].update_one({"_id": "catalog"}, {"$set": {"version": 9, "usable_from": 8}})
 
     restored = album(old.environment, "restore", tmp_path, "--drop")
 
