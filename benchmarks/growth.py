@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import threading
 import time
 import uuid
 from typing import Any
@@ -11,13 +12,18 @@ from benchmarks.connection import Connection, post_json
 from benchmarks.contenders import Album
 from benchmarks.options import Options, Tell
 from benchmarks.photographs import photograph
-from benchmarks.processes import resident_mebibytes
+from benchmarks.processes import cpu_seconds, resident_mebibytes
 from benchmarks.report import Row, spread
 from benchmarks.uploading import upload_all
+from tests.support.waiting import eventually
 
 SMALL_CATALOG = 100
 PAGE = 100
 BATCH = 1000
+IDLE_SHARE = 0.2
+"""Of one core, by all processes together: what they use when nobody asks anything of them is below."""
+LOOK_SECONDS = 1.0
+IDLE_WITHIN_SECONDS = 120.0
 SETTLE_SHARE = 10
 """Memory is compared with that after a tenth of all images: 1,000 of 10,000."""
 
@@ -55,6 +61,7 @@ def measure_cost(album: Album, options: Options, tell: Tell) -> list[Row]:
         for size in cpu:
             filler = Filler(album)
             filler.fill(size)
+            eventually(lambda: _is_idle(album), IDLE_WITHIN_SECONDS, "the filling is digested")
             upload_all(album, picture, options.concurrency, options.concurrency)
             run = upload_all(album, picture, options.count, options.concurrency)
             cpu[size].append(run.server_milliseconds_per_image)
@@ -82,6 +89,13 @@ def measure_cost(album: Album, options: Options, tell: Tell) -> list[Row]:
             samples={"short_milliseconds": short, "long_milliseconds": long},
         ),
     ]
+
+
+def _is_idle(album: Album) -> bool:
+    """Whether what was filled in is digested: its events have passed the change streams, its bytes are on disk."""
+    before = sum(cpu_seconds(album.roots).values())
+    threading.Event().wait(LOOK_SECONDS)
+    return sum(cpu_seconds(album.roots).values()) - before < IDLE_SHARE * LOOK_SECONDS
 
 
 def _page_milliseconds(album: Album, album_id: str, count: int) -> list[float]:
