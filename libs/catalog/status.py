@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from libs.shared.errors import Outage, Refusal
 from libs.shared.events import TYPE_PREFIX, Timestamp, utc_now
 from libs.shared.mongo import Document, patiently
 from libs.shared.stage import QueueState, queue_of
+from libs.shared.subscription import Lag, lags
 
 STAGES: dict[State, str] = {"queued": "decoder", "encoded": "thumbnailer"}
 """Which stage an image waits for, by its state."""
@@ -31,12 +32,14 @@ class Pulse:
         outbox_oldest_age_seconds: how long the oldest of them has waited.
         images_stuck: images that the reconciler emitted again and that still stand where they stood.
         dead_letters: how many are kept.
+        subscribers: how far behind the event log each one is.
     """
 
     outbox_pending: int
     outbox_oldest_age_seconds: float
     images_stuck: int
     dead_letters: int
+    subscribers: list[Lag]
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Overview:
 
 
 async def pulse(catalog: Catalog) -> Pulse:
-    """A few counts, each from an index of its own."""
+    """A few counts, each from an index."""
     pending = {"pending": {"$gt": ""}}
     oldest = await catalog.events.find_one(pending, {"at": 1}, sort=[("at", 1)])
     stuck = {"checks": {"$gte": 1}, "state": {"$in": list(STAGES)}}
@@ -87,6 +90,7 @@ async def pulse(catalog: Catalog) -> Pulse:
         outbox_oldest_age_seconds=_age(oldest["at"]) if oldest else 0.0,
         images_stuck=await catalog.images.count_documents(stuck, limit=MOST_COUNTED),
         dead_letters=await catalog.dead_letters.estimated_document_count(),
+        subscribers=await lags(catalog.database),
     )
 
 
@@ -109,9 +113,16 @@ async def longest_wait(catalog: Catalog) -> timedelta:
     return timedelta(0) if image is None else utc_now() - (image["check_at"] - catalog.check_after)
 
 
-async def queue_states(look: Callable[[str], Awaitable[QueueState]]) -> dict[str, QueueState | None]:
-    """The queues of the pipeline by name; None for those about which the broker does not answer."""
-    states: dict[str, QueueState | None] = dict.fromkeys(QUEUES)
+def queue_names(seen: Pulse | None) -> tuple[str, ...]:
+    """The queues of the pipeline and, where the catalog answers, of the subscribers that it tells of."""
+    return (*QUEUES, *(queue_of(lag.subscriber) for lag in seen.subscribers)) if seen else QUEUES
+
+
+async def queue_states(
+    look: Callable[[str], Awaitable[QueueState]], names: Iterable[str]
+) -> dict[str, QueueState | None]:
+    """The state of each queue; None for those about which the broker does not answer."""
+    states: dict[str, QueueState | None] = dict.fromkeys(names)
     try:
         for queue in states:
             states[queue] = await look(queue)

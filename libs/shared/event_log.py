@@ -13,7 +13,7 @@ from libs.shared.mongo import Collection, Document, patiently
 COLLECTION = "events"
 BATCH = 500
 OVERLAP = timedelta(seconds=2)
-_BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)
+BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _IN_ORDER = [("at", 1), ("sequence", 1), ("_id", 1)]
 
 
@@ -60,7 +60,7 @@ async def since(events: Collection, moment: datetime, owner: str, album_id: str 
 async def pages(events: Collection, moment: datetime | None) -> AsyncIterator[Page]:
     """Who has had public events from a moment on, or ever: the log in parts, oldest first."""
     fields = {"subject": 1, "sequence": 1, "at": 1}
-    async for documents in _batches(events, {"is_public": True}, moment or _BEGINNING, fields):
+    async for documents in _batches(events, {"is_public": True}, moment or BEGINNING, fields):
         # Of a subject's events in a part the last one has the highest number.
         yield Page(documents[-1]["at"], {document["subject"]: document["sequence"] for document in documents})
 

@@ -109,7 +109,7 @@ async def _subscribe(subscriber: Subscriber) -> None:
 
         retention = timedelta(days=shared.event_retention_days)
         subscription = Subscription(subscriber.name, database, handle, retention)
-        await mongo.persistently(subscription.ensure_indexes)
+        await mongo.persistently(subscription.begin)
         public = [event for event in EVENTS if event.is_public]
         worker = Worker(subscriber.name, public, subscription.take, outage_of=outage_of)
         consumer = Consumer(

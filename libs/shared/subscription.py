@@ -10,27 +10,54 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import anyio
-from pymongo import UpdateOne
+from pymongo import ASCENDING, IndexModel, UpdateOne
 
 from libs.shared import event_log
 from libs.shared.errors import ContractBreach, Outage
 from libs.shared.events import Envelope, Event, utc_now
 from libs.shared.logs import get_logger
-from libs.shared.mongo import Database, patiently
+from libs.shared.mongo import Database, Document, patiently
 from libs.shared.worker import Message
 
+POSITIONS = "positions"
 OVERLAP = timedelta(minutes=2)
 """How much of the log is looked through again: by so much a transaction may become visible after its time."""
 SETTLED = timedelta(minutes=1)
 """From this age on an event that the log does not show is gone, rather than not there yet after an election."""
 MARGIN = timedelta(days=1)
 """By which a position outlives the last event of its subject in the log."""
+MOST_COUNTED = 10_000
+"""How much of the log is looked at to see what a subscriber has not had."""
+LATE_AFTER = timedelta(minutes=2)
+"""Longer than an event waits for a look through the log: whoever lacks it then does not get on."""
+
+
+@dataclass(frozen=True)
+class Lag:
+    """What a subscriber has not had yet.
+
+    Attributes:
+        subscriber: its name.
+        events: how many events of the log; at most `MOST_COUNTED` from its last look on are examined.
+        oldest_seconds: how long ago the oldest of them happened; 0 if there is none.
+        is_late: whether that is longer than `LATE_AFTER`.
+    """
+
+    subscriber: str
+    events: int
+    oldest_seconds: float
+    is_late: bool
+
 
 Offer = Callable[[Message], Coroutine[Any, Any, object]]
 Handle = Callable[[Sequence[Envelope]], Awaitable[None]]
+
+_OF_LOOKS = {"until": {"$exists": True}}
+"""Which documents say how far a subscriber has looked through the log, instead of what it has had of a subject."""
 
 
 @dataclass
@@ -63,15 +90,21 @@ class Subscription:
         """
         self._name = name
         self._events = database[event_log.COLLECTION]
-        self._positions = database["positions"]
+        self._positions = database[POSITIONS]
         self._handle = handle
         self._retention = retention
         self._waiting: dict[object, Envelope] = {}
         self._turn = anyio.Lock()
 
-    async def ensure_indexes(self) -> None:
-        """Let positions expire."""
-        await self._positions.create_index([("expire_at", 1)], expireAfterSeconds=0)
+    async def begin(self) -> None:
+        """Make it known that there is this subscriber, and let positions expire."""
+        await self._positions.create_indexes(
+            [
+                IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
+                IndexModel([("until", ASCENDING)], partialFilterExpression=_OF_LOOKS),
+            ]
+        )
+        await self._note_look(event_log.BEGINNING)
 
     async def take(self, envelope: Envelope, event: Event) -> None:
         """Return once the subscriber has this event and all before it of its subject.
@@ -184,6 +217,31 @@ class Subscription:
 
     def _position(self, subject: str) -> str:
         return f"{self._name}:{subject}"
+
+
+async def lags(database: Database) -> list[Lag]:
+    """How far behind the event log each subscriber is that ever began, by name."""
+    looks = await database[POSITIONS].find(_OF_LOOKS).to_list(None)
+    return [await _lag(database, look["_id"], look["until"]) for look in sorted(looks, key=itemgetter("_id"))]
+
+
+async def _lag(database: Database, name: str, until: datetime) -> Lag:
+    """What the log has since the last look through it that was complete, less what the queue has brought meanwhile."""
+    had = {"$ifNull": [{"$first": "$position.sequence"}, 0]}
+    steps: list[Document] = [
+        {"$match": {"is_public": True, "at": {"$gte": until}}},
+        {"$sort": {"at": ASCENDING, "sequence": ASCENDING, "_id": ASCENDING}},
+        {"$limit": MOST_COUNTED},
+        {"$project": {"at": 1, "sequence": 1, "position_id": {"$concat": [f"{name}:", "$subject"]}}},
+        {"$lookup": {"from": POSITIONS, "localField": "position_id", "foreignField": "_id", "as": "position"}},
+        {"$match": {"$expr": {"$gt": ["$sequence", had]}}},
+        {"$group": {"_id": None, "events": {"$sum": 1}, "oldest": {"$min": "$at"}}},
+    ]
+    found = await database[event_log.COLLECTION].aggregate(steps).to_list(None)
+    if not found:
+        return Lag(name, 0, 0.0, is_late=False)
+    age = max(timedelta(0), utc_now() - found[0]["oldest"])
+    return Lag(name, found[0]["events"], age.total_seconds(), age > LATE_AFTER)
 
 
 def _number(envelope: Envelope) -> int:

@@ -46,6 +46,8 @@ class ApiMetrics(Metrics):
         self._oldest = self._gauge("album_outbox_oldest_age_seconds", "Age of the oldest of them.")
         self._stuck = self._gauge("album_images_stuck", "Images that were emitted again and still do not move.")
         self._letters = self._gauge("album_dead_letters", "Dead letters that are kept.")
+        self._lags = self._gauge("album_subscriber_lag", "Events that a subscriber has not had yet.", "subscriber")
+        self._lag_ages = self._gauge("album_subscriber_oldest_age_seconds", "Age of the oldest of them.", "subscriber")
         self._messages = self._gauge("album_queue_messages", "Messages that wait in a queue.", "queue")
         self._consumers = self._gauge("album_queue_consumers", "Consumers of a queue.", "queue")
         self.events_refused = Counter(
@@ -66,9 +68,17 @@ class ApiMetrics(Metrics):
         self._oldest.set(pulse.outbox_oldest_age_seconds if pulse else math.nan)
         self._stuck.set(pulse.images_stuck if pulse else math.nan)
         self._letters.set(pulse.dead_letters if pulse else math.nan)
+        # A subscriber that is not known any more must not be shown as it was.
+        self._lags.clear()
+        self._lag_ages.clear()
+        for lag in pulse.subscribers if pulse else ():
+            self._lags.labels(lag.subscriber).set(lag.events)
+            self._lag_ages.labels(lag.subscriber).set(lag.oldest_seconds)
 
     def show_queues(self, queues: Mapping[str, QueueState | None]) -> None:
         """Set the gauges that come from the broker; NaN where it does not answer."""
+        self._messages.clear()
+        self._consumers.clear()
         for name, state in queues.items():
             self._messages.labels(name).set(state.messages if state else math.nan)
             self._consumers.labels(name).set(state.consumers if state else math.nan)

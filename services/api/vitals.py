@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import anyio
 
 from libs.catalog import status
+from libs.catalog.status import Pulse
 from libs.shared import mongo
 from libs.shared.stage import QueueState
 from services.api.core import Core
@@ -29,13 +31,12 @@ class Vitals:
         async with self._turn:
             if anyio.current_time() - self._asked_at < FRESH_SECONDS:
                 return
-            async with anyio.create_task_group() as group:
-                group.start_soon(_ask_catalog, self._core)
-                group.start_soon(_ask_broker, self._core)
+            seen = await _ask_catalog(self._core)
+            await _ask_broker(self._core, status.queue_names(seen))
             self._asked_at = anyio.current_time()
 
 
-async def _ask_catalog(core: Core) -> None:
+async def _ask_catalog(core: Core) -> Pulse | None:
     found = None
     try:
         with anyio.move_on_after(ASK_SECONDS):
@@ -44,10 +45,11 @@ async def _ask_catalog(core: Core) -> None:
         if mongo.outage(error) is None:
             raise
     core.metrics.show_pulse(found)
+    return found
 
 
-async def _ask_broker(core: Core) -> None:
-    queues: dict[str, QueueState | None] = dict.fromkeys(status.QUEUES)
+async def _ask_broker(core: Core, names: Sequence[str]) -> None:
+    queues: dict[str, QueueState | None] = dict.fromkeys(names)
     with anyio.move_on_after(ASK_SECONDS):
-        queues = await status.queue_states(core.publisher.queue_state)
+        queues = await status.queue_states(core.publisher.queue_state, names)
     core.metrics.show_queues(queues)

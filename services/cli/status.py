@@ -16,11 +16,12 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from libs.catalog.catalog import Catalog
-from libs.catalog.status import QUEUES, STAGES, Overview, overview, queue_states
+from libs.catalog.status import STAGES, Overview, overview, queue_names, queue_states
 from libs.shared import mongo
 from libs.shared.rabbitmq import Publisher
 from libs.shared.settings import SharedSettings
 from libs.shared.stage import QueueState, queue_of
+from libs.shared.subscription import Lag
 from services.cli.service import checks_of
 from services.cli.settings import address_of
 
@@ -63,6 +64,9 @@ class Seen:
             pulse = self.overview.pulse
             found += [f"images that are stuck: {pulse.images_stuck:,}"] if pulse.images_stuck else []
             found += [f"dead letters that are kept: {pulse.dead_letters:,}"] if pulse.dead_letters else []
+            found += [
+                f"{lag.subscriber} does not get on: it lacks {_events(lag)}" for lag in pulse.subscribers if lag.is_late
+            ]
         return found
 
 
@@ -70,7 +74,7 @@ def status(
     once: Annotated[bool, typer.Option("--once", help="Print it once instead of again and again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it once, as JSON.")] = False,
 ) -> None:
-    """Show stages, queues, rates, failures, dead letters and stuck images.
+    """Show stages, subscribers, queues, rates, failures, dead letters and stuck images.
 
     Printed once, it ends with 1 if something needs a person.
     """
@@ -103,35 +107,34 @@ async def _show(once: bool, as_json: bool) -> None:
 
 
 async def _look(catalog: Catalog, publisher: Publisher, settings: StatusSettings) -> Seen:
-    """Ask all three at once, each for a bounded time."""
+    """Ask all three, each for a bounded time."""
     found: Overview | None = None
-    queues: dict[str, QueueState | None] = dict.fromkeys(QUEUES)
+    states: dict[str, QueueState | None] = {}
     api: dict[str, str] | None = None
 
-    async def ask_catalog() -> None:
-        nonlocal found
+    async def ask_catalog_and_broker() -> None:
+        nonlocal found, states
         with anyio.move_on_after(ASK_SECONDS), suppress(mongo.DriverError):
             found = await overview(catalog)
-
-    async def ask_broker() -> None:
-        nonlocal queues
+        names = queue_names(found.pulse if found else None)
+        states = dict.fromkeys(names)
         with anyio.move_on_after(ASK_SECONDS):
-            queues = await queue_states(publisher.queue_state)
+            states = await queue_states(publisher.queue_state, names)
 
     async def ask_api() -> None:
         nonlocal api
         api = await anyio.to_thread.run_sync(checks_of, address_of(settings.host, settings.port))
 
     async with anyio.create_task_group() as group:
-        for ask in (ask_catalog, ask_broker, ask_api):
-            group.start_soon(ask)
-    return Seen(found, queues, api)
+        group.start_soon(ask_catalog_and_broker)
+        group.start_soon(ask_api)
+    return Seen(found, states, api)
 
 
 def _drawn(seen: Seen) -> RenderableType:
     parts: list[RenderableType] = [_stages(seen)]
     if seen.overview is not None:
-        parts += [_numbers(seen.overview), *_failures(seen.overview)]
+        parts += [_subscribers(seen.overview, seen.queues), _numbers(seen.overview), *_failures(seen.overview)]
     parts += [Text(f"! {concern}", "bold red") for concern in seen.concerns] or [Text("all is well", "green")]
     return Group(*parts)
 
@@ -141,15 +144,37 @@ def _stages(seen: Seen) -> Table:
     table = Table("stage", *numbers, title="Stages", title_justify="left")
     in_flight = {line.stage: line for line in seen.overview.in_flight} if seen.overview else {}
     for stage in (*STAGES.values(), "api"):
-        state, line = seen.queues.get(queue_of(stage)), in_flight.get(stage)
+        line = in_flight.get(stage)
         table.add_row(
             stage,
-            f"{state.messages:,}" if state else "?",
-            f"{state.consumers:,}" if state else "?",
+            *_queue(seen.queues.get(queue_of(stage))),
             f"{line.count:,}" if line else "",
             f"{line.oldest_seconds:,.0f} s" if line and line.count else "",
         )
     return table
+
+
+def _subscribers(found: Overview, states: dict[str, QueueState | None]) -> RenderableType:
+    if not found.pulse.subscribers:
+        return Text()
+    numbers = (Column(name, justify="right") for name in ("waiting", "processes", "behind", "oldest"))
+    table = Table("subscriber", *numbers, title="Subscribers", title_justify="left")
+    for lag in found.pulse.subscribers:
+        table.add_row(
+            lag.subscriber,
+            *_queue(states.get(queue_of(lag.subscriber))),
+            f"{lag.events:,}",
+            f"{lag.oldest_seconds:,.0f} s" if lag.events else "",
+        )
+    return table
+
+
+def _queue(state: QueueState | None) -> tuple[str, str]:
+    return (f"{state.messages:,}", f"{state.consumers:,}") if state else ("?", "?")
+
+
+def _events(lag: Lag) -> str:
+    return f"{lag.events:,} event{'s' if lag.events > 1 else ''}, the oldest for {lag.oldest_seconds:,.0f} s"
 
 
 def _numbers(found: Overview) -> Text:

@@ -15,7 +15,7 @@ from libs.shared import event_log
 from libs.shared.errors import ContractBreach, Outage
 from libs.shared.events import EVENTS, Context, Envelope, ImageUploaded, utc_now, work_envelope
 from libs.shared.outages import outage_of
-from libs.shared.subscription import Subscription
+from libs.shared.subscription import LATE_AFTER, Lag, Subscription, lags
 from libs.shared.worker import Worker
 from tests.support.shelf import Shelf, a_shelf
 
@@ -84,6 +84,40 @@ async def test_each_event_is_given_once_however_often_the_queue_brings_it(shelf:
 
     assert listener.heard == events
     assert [event.sequence for event in events] == [1, 2, 3]
+
+
+async def test_what_a_subscriber_has_not_had_is_known_whoever_brought_the_rest(shelf: Shelf) -> None:
+    listener = Listener(shelf)
+    await listener.subscription.begin()
+    images = [await shelf.ready() for _ in range(2)]
+    public = await shelf.catalog.events.count_documents({"is_public": True})
+    assert [lag.events for lag in await lags(shelf.catalog.database)] == [public]
+
+    await listener.is_brought(*await told(shelf, images[0].id))
+
+    [lag] = await lags(shelf.catalog.database)
+    assert (lag.subscriber, lag.events, lag.is_late) == ("listener", public - 3, False)
+    assert 0 < lag.oldest_seconds < 60
+    await listener.catch_up()
+    assert await lags(shelf.catalog.database) == [Lag("listener", 0, 0.0, is_late=False)]
+
+
+async def test_a_subscriber_that_cannot_bear_an_event_becomes_late_whatever_comes_after_it(shelf: Shelf) -> None:
+    listener = Listener(shelf)
+    await listener.subscription.begin()
+    image, other = await shelf.ready(), await shelf.ready()
+    unbearable = (await told(shelf, image.id))[1]
+    listener.unbearable = {unbearable.id}
+    happened = utc_now() - 2 * LATE_AFTER
+    await shelf.catalog.events.update_many({"subject": image.id}, {"$set": {"at": happened}})
+
+    with capture_logs():
+        await listener.catch_up()
+
+    assert listener.sequences(other.id) == [1, 2, 3]
+    [lag] = await lags(shelf.catalog.database)
+    assert (lag.events, lag.is_late) == (3, True)
+    assert lag.oldest_seconds > LATE_AFTER.total_seconds()
 
 
 async def test_a_gap_is_filled_from_the_log(shelf: Shelf) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from libs.shared.events import utc_now
+from libs.shared.stage import queue_of
+from libs.shared.subscription import LATE_AFTER
 from tests.journey.expect import ABSENT, failed, succeeded
 from tests.support import operator
 from tests.support.client import AlbumClient
@@ -43,11 +46,8 @@ def test_the_status_tells_of_stages_rates_and_failures(own_album: AlbumClient) -
 
     seen = status(own_album)
 
-    assert {name: state["consumers"] for name, state in seen["queues"].items()} == {
-        "album.decoder.v1": 1,
-        "album.thumbnailer.v1": 1,
-        "album.api.v1": 1,
-    }
+    for stage in ("decoder", "thumbnailer", "api"):
+        assert seen["queues"][queue_of(stage)]["consumers"] == 1
     overview = seen["overview"]
     assert [line["stage"] for line in overview["in_flight"]] == ["decoder", "thumbnailer"]
     assert overview["per_minute"]["image.failed.v1"] >= 1
@@ -72,6 +72,61 @@ def test_what_waits_is_counted_by_its_stage_with_the_age_of_the_oldest(start_sta
         [line] = [line for line in status(client)["overview"]["in_flight"] if line["stage"] == "decoder"]
         assert line["count"] == 3
         assert 0 < line["oldest_seconds"] < 60
+
+
+def subscriber(client: AlbumClient) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How far behind the only subscriber is, and the state of its queue."""
+    seen = status(client)
+    [lag] = seen["overview"]["pulse"]["subscribers"]
+    return lag, seen["queues"][queue_of(lag["subscriber"])]
+
+
+def concerns(stack: Stack) -> list[str]:
+    found: list[str] = json.loads(operator.album(settings(stack), "status", "--json").stdout)["concerns"]
+    return [concern for concern in found if "audit" in concern]
+
+
+def make_older(stack: Stack) -> None:
+    """Let all that has happened so far have happened long ago."""
+    stack.database["events"].update_many({}, {"$set": {"at": utc_now() - 2 * LATE_AFTER}})
+
+
+def test_a_subscriber_that_is_away_is_shown_with_what_it_has_not_had(start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0, audits=1)
+    with stack.client() as client:
+        client.create()
+        eventually(lambda: subscriber(client)[0]["events"] == 0, what="it has had everything")
+        assert (subscriber(client)[1], concerns(stack)) == ({"messages": 0, "consumers": 1}, [])
+        stack.processes["audit-0"].stop()
+
+        for _ in range(3):
+            client.create()
+
+        eventually(lambda: subscriber(client)[1] == {"messages": 3, "consumers": 0}, what="three wait in its queue")
+        lag, _ = subscriber(client)
+        assert (lag["subscriber"], lag["events"], lag["is_late"]) == ("audit", 3, False)
+        assert 0 < lag["oldest_seconds"] < 60
+        assert concerns(stack) == ["nobody takes messages from album.audit.v1"]
+        shown = operator.album(settings(stack), "status", "--once").stdout
+        assert re.search(r"audit +│ +3 │ +0 │ +3 │", shown), shown
+
+
+def test_a_subscriber_that_runs_and_does_not_get_on_is_a_concern(start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0, audits=1, ALBUM_AUDIT_CATCH_UP_SECONDS="0.2")
+    # What no version of ours has written stands for the bug that nobody foresaw.
+    stack.database["audit"].insert_one({"_id": "nonsense", "hash": "", "event_id": ""})
+    with stack.client() as client:
+        client.create()
+        make_older(stack)
+
+        lag, queue = subscriber(client)
+
+        assert (lag["events"], lag["is_late"], queue["consumers"]) == (1, True, 1)
+        [concern] = concerns(stack)
+        assert concern.startswith("audit does not get on: it lacks 1 event, the oldest for 2")
+        stack.database["audit"].delete_one({"_id": "nonsense"})
+        eventually(lambda: subscriber(client)[0]["events"] == 0, what="it gets on")
+        assert concerns(stack) == []
 
 
 def test_failed_jobs_are_listed_by_their_reason_without_names(own_album: AlbumClient) -> None:
@@ -151,6 +206,7 @@ def test_a_search_for_orphans_reports_and_changes_nothing(own_stack: Stack, own_
 
 
 def test_whatever_is_asked_has_an_index(own_stack: Stack, own_album: AlbumClient) -> None:
+    own_stack.start("audit")
     job = a_failed_job(own_album)
     own_stack.database["dead_letters"].insert_one({**LETTER, "code": "rejected", "at": utc_now(), "envelope": {}})
     own_stack.database.command("profile", 2)
@@ -161,7 +217,9 @@ def test_whatever_is_asked_has_an_index(own_stack: Stack, own_album: AlbumClient
 
     own_stack.database.command("profile", 0)
     own_album.post("/admin/dead-letters/drop", all=True)
-    names = [f"{own_stack.database.name}.{name}" for name in ("albums", "images", "events", "dead_letters")]
+    names = [
+        f"{own_stack.database.name}.{name}" for name in ("albums", "images", "events", "dead_letters", "positions")
+    ]
     asked = list(own_stack.database["system.profile"].find({"ns": {"$in": names}, "planSummary": {"$exists": True}}))
     assert {entry["ns"] for entry in asked} >= set(names[1:])
     assert [entry["command"] for entry in asked if "COLLSCAN" in entry["planSummary"]] == []

@@ -36,6 +36,16 @@ def test_an_operator_sees_the_stages_and_why_pictures_failed_and_tries_them_agai
     page.until(lambda: len(own_album.job(job["job_id"])["timeline"]) > 2, "the job is tried again")
 
 
+def test_an_operator_sees_the_subscribers_and_how_far_behind_they_are(page: Screen, own_stack: Stack) -> None:
+    audit = own_stack.start("audit")
+    row = page.page.get_by_role("row", name="audit")
+    expect(row).to_contain_text("01")
+
+    audit.stop()
+
+    expect(row).to_contain_text("none")
+
+
 def test_an_operator_searches_the_store_for_orphans(page: Screen) -> None:
     page.page.get_by_role("button", name="Search for orphans").click()
 

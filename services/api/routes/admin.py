@@ -36,12 +36,13 @@ router = APIRouter(prefix="/admin", tags=["admin"], dependencies=[Depends(requir
 
 @router.post("/status")
 async def get_status(core: CoreDependency) -> StatusAnswer:
-    """Stages, queues, rates, failures by code, dead letters, stuck images, checks of the store."""
+    """Stages, subscribers, queues, rates, failures by code, dead letters, stuck images, checks of the store."""
     checks = await findings.reports(core.catalog)
+    overview = await status.overview(core.catalog)
     return StatusAnswer(
         message="this is how it is",
-        overview=await status.overview(core.catalog),
-        queues=await status.queue_states(core.publisher.queue_state),
+        overview=overview,
+        queues=await status.queue_states(core.publisher.queue_state, status.queue_names(overview.pulse)),
         checks={name: Check.of(report) for name, report in checks.items()},
     )
 

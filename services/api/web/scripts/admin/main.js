@@ -34,26 +34,46 @@ const now = new Panel("Now", ({ overview: { pulse, per_minute: minute }, silent 
     silent && "The broker does not answer.",
     pulse.images_stuck && `${count(pulse.images_stuck, "image is", "images are")} stuck.`,
     pulse.dead_letters && `${count(pulse.dead_letters, "dead letter is", "dead letters are")} kept.`,
+    ...pulse.subscribers.filter((lag) => lag.is_late).map((lag) => `${lag.subscriber} does not get on.`),
   ].filter(Boolean);
   return [...concerns.map((text) => el("p", { class: "concern" }, text)), ...lines.map((text) => el("p", {}, text))];
 });
+
+const concern = (text) => el("span", { class: "concern" }, text);
+
+/** What waits in a queue, and how many processes take it. */
+function waiting(queue) {
+  if (!queue) return ["?", "?"];
+  return [`${queue.messages}`, queue.consumers ? `${queue.consumers}` : concern("none")];
+}
 
 const stages = new Panel("Stages", ({ queues, in_flight: inFlight }) =>
   table(
     ["Stage", "Messages waiting", "Processes", "Images", "Oldest"],
     STAGES.map((stage) => {
-      const queue = queues[`album.${stage}.v1`];
       const images = inFlight.find((line) => line.stage === stage);
-      const idle = queue && !queue.consumers;
       return [
         stage,
-        queue ? `${queue.messages}` : "?",
-        idle ? el("span", { class: "concern" }, "none") : queue ? `${queue.consumers}` : "?",
+        ...waiting(queues[`album.${stage}.v1`]),
         images ? `${images.count}` : "",
         images?.count ? seconds(images.oldest_seconds) : "",
       ];
     }),
   ),
+);
+
+const subscribers = new Panel("Subscribers", ({ queues, subscribers: lags }) =>
+  lags.length
+    ? table(
+        ["Subscriber", "Messages waiting", "Processes", "Events behind", "Oldest"],
+        lags.map((lag) => [
+          lag.subscriber,
+          ...waiting(queues[`album.${lag.subscriber}.v1`]),
+          lag.is_late ? concern(`${lag.events}`) : `${lag.events}`,
+          lag.events ? seconds(lag.oldest_seconds) : "",
+        ]),
+      )
+    : el("p", {}, "None has begun."),
 );
 
 const failed = new Panel("Failed jobs", (codes) =>
@@ -147,6 +167,7 @@ async function look() {
   setText(document.getElementById("at"), time(overview.at));
   now.show({ overview: { pulse: overview.pulse, per_minute: overview.per_minute }, silent: Object.values(queues).includes(null) });
   stages.show({ queues, in_flight: overview.in_flight });
+  subscribers.show({ queues, subscribers: overview.pulse.subscribers });
   failed.show(overview.failed);
   letters.show(overview.pulse.dead_letters ? (await deadLetters()).letters : []);
   store.show(checks);
@@ -177,5 +198,5 @@ async function lookAgainAndAgain() {
 }
 
 addEventListener("unauthorized", askForKey);
-document.getElementById("main").append(...[now, stages, failed, jobs, letters, store].map(({ element }) => element));
+document.getElementById("main").append(...[now, stages, subscribers, failed, jobs, letters, store].map(({ element }) => element));
 lookAgainAndAgain();
