@@ -15,7 +15,8 @@ from libs.catalog.migrations import require_upgraded
 from libs.shared import mongo
 from libs.shared.errors import Outage, Refusal
 from libs.shared.gridfs import GridFsBlobStore
-from libs.shared.settings import SharedSettings
+from libs.shared.outages import outage_of
+from services.cli.settings import CommandSettings
 
 EX_REFUSED = 1
 # sysexits.h: what is needed is missing; reading or writing a file failed.
@@ -27,7 +28,7 @@ Work = Callable[[Catalog, GridFsBlobStore], Awaitable[Result]]
 
 
 def with_catalog(work: Work[Result], *, is_to_be_upgraded: bool = True) -> Result:
-    """Do something with the catalog that ``ALBUM_MONGO_URL`` and ``ALBUM_DATABASE`` name.
+    """Do something with the catalog that the settings name, or else with that of the stack that runs here.
 
     Ends the process with a sentence and its exit code where that is not possible.
 
@@ -35,21 +36,25 @@ def with_catalog(work: Work[Result], *, is_to_be_upgraded: bool = True) -> Resul
         work: what to do.
         is_to_be_upgraded: whether it needs the database to have this program's version.
     """
+    settings = CommandSettings()
     try:
-        return anyio.run(partial(_connected, work, is_to_be_upgraded))
+        return anyio.run(partial(_connected, work, settings, is_to_be_upgraded))
     except Refusal as refusal:
         raise _ended(refusal.message, EX_REFUSED) from None
-    except Outage as outage:
-        raise _ended(outage.message, EX_UNAVAILABLE) from None
-    except mongo.DriverError as error:
-        passing = mongo.outage(error)
-        raise _ended(passing.message if passing else f"the database refuses: {error}", EX_UNAVAILABLE) from None
+    except (Outage, mongo.DriverError) as error:
+        raise _ended(_unavailable(error, settings), EX_UNAVAILABLE) from None
     except OSError as error:
         raise _ended(f"{error.filename or 'a file'}: {error.strerror}", EX_IOERR) from None
 
 
-async def _connected(work: Work[Result], is_to_be_upgraded: bool) -> Result:
-    settings = SharedSettings()
+def _unavailable(error: Exception, settings: CommandSettings) -> str:
+    outage = outage_of(error)
+    if outage is None:
+        return f"the database refuses: {error}"
+    return f"{outage.message}: {settings.hint}" if settings.hint else outage.message
+
+
+async def _connected(work: Work[Result], settings: CommandSettings, is_to_be_upgraded: bool) -> Result:
     client = mongo.connect(settings)
     try:
         retention = timedelta(days=settings.event_retention_days)

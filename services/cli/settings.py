@@ -1,24 +1,34 @@
-"""What ``album up`` can be told: ``ALBUM_...`` environment variables, or its options, which win."""
+"""What ``album up`` can be told, by ``ALBUM_...`` variables or its options, which win; and where others find it."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from libs.shared.settings import SharedSettings
+from services.cli.running import running_stack
 
 PROJECT = Path(__file__).parents[2]
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
 
-class UpSettings(BaseSettings):
-    """Where the stack runs, and how many of each worker."""
+class DataSettings(BaseSettings):
+    """Where a stack on private servers keeps its data."""
 
     model_config = SettingsConfigDict(env_prefix="ALBUM_", extra="ignore", frozen=True)
 
+    data: Path = Field(PROJECT / ".data", description="directory of the private servers' data and logs")
+
+
+class UpSettings(DataSettings):
+    """Where the stack runs, and how many of each worker."""
+
     host: str = Field("127.0.0.1", description="address the API listens on")
     port: int = Field(8000, ge=1, le=65535, description="port the API listens on")
-    data: Path = Field(PROJECT / ".data", description="directory of the private servers' data and logs")
     decoders: int = Field(1, ge=0, description="decoder processes to run")
     thumbnailers: int = Field(1, ge=0, description="thumbnailer processes to run")
     mongo_url: SecretStr | None = Field(None, description="a MongoDB replica set to use instead of a private one")
@@ -33,6 +43,43 @@ class UpSettings(BaseSettings):
     def url(self) -> str:
         """Where a client on this machine reaches the API."""
         return address_of(self.host, self.port)
+
+
+class CommandSettings(SharedSettings):
+    """Where the servers are that a command works on: those of the settings, else those of the stack that runs here."""
+
+    @property
+    def hint(self) -> str | None:
+        """Why there may be nobody at these urls: nobody has named them."""
+        if _URLS & self.model_fields_set:
+            return None
+        data = DataSettings().data.resolve()
+        return f"no stack of `album up` runs from {data} (ALBUM_DATA names another), and ALBUM_MONGO_URL is not set"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The running stack comes after all that is set."""
+        return init_settings, env_settings, dotenv_settings, file_secret_settings, _RunningStack(settings_cls)
+
+
+_URLS = {"mongo_url", "amqp_url"}
+
+
+class _RunningStack(PydanticBaseSettingsSource):
+    """All or nothing: whoever has named one server does not mean the other one of some stack that happens to run."""
+
+    def __call__(self) -> dict[str, Any]:
+        return {} if _URLS & self.current_state.keys() else running_stack(DataSettings().data)
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError  # asked by the sources that go through the fields one by one
 
 
 def address_of(host: str, port: int) -> str:

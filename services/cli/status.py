@@ -19,18 +19,17 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.status import STAGES, Overview, overview, queue_names, queue_states
 from libs.shared import mongo
 from libs.shared.rabbitmq import Publisher
-from libs.shared.settings import SharedSettings
 from libs.shared.stage import QueueState, queue_of
 from libs.shared.subscription import Lag
 from services.cli.service import checks_of
-from services.cli.settings import address_of
+from services.cli.settings import CommandSettings, address_of
 
 EVERY_SECONDS = 2.0
 ASK_SECONDS = 5.0
 EX_NEEDS_A_PERSON = 1
 
 
-class StatusSettings(SharedSettings):
+class StatusSettings(CommandSettings):
     """Where the three are that are asked."""
 
     port: int = Field(8000, description="port the API listens on")
@@ -44,16 +43,18 @@ class Seen:
         overview: what the catalog says.
         queues: what the broker says, by queue.
         api: whether database and broker are up for the API.
+        hint: why the servers may not be where they were looked for.
         concerns: what a person should look at, in sentences.
     """
 
     overview: Overview | None
     queues: dict[str, QueueState | None]
     api: dict[str, str] | None
+    hint: str | None = None
 
     @property
     def concerns(self) -> list[str]:
-        found = [] if self.overview else ["MongoDB does not answer"]
+        found = [] if self.overview else ["MongoDB does not answer", *filter(None, [self.hint])]
         found += [] if all(self.queues.values()) else ["RabbitMQ does not answer"]
         found += [] if self.api else ["the API does not answer"]
         found += ["the database is being brought up to date"] if self.api and "upgrading" in self.api.values() else []
@@ -128,7 +129,7 @@ async def _look(catalog: Catalog, publisher: Publisher, settings: StatusSettings
     async with anyio.create_task_group() as group:
         group.start_soon(ask_catalog_and_broker)
         group.start_soon(ask_api)
-    return Seen(found, states, api)
+    return Seen(found, states, api, settings.hint)
 
 
 def _drawn(seen: Seen) -> RenderableType:

@@ -18,9 +18,11 @@ from deploy.local.claim import AlreadyClaimed, claimed
 from deploy.local.node import Node, NodeFailed, running
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.settings import inherited_environment
+from libs.shared.settings import SharedSettings
 from services.cli.console import Console
+from services.cli.running import announced
 from services.cli.service import Service
-from services.cli.settings import PROJECT, UpSettings
+from services.cli.settings import PROJECT, DataSettings, UpSettings
 from services.cli.supervisor import Misconfigured, keep_running
 
 EX_SECOND_SIGNAL = 130
@@ -67,8 +69,10 @@ def run(settings: UpSettings, console: Console, stack: ExitStack) -> None:
         console.say(f"starting private servers; their data and logs are in {settings.data}")
     servers = choose_servers(settings)
     stack.enter_context(running(*servers.nodes))
-    if not settings.mongo_url:
-        console.say(f"other album commands reach its database with ALBUM_MONGO_URL={servers.mongo_url}")
+    if settings.needs_private_servers:
+        stack.enter_context(announced(settings.data, _whereabouts(settings, servers)))
+        if settings.data.resolve() != DataSettings.model_fields["data"].default:
+            console.say(f"other album commands find it with ALBUM_DATA={settings.data.resolve()}")
     services = describe_services(settings, servers, console)
     stack.enter_context(started(services))
     keep_running(
@@ -100,6 +104,17 @@ def choose_servers(settings: UpSettings) -> Servers:
     mongo_url = url_of(settings.mongo_url, mongod.prepare)
     amqp_url = url_of(settings.amqp_url, rabbitmq.prepare)
     return Servers(nodes, mongo_url, amqp_url)
+
+
+def _whereabouts(settings: UpSettings, servers: Servers) -> dict[str, str | int]:
+    """What other commands must know, by the names of their settings."""
+    return {
+        "mongo_url": servers.mongo_url,
+        "amqp_url": servers.amqp_url,
+        "database": SharedSettings().database,
+        "host": settings.host,
+        "port": settings.port,
+    }
 
 
 def describe_services(settings: UpSettings, servers: Servers, console: Console) -> list[Service]:

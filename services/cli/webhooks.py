@@ -104,7 +104,7 @@ def replay(
 
 
 def with_registry(work: Callable[[Registry], Awaitable[Result]]) -> Result:
-    """Do something with the webhooks of the database that ``ALBUM_MONGO_URL`` and ``ALBUM_DATABASE`` name."""
+    """Do something with the webhooks of the catalog's database; see `with_catalog`."""
 
     async def on_catalog(catalog: Catalog, blobs: GridFsBlobStore) -> Result:
         return await work(Registry(catalog.database, WebhookSettings()))

@@ -16,6 +16,8 @@ import pytest
 
 from deploy.local.ports import free_ports
 from deploy.local.settings import inherited_environment
+from services.cli.running import FILE, running_stack
+from tests.support import operator
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
 from tests.support.processes import is_alive, listeners, named, open_ports, with_descendants
@@ -96,6 +98,14 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         running.process.wait()
 
 
+NOTHING_SET = dict.fromkeys(("ALBUM_MONGO_URL", "ALBUM_AMQP_URL", "ALBUM_DATABASE", "ALBUM_HOST", "ALBUM_PORT"))
+
+
+def elsewhere(data: Path) -> dict[str, str | None]:
+    """The environment of another terminal, where nothing is said of servers."""
+    return {**NOTHING_SET, "ALBUM_DATA": str(data)}
+
+
 def make_a_picture(up: Up) -> tuple[str, str]:
     with up.client() as client:
         album_id = client.create()
@@ -114,6 +124,22 @@ def test_the_workers_run_as_often_as_asked_and_their_lines_carry_their_names(up:
     assert [len(named(family, f"-m services.{name}")) for name in services] == [1, 2, 1, 1, 1]
     for name in ("api", "decoder-1", "decoder-2", "thumbnailer-1", "audit", "notifier"):
         assert up.said(f"^{name} +.*consuming")
+
+
+def test_other_commands_find_it_without_being_told_where_its_servers_are(up: Up, tmp_path: Path) -> None:
+    make_a_picture(up)
+    terminal = elsewhere(up.log.parent / "data")
+
+    [seen] = operator.succeeded(terminal, "status")
+    [copied] = operator.succeeded(terminal, "backup", tmp_path)
+    operator.succeeded(terminal, "dead-letters", "list")
+
+    assert (seen["concerns"], seen["api"]) == ([], {"database": "up", "broker": "up"})
+    assert [lag["subscriber"] for lag in seen["overview"]["pulse"]["subscribers"]] == ["audit", "notifier"]
+    assert copied["images"] >= 1
+    assert up.said("^other album commands find it with ALBUM_DATA=") == [
+        f"other album commands find it with ALBUM_DATA={up.log.parent / 'data'}"
+    ]
 
 
 def test_nothing_of_the_stack_listens_beyond_this_machine(up: Up) -> None:
@@ -201,6 +227,7 @@ def test_ctrl_c_ends_all_of_it_in_order_and_keeps_the_data(start_up: StartUp) ->
     assert up.printed[-1] == own_lines[-1]
     assert not [pid for pid in family if is_alive(pid)]
     assert not ports & open_ports()
+    assert not (up.log.parent / "data" / FILE).exists()
     again = start_up()
     again.wait_until_ready()
     with again.client() as client:
@@ -219,6 +246,9 @@ def test_everything_ends_when_it_is_killed(start_up: StartUp) -> None:
 
     eventually(lambda: not [pid for pid in family if is_alive(pid)], 15, "every process ends")
     assert not ports & open_ports()
+    data = up.log.parent / "data"
+    assert (data / FILE).exists()
+    assert running_stack(data) == {}
 
 
 def test_it_uses_the_servers_it_is_given(start_up: StartUp, mongo_url: str, amqp_url: str, database: str) -> None:
