@@ -1,9 +1,9 @@
 """A backup's directory: records as lines, each blob a file, and a manifest that says what must be there.
 
 ```
-manifest.jsonl      a line each: the header, every blob, every file of records, and at last the end
-albums.jsonl  images.jsonl  events.jsonl  dead_letters.jsonl
-blobs/3f/a9/3fa9…   named by their ids
+manifest.jsonl                  a line each: the header, every blob, every file of records, and at last the end
+albums.jsonl  images.jsonl ...  a file for each of `RECORDS`
+blobs/3f/a9/3fa9…               named by their ids
 ```
 """
 
@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -25,13 +26,38 @@ from libs.shared.errors import BlobMissing, Refusal
 from libs.shared.events import BlobRef
 from libs.shared.mongo import Document
 
-VERSION = 2
-RECORDS = ("images", "albums", "events", "dead_letters", "owners", "keys")
+VERSION = 3
+OF_SUBSCRIBERS = ("positions", "audit", "webhook_deliveries", "webhooks")
+"""What subscribers keep; see docs/decisions/0022. Backups of version 2 do not have it."""
+RECORDS = (*OF_SUBSCRIBERS, "images", "albums", "events", "dead_letters", "owners", "keys")
 """The collections of a backup, in the order in which they are read; see docs/decisions/0008."""
+LEFT_OUT = ("idempotency", "fsck", "sessions")
+"""What else the database holds beside blobs and leases, all of it of passing use."""
+RECORDS_OF = {2: RECORDS[len(OF_SUBSCRIBERS) :], VERSION: RECORDS}
+"""By the versions that can be read."""
 MANIFEST = "manifest"
 PIECE_BYTES = 256 * 1024
 _PARTIAL = ".partial"
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass
+class Totals:
+    """What a backup or a restore has gone through. ``damaged`` blobs could not be had."""
+
+    albums: int = 0
+    images: int = 0
+    events: int = 0
+    dead_letters: int = 0
+    owners: int = 0
+    keys: int = 0
+    positions: int = 0
+    audit: int = 0
+    webhooks: int = 0
+    webhook_deliveries: int = 0
+    blobs: int = 0
+    bytes: int = 0
+    damaged: int = 0
 
 
 class Lines:
@@ -41,7 +67,8 @@ class Lines:
         self.path = path
         self.count = 0
         self._digest = hashlib.sha256()
-        self._file: IO[bytes] = path.with_name(path.name + _PARTIAL).open("wb")
+        # Secrets of webhooks are among the records, and whoever made the directory may have let others in.
+        self._file: IO[bytes] = open(path.with_name(path.name + _PARTIAL), "wb", opener=_for_its_owner)  # noqa: SIM115
 
     def append(self, document: Document) -> None:
         line = to_line(document).encode() + b"\n"
@@ -76,6 +103,7 @@ class Archive:
             Refusal: ``backup-in-progress``, while another process writes it.
         """
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self._directory / "blobs").mkdir(mode=0o700, exist_ok=True)
         lock = self._directory / ".lock"
         with lock.open("wb") as file:
             try:
@@ -125,6 +153,8 @@ class Archive:
         Raises:
             Refusal: ``backup-incomplete``, if it did not end, has another format, or its records have changed.
         """
+        if not self.is_complete:
+            raise Refusal("backup-incomplete", f"there is no backup in {self._directory}, or none that was finished")
         hashes: dict[str, str] = {}
         header: Document = {}
         is_ended = False
@@ -136,9 +166,10 @@ class Archive:
             is_ended = line.get("line") == "end"
         if not is_ended:
             raise Refusal("backup-incomplete", "this backup was not finished: make it again")
-        if (format := header.get("version")) != VERSION:
-            raise Refusal("backup-incomplete", f"this backup has format {format}; only {VERSION} can be read")
-        for name in RECORDS:
+        if (format := header.get("version")) not in RECORDS_OF:
+            known = " and ".join(map(str, RECORDS_OF))
+            raise Refusal("backup-incomplete", f"this backup has format {format}; only {known} can be read")
+        for name in RECORDS_OF[format]:
             path = self._path(name)
             if not path.exists() or _hash(path) != hashes.get(name):
                 raise Refusal("backup-incomplete", f"{name}.jsonl is missing or damaged in this backup")
@@ -190,6 +221,10 @@ class Archive:
         if not _ID.fullmatch(blob_id):
             raise Refusal("backup-incomplete", "the manifest names a blob that cannot be one of ours")
         return self._directory / "blobs" / blob_id[:2] / blob_id[2:4] / blob_id
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _hash(path: Path) -> str:

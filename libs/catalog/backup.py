@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 
 from libs.catalog import migrations
-from libs.catalog.archive import MANIFEST, RECORDS, VERSION, Archive, Lines
+from libs.catalog.archive import MANIFEST, RECORDS, VERSION, Archive, Lines, Totals
 from libs.catalog.catalog import Catalog
 from libs.catalog.records import VISIBLE, Image
 from libs.catalog.side_by_side import side_by_side
@@ -30,19 +30,10 @@ _PASSING = ("early", "preview", "purge")
 
 
 @dataclass
-class Copied:
+class Copied(Totals):
     """What a backup holds. ``reused`` blobs were there from an earlier one; ``damaged`` are not in it."""
 
-    albums: int = 0
-    images: int = 0
-    events: int = 0
-    dead_letters: int = 0
-    owners: int = 0
-    keys: int = 0
-    blobs: int = 0
     reused: int = 0
-    bytes: int = 0
-    damaged: int = 0
 
 
 Tell = Callable[[str], None]
@@ -62,7 +53,7 @@ async def backup(catalog: Catalog, blobs: BlobStore, directory: Path, tell: Tell
 
     Raises:
         Refusal: ``database-empty`` if the directory holds a backup and the database nothing, most likely since the
-            wrong one is named; or ``backup-in-progress``.
+            wrong one is named; ``half-restored``; or ``backup-in-progress``.
     """
     archive = Archive(directory)
     if archive.is_complete and await patiently(lambda: catalog.albums.find_one({}, {"_id": 1})) is None:

@@ -19,6 +19,7 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.leases import Lease
 from libs.shared.errors import Outage, Refusal
 from libs.shared.mongo import Collection, Document, DriverError
+from libs.shared.subscription import POSITIONS
 
 BATCH = 500
 LEASE = "migrations"
@@ -84,15 +85,15 @@ async def version_of(catalog: Catalog) -> Version:
     """What the database says of itself; one that holds nothing begins with this program's version.
 
     Raises:
-        Refusal: ``database-too-new``.
+        Refusal: ``database-too-new``, or ``half-restored``.
     """
-    document = await catalog.schema.find_one({"_id": "catalog"})
-    if document is None:
-        await _begin(catalog, Version(NEWEST, _usable_from(NEWEST)) if await is_empty(catalog) else Version())
-        return await version_of(catalog)
-    version = Version(document["version"], document["usable_from"])
-    require_usable(version, "this database")
-    return version
+    document = await _recorded(catalog)
+    if document.get("is_being_restored"):
+        raise Refusal(
+            "half-restored",
+            "a restore into this database has not ended: wait for it, or run `album restore --drop` again",
+        )
+    return _usable(document)
 
 
 def require_usable(version: Version, what: str) -> None:
@@ -127,7 +128,8 @@ async def require_upgraded(catalog: Catalog) -> None:
 async def is_empty(catalog: Catalog) -> bool:
     """Whether the database holds nothing that anybody would miss."""
     for name in (*RECORDS, "fs.files", "fs.chunks"):
-        if await catalog.database[name].find_one({}, {"_id": 1}):
+        # Each subscriber leaves its position as soon as it begins.
+        if name != POSITIONS and await catalog.database[name].find_one({}, {"_id": 1}):
             return False
     return True
 
@@ -164,7 +166,8 @@ async def upgrade(catalog: Catalog, tell: Tell) -> None:
 
 async def migrate(catalog: Catalog, go_on: GoOn, tell: Tell) -> None:
     """Run what is missing, for one who holds the lease `LEASE`."""
-    for number in range((await version_of(catalog)).number + 1, NEWEST + 1):
+    present = _usable(await _recorded(catalog))
+    for number in range(present.number + 1, NEWEST + 1):
         migration = MIGRATIONS[number - 1]
         before = {"_id": "catalog", "version": number - 1}
         tell(f"migration {number} begins: {migration.name}")
@@ -175,14 +178,34 @@ async def migrate(catalog: Catalog, go_on: GoOn, tell: Tell) -> None:
         tell(f"migration {number} is done")
 
 
-async def set_version(catalog: Catalog, version: Version) -> None:
-    """Say which version the database has, for one who is about to fill it."""
-    await catalog.schema.replace_one({"_id": "catalog"}, _document(version), upsert=True)
+async def begin_restore(catalog: Catalog, version: Version) -> None:
+    """Say which version the database has, and let nothing look at it before all of it is there."""
+    document = {**_document(version), "is_being_restored": True}
+    await catalog.schema.replace_one({"_id": "catalog"}, document, upsert=True)
+
+
+async def end_restore(catalog: Catalog) -> None:
+    """Say that all of it is there."""
+    await catalog.schema.update_one({"_id": "catalog"}, {"$unset": {"is_being_restored": ""}})
+
+
+async def _recorded(catalog: Catalog) -> Document:
+    document: Document | None = await catalog.schema.find_one({"_id": "catalog"})
+    if document is not None:
+        return document
+    await _begin(catalog, Version(NEWEST, _usable_from(NEWEST)) if await is_empty(catalog) else Version())
+    return await _recorded(catalog)
 
 
 async def _begin(catalog: Catalog, version: Version) -> None:
     with suppress(DuplicateKeyError):  # somebody else was faster
         await catalog.schema.insert_one(_document(version))
+
+
+def _usable(document: Document) -> Version:
+    version = Version(document["version"], document["usable_from"])
+    require_usable(version, "this database")
+    return version
 
 
 def _document(version: Version) -> Document:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import anyio
+from pymongo.errors import BulkWriteError
 
 from libs.catalog import migrations
-from libs.catalog.archive import MANIFEST, RECORDS, Archive
+from libs.catalog.archive import LEFT_OUT, MANIFEST, OF_SUBSCRIBERS, RECORDS, RECORDS_OF, Archive, Totals
 from libs.catalog.backup import without
 from libs.catalog.catalog import Catalog
 from libs.catalog.exhaustion import give_up
@@ -22,7 +24,7 @@ from libs.catalog.requests import emit_again
 from libs.catalog.side_by_side import side_by_side
 from libs.catalog.soundness import promised
 from libs.shared.errors import Refusal
-from libs.shared.events import BlobRef, Context
+from libs.shared.events import BlobRef, Context, utc_now
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.mongo import Document, patiently
 
@@ -30,23 +32,17 @@ BATCH = 200
 CONCURRENCY = 8
 LEASE = timedelta(seconds=60)
 RELEASE_SECONDS = 10
-_DROPPED = (*RECORDS, "idempotency", "fsck", "positions", "fs.files", "fs.chunks", "sessions")
+SOONEST_END = timedelta(days=1)
+"""What would have ended meanwhile stays so long, so that subscribers can still read what they have not had."""
+_DROPPED = (*RECORDS, *LEFT_OUT, "fs.files", "fs.chunks")
+_DUPLICATE_KEY = 11000
 
 
 @dataclass
-class Restored:
+class Restored(Totals):
     """What a restore brought back. ``requeued`` images were in flight; ``damaged`` blobs could not be restored."""
 
-    albums: int = 0
-    images: int = 0
-    events: int = 0
-    dead_letters: int = 0
-    owners: int = 0
-    keys: int = 0
-    blobs: int = 0
-    bytes: int = 0
     requeued: int = 0
-    damaged: int = 0
 
 
 Tell = Callable[[str], None]
@@ -66,7 +62,7 @@ async def restore(
 
     Raises:
         Refusal: ``backup-incomplete``, ``database-not-empty``, ``database-too-new`` for a backup that a newer program
-            made, or ``database-in-use`` while an API runs on it.
+            made, or ``database-in-use`` while Album runs on it.
     """
     archive = Archive(directory)
     header = await anyio.to_thread.run_sync(archive.require_whole)
@@ -75,15 +71,17 @@ async def restore(
     alone = _Alone(catalog)
     try:
         await alone.go_on()
-        if is_to_drop:
-            for name in _DROPPED:
-                await catalog.database.drop_collection(name)
-        elif not await migrations.is_empty(catalog):
+        if not is_to_drop and not await migrations.is_empty(catalog):
             raise Refusal("database-not-empty", "the database holds something already; --drop would remove it")
-        await migrations.set_version(catalog, version)
+        await migrations.begin_restore(catalog, version)
+        for name in _DROPPED:
+            await catalog.database.drop_collection(name)
         await catalog.ensure_indexes()
         await blobs.ensure_indexes()
-        return await _Restore(catalog, blobs, archive, alone, tell).run()
+        names = RECORDS_OF[header["version"]]
+        restored = await _Restore(catalog, blobs, archive, names, alone, tell).run()
+        await migrations.end_restore(catalog)
+        return restored
     finally:
         with anyio.move_on_after(RELEASE_SECONDS, shield=True):
             await alone.end()
@@ -103,7 +101,23 @@ class _Alone:
         """
         for lease in self._leases:
             if not await lease.go_on():
-                raise Refusal("database-in-use", "an API runs on this database: stop it first")
+                raise Refusal(
+                    "database-in-use",
+                    "an API or another restore works on this database: stop it first, and after a kill wait a minute",
+                )
+
+    async def insert(self, collection: Any, documents: list[Document]) -> None:
+        """Add documents that nobody else has added.
+
+        Raises:
+            Refusal: ``database-in-use``.
+        """
+        try:
+            await collection.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            if all(each["code"] != _DUPLICATE_KEY for each in error.details["writeErrors"]):
+                raise
+            raise Refusal("database-in-use", "something writes to this database: stop all of Album first") from None
 
     async def end(self) -> None:
         """Let an API begin at once."""
@@ -112,15 +126,26 @@ class _Alone:
 
 
 class _Restore:
-    def __init__(self, catalog: Catalog, blobs: GridFsBlobStore, archive: Archive, alone: _Alone, tell: Tell) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        blobs: GridFsBlobStore,
+        archive: Archive,
+        names: Collection[str],
+        alone: _Alone,
+        tell: Tell,
+    ) -> None:
         self._catalog = catalog
         self._blobs = blobs
         self._archive = archive
+        self._names = names
         self._alone = alone
         self._tell = tell
         self._restored = Restored()
 
     async def run(self) -> Restored:
+        # Before there is an event that a subscriber could take for a new one.
+        await self._as_they_are(*OF_SUBSCRIBERS)
         listed = (line for line in self._archive.documents(MANIFEST) if line["line"] == "blob")
         async for batch in self._batches(listed, CONCURRENCY):
             await side_by_side(partial(self._blob, line) for line in batch)
@@ -130,12 +155,16 @@ class _Restore:
             await self._albums(batch)
         async for batch in self._batches(self._archive.documents("events")):
             await self._events(batch)
-        for name in ("dead_letters", "owners", "keys"):
-            async for batch in self._batches(self._archive.documents(name)):
-                await self._insert(name, batch)
+        await self._as_they_are("dead_letters", "owners", "keys")
         await migrations.migrate(self._catalog, self._alone.go_on, self._tell)
         await self._set_going()
         return self._restored
+
+    async def _as_they_are(self, *names: str) -> None:
+        for name in names:
+            if name in self._names:
+                async for batch in self._batches(self._archive.documents(name)):
+                    await self._insert(name, batch)
 
     async def _batches(self, documents: Iterator[Document], size: int = BATCH) -> AsyncIterator[list[Document]]:
         while batch := list(islice(documents, size)):
@@ -214,8 +243,12 @@ class _Restore:
             self._restored.requeued += 1
 
     async def _insert(self, name: str, documents: list[Document]) -> None:
+        soonest = utc_now() + SOONEST_END
+        for document in documents:
+            if "expire_at" in document:
+                document["expire_at"] = max(document["expire_at"], soonest)
         if documents:
-            await self._catalog.database[name].insert_many(documents, ordered=False)
+            await self._alone.insert(self._catalog.database[name], documents)
         setattr(self._restored, name, getattr(self._restored, name) + len(documents))
 
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import SecretStr
 
+from deploy.local import mongod
+from deploy.local.claim import AlreadyClaimed, claimed
+from deploy.local.node import NodeFailed, running
 from libs.catalog import backup as backups
 from libs.catalog import restore as restores
 from libs.catalog.backup import Copied
 from libs.catalog.catalog import Catalog
 from libs.catalog.restore import Restored
 from libs.shared.gridfs import GridFsBlobStore
-from services.cli.catalog import with_catalog
+from services.cli.catalog import EX_UNAVAILABLE, ended, with_catalog
+from services.cli.settings import CommandSettings
 
 EX_DAMAGED = 1
 
@@ -26,11 +33,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.
 def backup(directory: Directory, as_json: AsJson = False) -> None:
     """Copy everything into a directory while the service runs; what is there already is not copied again.
 
+    Keep it as safe as the database: it holds all pictures, and the secrets of webhooks.
+
     Ends with 1 if something was damaged in the store and is not in the backup.
     """
 
     async def work(catalog: Catalog, blobs: GridFsBlobStore) -> Copied:
-        return await backups.backup(catalog, blobs, directory, _tell)
+        try:
+            return await backups.backup(catalog, blobs, directory, _tell)
+        except OSError as error:
+            # Those of a full disk name no file.
+            raise OSError(error.errno, error.strerror, error.filename or str(directory)) from error
 
     copied = with_catalog(work)
     _print(copied, f"{copied.reused:,} of them were there already", as_json=as_json)
@@ -39,6 +52,9 @@ def backup(directory: Directory, as_json: AsJson = False) -> None:
 def restore(
     directory: Directory,
     drop: Annotated[bool, typer.Option("--drop", help="First remove what the database holds.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Restore for `album up --data` with this directory; its MongoDB runs meanwhile.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fill an empty database from a backup, with the service stopped; what was in flight is queued again.
@@ -49,8 +65,19 @@ def restore(
     async def work(catalog: Catalog, blobs: GridFsBlobStore) -> Restored:
         return await restores.restore(catalog, blobs, directory, _tell, is_to_drop=drop)
 
-    restored = with_catalog(work, is_to_be_upgraded=False)
+    with _database_in(data) if data else nullcontext() as settings:
+        restored = with_catalog(work, settings, is_to_be_upgraded=False)
     _print(restored, f"{restored.requeued:,} images were in flight and are queued again", as_json=as_json)
+
+
+@contextmanager
+def _database_in(data: Path) -> Iterator[CommandSettings]:
+    """The private database of a data directory, which nobody else uses meanwhile."""
+    try:
+        with claimed(data), running(mongod.prepare(data)) as (database,):
+            yield CommandSettings(mongo_url=SecretStr(database.url))
+    except (AlreadyClaimed, NodeFailed) as error:
+        raise ended(str(error), EX_UNAVAILABLE) from None
 
 
 def _tell(sentence: str) -> None:
@@ -63,6 +90,7 @@ def _print(done: Copied | Restored, more: str, *, as_json: bool) -> None:
     else:
         typer.echo(
             f"{done.albums:,} albums, {done.images:,} images, {done.events:,} events, {done.dead_letters:,} dead "
-            f"letters, {done.blobs:,} blobs with {done.bytes:,} bytes; {more}"
+            f"letters, {done.audit:,} audit entries, {done.webhooks:,} webhooks, {done.blobs:,} blobs with "
+            f"{done.bytes:,} bytes; {more}"
         )
     raise typer.Exit(EX_DAMAGED if done.damaged else 0)

@@ -27,24 +27,27 @@ Result = TypeVar("Result")
 Work = Callable[[Catalog, GridFsBlobStore], Awaitable[Result]]
 
 
-def with_catalog(work: Work[Result], *, is_to_be_upgraded: bool = True) -> Result:
+def with_catalog(
+    work: Work[Result], settings: CommandSettings | None = None, *, is_to_be_upgraded: bool = True
+) -> Result:
     """Do something with the catalog that the settings name, or else with that of the stack that runs here.
 
     Ends the process with a sentence and its exit code where that is not possible.
 
     Args:
         work: what to do.
+        settings: where the catalog is, unless it is to be looked for.
         is_to_be_upgraded: whether it needs the database to have this program's version.
     """
-    settings = CommandSettings()
+    settings = settings or CommandSettings()
     try:
         return anyio.run(partial(_connected, work, settings, is_to_be_upgraded))
     except Refusal as refusal:
-        raise _ended(refusal.message, EX_REFUSED) from None
+        raise ended(refusal.message, EX_REFUSED) from None
     except (Outage, mongo.DriverError) as error:
-        raise _ended(_unavailable(error, settings), EX_UNAVAILABLE) from None
+        raise ended(_unavailable(error, settings), EX_UNAVAILABLE) from None
     except OSError as error:
-        raise _ended(f"{error.filename or 'a file'}: {error.strerror}", EX_IOERR) from None
+        raise ended(f"{error.filename or 'a file'}: {error.strerror}", EX_IOERR) from None
 
 
 def _unavailable(error: Exception, settings: CommandSettings) -> str:
@@ -66,6 +69,7 @@ async def _connected(work: Work[Result], settings: CommandSettings, is_to_be_upg
         client.close()
 
 
-def _ended(message: str, code: int) -> typer.Exit:
+def ended(message: str, code: int) -> typer.Exit:
+    """What ends a command, having said why."""
     typer.echo(f"album: {message}", err=True)
     return typer.Exit(code)

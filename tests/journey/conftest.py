@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,14 @@ def start_album(start_stack: StartStack) -> Iterator[AlbumClient]:
     """A client of an API that nobody else uses; no stage runs behind it."""
     with start_stack(decoders=0, thumbnailers=0).client() as client:
         yield client
+
+
+@pytest.fixture
+def elsewhere(stack: Stack) -> Iterator[str]:
+    """The name of an empty database, for what is restored."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield name
+    stack.database.client.drop_database(name)
 
 
 @pytest.fixture

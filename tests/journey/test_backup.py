@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import threading
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.support.audit import broken_promises
 from tests.support.client import AlbumClient
@@ -15,15 +11,6 @@ from tests.support.operator import album, succeeded
 from tests.support.pictures import picture
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
-
-
-@pytest.fixture
-def elsewhere(stack: Stack) -> Iterator[str]:
-    """The name of an empty database."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    yield name
-    stack.database.client.drop_database(name)
-
 
 Answers = dict[str, tuple[int, bytes]]
 

@@ -142,6 +142,22 @@ def test_other_commands_find_it_without_being_told_where_its_servers_are(up: Up,
     ]
 
 
+def test_what_was_backed_up_is_restored_for_a_stack_that_does_not_run(
+    up: Up, start_up: StartUp, tmp_path: Path
+) -> None:
+    album_id, image_id = make_a_picture(up)
+    operator.succeeded(elsewhere(up.log.parent / "data"), "backup", tmp_path / "backup")
+
+    in_use = operator.album({}, "restore", tmp_path / "backup", "--data", up.log.parent / "data", "--drop")
+    assert (in_use.exit_code, f"process {up.process.pid} is using" in in_use.stderr) == (EX_UNAVAILABLE, True)
+    operator.succeeded(elsewhere(tmp_path), "restore", tmp_path / "backup", "--data", tmp_path / "data")
+
+    again = start_up()
+    again.wait_until_ready()
+    with again.client() as client:
+        assert client.post("/album/image/get", album_id=album_id, image_id=image_id).status_code == 200
+
+
 def test_nothing_of_the_stack_listens_beyond_this_machine(up: Up) -> None:
     assert {address for address, _ in listeners(up.family())} <= {"127.0.0.1", "::1"}
 

@@ -131,7 +131,7 @@ def run_stack(
         "PYTHONPATH": str(PROJECT),
         **settings,
     }
-    stack = Stack(directory, f"http://127.0.0.1:{port}", environment, mongo[name])
+    stack = Stack(directory, f"http://127.0.0.1:{port}", environment, mongo[environment["ALBUM_DATABASE"]])
     try:
         for service, count in counts.items():
             for number in range(count):
