@@ -59,15 +59,14 @@ def hanging_restore(stack: Stack, database: str, directory: Path) -> Iterator[Re
     os.mkfifo(largest)
     command = [sys.executable, "-m", "services.cli", "restore", str(directory)]
     environment = stack.environment | {"ALBUM_DATABASE": database}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        files = stack.database.client[database]["fs.files"]
-        eventually(lambda: files.count_documents({}) >= 1, what="some blobs are restored")
-        yield Restore(process, largest)
-    finally:
-        process.kill()
-        process.communicate()
-        kept.replace(largest)
+    files = stack.database.client[database]["fs.files"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            eventually(lambda: files.count_documents({}) >= 1, what="some blobs are restored")
+            yield Restore(process, largest)
+        finally:
+            process.kill()
+            kept.replace(largest)
 
 
 def test_a_restore_that_is_killed_leaves_nothing_that_is_taken_for_whole(
