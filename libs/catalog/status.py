@@ -32,14 +32,12 @@ class Pulse:
         outbox_oldest_age_seconds: how long the oldest of them has waited.
         images_stuck: images that the reconciler emitted again and that still stand where they stood.
         dead_letters: how many are kept.
-        subscribers: how far behind the event log each one is.
     """
 
     outbox_pending: int
     outbox_oldest_age_seconds: float
     images_stuck: int
     dead_letters: int
-    subscribers: list[Lag]
 
 
 @dataclass(frozen=True)
@@ -70,10 +68,16 @@ class Letters:
 
 @dataclass(frozen=True)
 class Overview:
-    """What the catalog says. ``per_minute`` counts the public events of the last minute by routing key."""
+    """What the catalog says.
+
+    Attributes:
+        subscribers: how far behind the event log each one is.
+        per_minute: counts the public events of the last minute by routing key.
+    """
 
     at: Timestamp
     pulse: Pulse
+    subscribers: list[Lag]
     in_flight: list[InFlight]
     per_minute: dict[str, int]
     failed: list[Failed]
@@ -81,7 +85,7 @@ class Overview:
 
 
 async def pulse(catalog: Catalog) -> Pulse:
-    """A few counts, each from an index."""
+    """A few counts, each from an index of its own."""
     pending = {"pending": {"$gt": ""}}
     oldest = await catalog.events.find_one(pending, {"at": 1}, sort=[("at", 1)])
     stuck = {"checks": {"$gte": 1}, "state": {"$in": list(STAGES)}}
@@ -90,7 +94,6 @@ async def pulse(catalog: Catalog) -> Pulse:
         outbox_oldest_age_seconds=_age(oldest["at"]) if oldest else 0.0,
         images_stuck=await catalog.images.count_documents(stuck, limit=MOST_COUNTED),
         dead_letters=await catalog.dead_letters.estimated_document_count(),
-        subscribers=await lags(catalog.database),
     )
 
 
@@ -99,6 +102,7 @@ async def overview(catalog: Catalog) -> Overview:
     return Overview(
         at=utc_now(),
         pulse=await pulse(catalog),
+        subscribers=await lags(catalog.database),
         in_flight=await _in_flight(catalog),
         per_minute=await _per_minute(catalog),
         failed=await _failed(catalog),
@@ -113,9 +117,9 @@ async def longest_wait(catalog: Catalog) -> timedelta:
     return timedelta(0) if image is None else utc_now() - (image["check_at"] - catalog.check_after)
 
 
-def queue_names(seen: Pulse | None) -> tuple[str, ...]:
-    """The queues of the pipeline and, where the catalog answers, of the subscribers that it tells of."""
-    return (*QUEUES, *(queue_of(lag.subscriber) for lag in seen.subscribers)) if seen else QUEUES
+def queue_names(subscribers: Iterable[Lag]) -> tuple[str, ...]:
+    """The queues of the pipeline and of these subscribers."""
+    return (*QUEUES, *(queue_of(lag.subscriber) for lag in subscribers))
 
 
 async def queue_states(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -11,6 +11,7 @@ from libs.catalog.records import Image
 from libs.catalog.status import Pulse
 from libs.shared.metrics import SECONDS, Metrics
 from libs.shared.stage import QueueState
+from libs.shared.subscription import Lag
 
 _STAGES = {"encoded": "decoder", "ready": "thumbnailer"}
 STAGE_SECONDS = (*SECONDS, 300.0, 1800.0)
@@ -68,10 +69,12 @@ class ApiMetrics(Metrics):
         self._oldest.set(pulse.outbox_oldest_age_seconds if pulse else math.nan)
         self._stuck.set(pulse.images_stuck if pulse else math.nan)
         self._letters.set(pulse.dead_letters if pulse else math.nan)
-        # A subscriber that is not known any more must not be shown as it was.
+
+    def show_subscribers(self, lags: Iterable[Lag]) -> None:
+        """Set the gauges of subscribers; one that is not known (any more) is not shown as it was."""
         self._lags.clear()
         self._lag_ages.clear()
-        for lag in pulse.subscribers if pulse else ():
+        for lag in lags:
             self._lags.labels(lag.subscriber).set(lag.events)
             self._lag_ages.labels(lag.subscriber).set(lag.oldest_seconds)
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import anyio
 
 from libs.catalog import status
-from libs.catalog.status import Pulse
 from libs.shared import mongo
 from libs.shared.stage import QueueState
+from libs.shared.subscription import lags
 from services.api.core import Core
+
+Result = TypeVar("Result")
 
 ASK_SECONDS = 2.0
 FRESH_SECONDS = 1.0
@@ -31,25 +34,32 @@ class Vitals:
         async with self._turn:
             if anyio.current_time() - self._asked_at < FRESH_SECONDS:
                 return
-            seen = await _ask_catalog(self._core)
-            await _ask_broker(self._core, status.queue_names(seen))
+            async with anyio.create_task_group() as group:
+                group.start_soon(_show_pulse, self._core)
+                group.start_soon(_show_subscribers_and_queues, self._core)
             self._asked_at = anyio.current_time()
 
 
-async def _ask_catalog(core: Core) -> Pulse | None:
-    found = None
-    try:
-        with anyio.move_on_after(ASK_SECONDS):
-            found = await status.pulse(core.catalog)
-    except mongo.DriverError as error:
-        if mongo.outage(error) is None:
-            raise
-    core.metrics.show_pulse(found)
-    return found
+async def _show_pulse(core: Core) -> None:
+    core.metrics.show_pulse(await _answer(lambda: status.pulse(core.catalog)))
 
 
-async def _ask_broker(core: Core, names: Sequence[str]) -> None:
+async def _show_subscribers_and_queues(core: Core) -> None:
+    subscribers = await _answer(lambda: lags(core.catalog.database)) or []
+    core.metrics.show_subscribers(subscribers)
+    names = status.queue_names(subscribers)
     queues: dict[str, QueueState | None] = dict.fromkeys(names)
     with anyio.move_on_after(ASK_SECONDS):
         queues = await status.queue_states(core.publisher.queue_state, names)
     core.metrics.show_queues(queues)
+
+
+async def _answer(question: Callable[[], Awaitable[Result]]) -> Result | None:
+    """What the catalog answers; None if it does not in time."""
+    try:
+        with anyio.move_on_after(ASK_SECONDS):
+            return await question()
+    except mongo.DriverError as error:
+        if mongo.outage(error) is None:
+            raise
+    return None

@@ -66,7 +66,9 @@ class Seen:
             found += [f"images that are stuck: {pulse.images_stuck:,}"] if pulse.images_stuck else []
             found += [f"dead letters that are kept: {pulse.dead_letters:,}"] if pulse.dead_letters else []
             found += [
-                f"{lag.subscriber} does not get on: it lacks {_events(lag)}" for lag in pulse.subscribers if lag.is_late
+                f"{lag.subscriber} does not get on: it lacks {_events(lag)}"
+                for lag in self.overview.subscribers
+                if lag.is_late
             ]
         return found
 
@@ -117,7 +119,7 @@ async def _look(catalog: Catalog, publisher: Publisher, settings: StatusSettings
         nonlocal found, states
         with anyio.move_on_after(ASK_SECONDS), suppress(mongo.DriverError):
             found = await overview(catalog)
-        names = queue_names(found.pulse if found else None)
+        names = queue_names(found.subscribers if found else ())
         states = dict.fromkeys(names)
         with anyio.move_on_after(ASK_SECONDS):
             states = await queue_states(publisher.queue_state, names)
@@ -156,11 +158,11 @@ def _stages(seen: Seen) -> Table:
 
 
 def _subscribers(found: Overview, states: dict[str, QueueState | None]) -> RenderableType:
-    if not found.pulse.subscribers:
+    if not found.subscribers:
         return Text()
     numbers = (Column(name, justify="right") for name in ("waiting", "processes", "behind", "oldest"))
     table = Table("subscriber", *numbers, title="Subscribers", title_justify="left")
-    for lag in found.pulse.subscribers:
+    for lag in found.subscribers:
         table.add_row(
             lag.subscriber,
             *_queue(states.get(queue_of(lag.subscriber))),

@@ -77,7 +77,7 @@ def test_what_waits_is_counted_by_its_stage_with_the_age_of_the_oldest(start_sta
 def subscriber(client: AlbumClient) -> tuple[dict[str, Any], dict[str, Any]]:
     """How far behind the only subscriber is, and the state of its queue."""
     seen = status(client)
-    [lag] = seen["overview"]["pulse"]["subscribers"]
+    [lag] = seen["overview"]["subscribers"]
     return lag, seen["queues"][queue_of(lag["subscriber"])]
 
 

@@ -135,7 +135,7 @@ def test_other_commands_find_it_without_being_told_where_its_servers_are(up: Up,
     operator.succeeded(terminal, "dead-letters", "list")
 
     assert (seen["concerns"], seen["api"]) == ([], {"database": "up", "broker": "up"})
-    assert [lag["subscriber"] for lag in seen["overview"]["pulse"]["subscribers"]] == ["audit", "notifier"]
+    assert [lag["subscriber"] for lag in seen["overview"]["subscribers"]] == ["audit", "notifier"]
     assert copied["images"] >= 1
     assert up.said("^other album commands find it with ALBUM_DATA=") == [
         f"other album commands find it with ALBUM_DATA={up.log.parent / 'data'}"

@@ -42,7 +42,7 @@ async def get_status(core: CoreDependency) -> StatusAnswer:
     return StatusAnswer(
         message="this is how it is",
         overview=overview,
-        queues=await status.queue_states(core.publisher.queue_state, status.queue_names(overview.pulse)),
+        queues=await status.queue_states(core.publisher.queue_state, status.queue_names(overview.subscribers)),
         checks={name: Check.of(report) for name, report in checks.items()},
     )
 

@@ -25,7 +25,7 @@ async function act(work, said) {
   }
 }
 
-const now = new Panel("Now", ({ overview: { pulse, per_minute: minute }, silent }) => {
+const now = new Panel("Now", ({ overview: { pulse, subscribers: lags, per_minute: minute }, silent }) => {
   const lines = [
     `In the last minute: ${minute["image.uploaded.v1"] ?? 0} uploaded, ${minute["thumbnail.created.v1"] ?? 0} ready, ${minute["image.failed.v1"] ?? 0} failed.`,
     `${count(pulse.outbox_pending, "event")} not published yet${pulse.outbox_pending ? `, the oldest for ${seconds(pulse.outbox_oldest_age_seconds)}` : ""}.`,
@@ -34,7 +34,7 @@ const now = new Panel("Now", ({ overview: { pulse, per_minute: minute }, silent 
     silent && "The broker does not answer.",
     pulse.images_stuck && `${count(pulse.images_stuck, "image is", "images are")} stuck.`,
     pulse.dead_letters && `${count(pulse.dead_letters, "dead letter is", "dead letters are")} kept.`,
-    ...pulse.subscribers.filter((lag) => lag.is_late).map((lag) => `${lag.subscriber} does not get on.`),
+    ...lags.filter((lag) => lag.is_late).map((lag) => `${lag.subscriber} does not get on.`),
   ].filter(Boolean);
   return [...concerns.map((text) => el("p", { class: "concern" }, text)), ...lines.map((text) => el("p", {}, text))];
 });
@@ -165,9 +165,9 @@ const store = new Panel(
 async function look() {
   const { overview, queues, checks } = await adminStatus();
   setText(document.getElementById("at"), time(overview.at));
-  now.show({ overview: { pulse: overview.pulse, per_minute: overview.per_minute }, silent: Object.values(queues).includes(null) });
+  now.show({ overview: { pulse: overview.pulse, subscribers: overview.subscribers, per_minute: overview.per_minute }, silent: Object.values(queues).includes(null) });
   stages.show({ queues, in_flight: overview.in_flight });
-  subscribers.show({ queues, subscribers: overview.pulse.subscribers });
+  subscribers.show({ queues, subscribers: overview.subscribers });
   failed.show(overview.failed);
   letters.show(overview.pulse.dead_letters ? (await deadLetters()).letters : []);
   store.show(checks);
