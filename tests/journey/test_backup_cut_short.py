@@ -15,6 +15,7 @@ import pytest
 from tests.support.client import AlbumClient
 from tests.support.operator import album, succeeded
 from tests.support.pictures import picture
+from tests.support.records import wait_for_all
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 
@@ -23,10 +24,11 @@ EX_REFUSED, EX_IOERR = 1, 74
 
 @pytest.fixture(scope="module")
 def filled(_stacks: StartStack) -> Iterator[Stack]:
-    """A stack with one picture."""
-    stack = _stacks()
+    """A stack with one picture, and an audit that has heard of it."""
+    stack = _stacks(audits=1)
     with stack.client() as client:
         client.ready(client.create(), picture("PNG", 300, 200))
+    wait_for_all(stack)
     yield stack
     stack.stop()
 
@@ -150,7 +152,6 @@ def test_a_full_disk_is_said_in_a_sentence_and_leaves_the_backup_before_as_it_wa
 def test_an_archive_of_which_the_end_is_missing_is_refused_before_anything_is_touched(
     filled: Stack, tmp_path: Path, elsewhere: str, name: str, said: str
 ) -> None:
-    filled.database["audit"].replace_one({"_id": 1}, {"event_id": "x", "hash": ""}, upsert=True)
     succeeded(filled.environment, "backup", tmp_path)
     path = tmp_path / f"{name}.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
