@@ -66,6 +66,7 @@ from services.api.vitals import Vitals
 VERSION = "0.1.0"
 DEAD_LETTERS_PREFETCH = 8
 SCAN = "scan"
+OPENING_SECONDS = 1.0
 DEFAULT_HEADERS = {
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
@@ -162,6 +163,9 @@ async def _lifespan(
         tasks.start_soon(_begin, core)
         stop = _consume(core, tasks)
         try:
+            # It listens all the same after a while, to tell of its health; usually nobody has to be turned away.
+            with anyio.move_on_after(OPENING_SECONDS):
+                await core.access.opened.wait()
             yield
         except anyio.get_cancelled_exc_class():
             # A task that should never end has failed. Without it this process would accept what nobody works on.

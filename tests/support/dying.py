@@ -80,12 +80,13 @@ class Mortal:
             return Life(0, 0, [])
 
     def start(self, point: KillPoint | None = None) -> None:
-        """Begin the first life, a sound one unless it is to die somewhere, and wait until one consumes."""
+        """Begin the first life and wait until it consumes; one that is to die somewhere is not waited for."""
         if point is not None:
             self._plan(point)
         self._process.start()
         self.stack.processes[f"{self.service}-mortal"] = self._process
-        self.is_alive_after(0)
+        if point is None:
+            self.is_alive_after(0)
 
     def is_alive_after(self, number: int) -> None:
         """Wait until the life after ``number``, or a later one, consumes."""

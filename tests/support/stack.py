@@ -52,6 +52,13 @@ class Stack:
 
     def start(self, service: str, number: int = 0) -> Process:
         """Start one process of a service and wait until it consumes."""
+        process, name, url = self.launch(service, number)
+        eventually(lambda: is_consuming(url) or process.exit_code is not None, START_SECONDS, f"{name} consumes")
+        assert process.is_running, f"{name} ended:\n{self.log(name)}"
+        return process
+
+    def launch(self, service: str, number: int = 0) -> tuple[Process, str, str]:
+        """Start one process of a service without waiting for it; it, its name, and where it answers."""
         name = f"{service}-{number}"
         url = self.url if name == "api-0" else f"http://127.0.0.1:{free_ports(1)[0]}"
         port = url.rpartition(":")[2]
@@ -68,9 +75,7 @@ class Stack:
         )
         process.start()
         self.processes[name] = process
-        eventually(lambda: is_consuming(url) or process.exit_code is not None, START_SECONDS, f"{name} consumes")
-        assert process.is_running, f"{name} ended:\n{self.log(name)}"
-        return process
+        return process, name, url
 
     def log(self, name: str) -> str:
         """What a process has logged."""
@@ -91,12 +96,15 @@ class Stack:
 
 
 def is_consuming(url: str) -> bool:
-    """Whether a process says that the broker knows it as a consumer, whatever else it says."""
+    """Whether a process says that the broker knows it as a consumer, and that its database is no reason to wait.
+
+    A database that does not answer is none: there are tests for that.
+    """
     try:
         checks: dict[str, str] = httpx.get(f"{url}/readyz", timeout=10).json()["checks"]
     except httpx.TransportError:
         return False
-    return checks["broker"] == "up"
+    return checks["broker"] == "up" and checks.get("database") != "upgrading"
 
 
 def run_stack(
