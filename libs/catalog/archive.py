@@ -32,7 +32,7 @@ OF_SUBSCRIBERS = ("positions", "audit", "webhook_deliveries", "webhooks")
 RECORDS = (*OF_SUBSCRIBERS, "images", "albums", "events", "dead_letters", "owners", "keys")
 """The collections of a backup, in the order in which they are read; see docs/decisions/0008."""
 LEFT_OUT = ("idempotency", "fsck", "sessions")
-"""What else the database holds beside blobs and leases, all of it of passing use."""
+"""What else the database holds beside blobs, leases and its version, all of it of passing use."""
 RECORDS_OF = {2: RECORDS[len(OF_SUBSCRIBERS) :], VERSION: RECORDS}
 """By the versions that can be read."""
 MANIFEST = "manifest"

@@ -111,6 +111,27 @@ def test_a_subscriber_that_is_away_is_shown_with_what_it_has_not_had(start_stack
         assert re.search(r"audit +│ +3 │ +0 │ +3 │", shown), shown
 
 
+def test_metrics_tell_of_a_subscriber_until_it_is_forgotten(start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0, audits=1)
+    with stack.client() as client:
+
+        def told() -> dict[str, float]:
+            lines = [line.rpartition(" ") for line in client.http.get("/metrics").text.splitlines()]
+            about = ('{subscriber="audit"}', '{queue="album.audit.v1"}')
+            return {name.partition("{")[0]: float(value) for name, _, value in lines if name.endswith(about)}
+
+        stack.processes["audit-0"].stop()
+        client.create()
+        eventually(lambda: told().get("album_queue_messages") == 1, what="what waits is told")
+        found = told()
+        assert (found["album_subscriber_lag"], found["album_queue_consumers"]) == (1, 0)
+        assert 0 < found["album_subscriber_oldest_age_seconds"] < 60
+
+        stack.database["positions"].delete_one({"_id": "audit"})
+
+        eventually(lambda: told() == {}, what="it is forgotten")
+
+
 def test_a_subscriber_that_runs_and_does_not_get_on_is_a_concern(start_stack: StartStack) -> None:
     stack = start_stack(decoders=0, thumbnailers=0, audits=1, ALBUM_AUDIT_CATCH_UP_SECONDS="0.2")
     # What no version of ours has written stands for the bug that nobody foresaw.

@@ -185,7 +185,7 @@ def test_a_backup_without_what_subscribers_keep_can_still_be_restored(
 
 
 def test_all_that_a_database_holds_is_copied_or_left_out_for_a_reason(stack: Stack, guarded: Stack) -> None:
-    known = {*RECORDS, *LEFT_OUT, "leases", "fs.files", "fs.chunks", "system.profile"}
+    known = {*RECORDS, *LEFT_OUT, "leases", "schema", "fs.files", "fs.chunks", "system.profile"}
 
     for each in (stack, guarded):
         assert set(each.database.list_collection_names()) <= known
