@@ -107,7 +107,7 @@ def create_app(settings: ApiSettings, limits: LimitSettings, webhook_settings: W
     app.add_middleware(SafeHeaders, defaults=DEFAULT_HEADERS)
     problems.install(app)
     # In turn until one fits, so what is asked for most comes first.
-    for routes in (media, albums, images, thumbnails, jobs, events, session, webhooks, operations, admin):
+    for routes in (thumbnails, media, albums, images, jobs, events, session, webhooks, operations, admin):
         app.include_router(routes.router)
     app.mount("/docs/assets", StaticFiles(directory=operations.DOCS, packages=[("fastapi_swagger", "resources")]))
     app.router.default = Page(directory=Path(__file__).parent / "web", html=True)

@@ -13,6 +13,7 @@ from tests.support.keys import guarded_stack, make_key, with_key
 from tests.support.operator import album as run_album
 from tests.support.pictures import picture
 from tests.support.stack import Stack, StartStack
+from tests.support.waiting import eventually
 from tests.web.conftest import OpenScreen
 from tests.web.screen import Screen
 from tests.web.test_access import serious_problems
@@ -102,7 +103,8 @@ def test_signing_out_ends_it_at_the_server_too(open_screen: OpenScreen, guarded:
     leave.click()
 
     expect(screen.page.get_by_label("Key")).to_be_visible()
-    assert cookies(screen) == []
+    # The page may know it before the browser has told its other parts.
+    eventually(lambda: cookies(screen) == [], what="the browser forgets the cookie")
     with guarded.client() as thief:
         thief.http.cookies.set(cookie["name"], cookie["value"])
         assert thief.post("/album/list").status_code == 401
