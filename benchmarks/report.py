@@ -140,13 +140,20 @@ def _breakdown(rows: Sequence[Row]) -> list[str]:
     return [*lines, ""]
 
 
-def plot(rows: Sequence[Row], path: Path) -> None:
-    """Draw how each figure stands to its goal."""
+def drawing() -> Any:
+    """Matplotlib's ``pyplot``, which then writes the same SVG for the same figures."""
     import matplotlib
 
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "album"
     from matplotlib import pyplot
+
+    return pyplot
+
+
+def plot(rows: Sequence[Row], path: Path) -> None:
+    """Draw how each figure stands to its goal."""
+    pyplot = drawing()
 
     figure, axes = pyplot.subplots(figsize=(9, 0.42 * len(rows) + 1.2))
     shown = list(reversed(rows))

@@ -18,8 +18,10 @@ import anyio
 import httpx
 import psutil
 from anyio.from_thread import start_blocking_portal
+from pydantic import SecretStr
 
 from deploy.local.rabbitmq import DEBIAN_SERVER, NODE_NAME
+from libs.shared.rabbitmq import Publisher
 from libs.shared.topology import EVENTS_EXCHANGE
 from tests.support.events import delete_queue
 from tests.support.waiting import eventually
@@ -75,13 +77,15 @@ def bad_subscribers(url: str, unread: int = 0) -> Iterator[None]:
         yield
 
 
-def count(url: str, queue: str) -> int:
-    """How many messages wait in a queue."""
+def waiting(url: str, *queues: str) -> dict[str, int]:
+    """How many messages wait in each queue."""
 
-    async def ask() -> int:
-        async with await aio_pika.connect(url) as connection:
-            declared = await (await connection.channel()).declare_queue(queue, passive=True)
-            return declared.declaration_result.message_count or 0
+    async def ask() -> dict[str, int]:
+        publisher = Publisher(SecretStr(url))
+        try:
+            return {queue: (await publisher.queue_state(queue)).messages for queue in queues}
+        finally:
+            await publisher.close()
 
     return anyio.run(ask)
 
@@ -123,7 +127,9 @@ async def _misbehaving(url: str, unread: int) -> AsyncIterator[None]:
         for _ in range(unread):
             await filling.default_exchange.publish(aio_pika.Message(b"x" * 1000), UNREAD)
         # Published without confirms for speed: what is on its way would still keep the broker busy.
-        await anyio.to_thread.run_sync(lambda: eventually(lambda: count(url, UNREAD) >= unread, 300, "all are there"))
+        await anyio.to_thread.run_sync(
+            lambda: eventually(lambda: waiting(url, UNREAD)[UNREAD] >= unread, 300, "all are there")
+        )
 
         async def ignore(message: aio_pika.abc.AbstractIncomingMessage) -> None:
             pass
