@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import selectors
 import socket
 import statistics
-import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing.connection import Connection as Pipe
 
 from benchmarks.connection import Connection, get, post_json
 from benchmarks.contenders import Album, running_app
@@ -39,13 +39,10 @@ def measure_under_load(album: Album, options: Options, tell: Tell) -> list[Row]:
     idle: list[float] = []
     loaded: list[float] = []
     for number in range(1, options.rounds + 1):
-        idle += _read_for(album, address, options.requests, threading.Event())
-        is_over = threading.Event()
-        with ThreadPoolExecutor(1) as pool:
-            reader = pool.submit(_read_for, album, address, sys.maxsize, is_over)
-            upload_all(album, picture, options.count, options.concurrency)
-            is_over.set()
-            loaded += reader.result()
+        idle += _read_beside(album, address, options.requests, lambda: None)
+        loaded += _read_beside(
+            album, address, 1, lambda: upload_all(album, picture, options.count, options.concurrency)
+        )
         tell(
             f"reads, round {number} of {options.rounds}: p95 idle {percentile(idle, 0.95):.1f} ms, "
             f"under load {percentile(loaded, 0.95):.1f} ms"
@@ -62,17 +59,35 @@ def measure_under_load(album: Album, options: Options, tell: Tell) -> list[Row]:
     ]
 
 
-def _read_for(album: Album, address: str, count: int, is_over: threading.Event) -> list[float]:
+def _read_beside(album: Album, address: str, least: int, work: Callable[[], object]) -> list[float]:
+    """The milliseconds of each read while ``work`` goes on, of ``least`` reads at least.
+
+    From a process of its own, or the uploading threads would take the interpreter from the reader.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    reader = context.Process(target=_read, args=(album.url, address, least, theirs), daemon=True)
+    reader.start()
+    ours.recv()
+    work()
+    ours.send(None)
+    taken: list[float] = ours.recv()
+    reader.join()
+    return taken
+
+
+def _read(url: str, address: str, least: int, pipe: Pipe) -> None:
     request = get(address)
     taken: list[float] = []
-    with Connection(album.url) as connection:
-        while len(taken) < count and not is_over.is_set():
+    with Connection(url) as connection:
+        pipe.send(None)
+        while len(taken) < least or not pipe.poll():
+            time.sleep(PAUSE_SECONDS)
             began = time.perf_counter()
             answer = connection.send(request)
             taken.append(1000 * (time.perf_counter() - began))
-            assert answer.status == 200
-            threading.Event().wait(PAUSE_SECONDS)
-    return taken
+            assert answer.status == 200, answer.body
+    pipe.send(taken)
 
 
 def measure_hot(servers: Servers, album: Album, options: Options, tell: Tell) -> list[Row]:

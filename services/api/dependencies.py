@@ -1,8 +1,11 @@
-"""What routes ask for: the process's parts, who calls, and what the request continues."""
+"""What routes ask for: the process's parts, who calls, and what the request continues.
+
+All of it is ``async``, since FastAPI takes what is not into another thread.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -18,7 +21,7 @@ from services.api.core import Core
 _described = HTTPBearer(scheme_name="key", description="A key as `album keys create` prints it", auto_error=False)
 
 
-def get_core(request: Request) -> Core:
+async def get_core(request: Request) -> Core:
     """The parts of this process."""
     core: Core = request.app.state.core
     return core
@@ -41,17 +44,17 @@ async def authenticate(request: Request, core: CoreDependency, _: Annotated[obje
 AnyCallerDependency = Annotated[Caller, Depends(authenticate)]
 
 
-def requires(scope: Scope) -> Callable[[Caller], Caller]:
+def requires(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
     """A dependency: who calls, refused as ``forbidden`` without a scope."""
 
-    def get_caller(caller: AnyCallerDependency) -> Caller:
+    async def get_caller(caller: AnyCallerDependency) -> Caller:
         caller.require(scope)
         return caller
 
     return get_caller
 
 
-def get_context(request: Request, caller: AnyCallerDependency) -> Context:
+async def get_context(request: Request, caller: AnyCallerDependency) -> Context:
     """What events caused by this request carry along."""
     return Context(
         correlationid=request.state.request_id,

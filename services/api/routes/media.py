@@ -41,7 +41,7 @@ async def _answer_at_once(request: Request) -> Response | None:
     thumbnail_id = request.path_params["thumbnail_id"].lower()
     if not is_thumbnail_id(thumbnail_id):
         return None
-    core = get_core(request)
+    core = await get_core(request)
     caller = await core.access.caller(request)
     caller.require("read")
     album_id, image_id = ids_of_thumbnail(thumbnail_id)
