@@ -161,7 +161,7 @@ def connections(stack: Stack) -> int:
 def tell(name: str, seconds: list[float], alone: list[float], stack: Stack) -> None:
     """Print a line: median and 99th percentile, how many times those alone, and the API's memory."""
     told = []
-    for percent in (50, 99):
+    for percent in (50, 95, 99):
         now, usual = (statistics.quantiles(each, n=100)[percent - 1] * 1000 for each in (seconds, alone))
         told.append(f"{percent} % {now:.1f} ms ({now / usual:.2f} x alone)")
     memory = psutil.Process(stack.processes["api-0"].pid).memory_info().rss / 2**20
