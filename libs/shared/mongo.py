@@ -153,13 +153,19 @@ async def patiently(operation: Callable[[], Awaitable[Result]]) -> Result:
     Raises:
         Outage: it was away for `PATIENCE_SECONDS`.
     """
-    retrying = tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception(_is_worth_waiting),
-        wait=tenacity.wait_random_exponential(multiplier=0.1, max=3),
-        stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
-        reraise=True,
-    )
     try:
+        try:
+            return await operation()
+        except PyMongoError as error:
+            if not _is_worth_waiting(error):
+                raise
+        # Only now: to make and run this for every operation would cost 24 microseconds each.
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(_is_worth_waiting),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=3),
+            stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
+            reraise=True,
+        )
         async for attempt in retrying:
             with attempt:
                 return await operation()
@@ -245,6 +251,11 @@ def _transact_once(
 
 def _repeatedly(label: str, step: Callable[[], Result]) -> Result:
     """Run a step again as long as the server says with ``label`` that this is what to do."""
+    try:
+        return step()
+    except PyMongoError as error:
+        if not _has_label(error, label):
+            raise
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: _has_label(error, label)),
         wait=tenacity.wait_random_exponential(multiplier=0.01, max=1),
