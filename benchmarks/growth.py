@@ -6,6 +6,8 @@ import statistics
 import threading
 import time
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.connection import Connection, post_json
@@ -24,55 +26,75 @@ IDLE_SHARE = 0.2
 """Of one core, by all processes together: what they use when nobody asks anything of them is below."""
 LOOK_SECONDS = 1.0
 IDLE_WITHIN_SECONDS = 120.0
-SETTLE_SHARE = 10
-"""Memory is compared with that after a tenth of all images: 1,000 of 10,000."""
+STEPS = 10
+"""Memory during the last of so many steps is compared with that during the second: after 1,000 of 10,000 images."""
 
 
 def measure_memory(album: Album, options: Options, tell: Tell) -> list[Row]:
     """Upload many photographs and see whose memory grows."""
     picture = photograph("JPEG")
+    count = options.images // STEPS
     steps: list[dict[str, float]] = []
-    for number in range(SETTLE_SHARE):
-        upload_all(album, picture, options.images // SETTLE_SHARE, options.concurrency)
-        steps.append(resident_mebibytes(album.roots))
-        done = (number + 1) * options.images // SETTLE_SHARE
-        tell(f"memory after {done} images, MiB: " + ", ".join(f"{k} {v:.0f}" for k, v in steps[-1].items()))
-    first, last = steps[0], steps[-1]
-    growth = {name: last[name] / first[name] for name in last if name in first}
+    for number in range(1, STEPS + 1):
+        steps.append(_memory_during(album, lambda: upload_all(album, picture, count, options.concurrency)))
+        sizes = ", ".join(f"{name} {size:.0f}" for name, size in steps[-1].items())
+        tell(f"memory up to {number * count} images, MiB: {sizes}")
+    early, late = steps[1], steps[-1]
+    growth = {name: late[name] / early[name] for name in late if name in early}
     worst = max(growth, key=lambda name: growth[name])
-    told = ", ".join(f"{name} {first[name]:.0f} to {last[name]:.0f}" for name in growth)
+    told = ", ".join(f"{name} {early[name]:.0f} to {late[name]:.0f}" for name in growth)
     return [
         Row(
-            f"resident memory after {options.images} images to that after {options.images // SETTLE_SHARE}",
+            f"resident memory up to {options.images} images to that after {count}",
             growth[worst],
             f"most in {worst}; MiB: {told}",
             at_most=1.05,
-            samples={name: [step.get(name, 0.0) for step in steps] for name in last},
+            samples={name: [step.get(name, 0.0) for step in steps] for name in late},
         )
     ]
 
 
+def _memory_during(album: Album, work: Callable[[], object]) -> dict[str, float]:
+    """Each process's median while ``work`` goes on: RabbitMQ holds up to 64 MB of its write-ahead log, then none."""
+    looks: list[dict[str, float]] = []
+    is_over = threading.Event()
+
+    def look() -> None:
+        while not is_over.wait(LOOK_SECONDS):
+            looks.append(resident_mebibytes(album.roots))
+
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        work()
+        is_over.set()
+        looking.result()
+    return {name: statistics.median(look[name] for look in looks if name in look) for name in looks[-1]}
+
+
 def measure_cost(album: Album, options: Options, tell: Tell) -> list[Row]:
-    """The same uploads and listings with a small and with a large catalog, in turns."""
+    """The same uploads with a small and with a large catalog, in turns; in the large one a short and a long album."""
     picture = photograph("JPEG")
     cpu: dict[int, list[float]] = {SMALL_CATALOG: [], options.catalogued: []}
-    pages: dict[int, list[float]] = {SMALL_CATALOG: [], options.catalogued: []}
+    short: list[float] = []
+    long: list[float] = []
     for number in range(1, options.rounds + 1):
         for size in cpu:
-            filler = Filler(album)
-            filler.fill(size)
+            filler = Filler(album, size)
             eventually(lambda: _is_idle(album), IDLE_WITHIN_SECONDS, "the filling is digested")
             upload_all(album, picture, options.concurrency, options.concurrency)
             run = upload_all(album, picture, options.count, options.concurrency)
             cpu[size].append(run.server_milliseconds_per_image)
-            pages[size] += _page_milliseconds(album, filler.album_id, options.requests)
+            if size == options.catalogued:
+                beside = Filler(album, PAGE)
+                short += _page_milliseconds(album, beside.album_id, options.requests)
+                long += _page_milliseconds(album, filler.album_id, options.requests)
+                beside.remove()
             filler.remove()
         tell(
             f"growth, round {number} of {options.rounds}, CPU ms an image: "
             + ", ".join(f"{values[-1]:.1f} at {size}" for size, values in cpu.items())
         )
     small, large = cpu.values()
-    short, long = pages.values()
     return [
         Row(
             f"CPU an image at {options.catalogued} catalogued images to that at {SMALL_CATALOG}",
@@ -82,7 +104,7 @@ def measure_cost(album: Album, options: Options, tell: Tell) -> list[Row]:
             samples={"small_milliseconds": small, "large_milliseconds": large},
         ),
         Row(
-            f"a page of {PAGE} of an album of {options.catalogued} to one of {SMALL_CATALOG}",
+            f"a page of {PAGE} of an album of {options.catalogued} to one of {PAGE}",
             statistics.median(long) / statistics.median(short),
             f"{spread(long)} ms; {spread(short)} ms",
             at_most=1.1,
@@ -110,9 +132,9 @@ def _page_milliseconds(album: Album, album_id: str, count: int) -> list[float]:
 
 
 class Filler:
-    """An album of copies of one real image's records: as far as the catalog can tell they are images."""
+    """An album of so many copies of one real image's records: as far as the catalog can tell they are images."""
 
-    def __init__(self, album: Album) -> None:
+    def __init__(self, album: Album, count: int) -> None:
         self._database = album.images.database
         self.album_id = album.new_album()
         template_id = album.new_album()
@@ -122,9 +144,14 @@ class Filler:
         self._image: dict[str, Any] = self._one("images", {"_id": accepted["image_id"]})
         self._events = list(self._database["events"].find({"subject": accepted["image_id"]}))
         self._files = list(self._database["fs.files"].find({"metadata.image_id": accepted["image_id"]}))
+        self._fill(count)
 
-    def fill(self, count: int) -> None:
-        """Put so many images into the album."""
+    def remove(self) -> None:
+        """Take them out again."""
+        for name in ("images", "events", "fs.files"):
+            self._database[name].delete_many({"album_id": self.album_id})
+
+    def _fill(self, count: int) -> None:
         for start in range(0, count, BATCH):
             ids = [str(uuid.uuid4()) for _ in range(start, min(count, start + BATCH))]
             images = [
@@ -140,11 +167,6 @@ class Filler:
                 )
         counted = {"$set": {"content_count": count, "next_order": count}}
         self._database["albums"].update_one({"_id": self.album_id}, counted)
-
-    def remove(self) -> None:
-        """Take them out again."""
-        for name in ("images", "events", "fs.files"):
-            self._database[name].delete_many({"album_id": self.album_id})
 
     def _one(self, collection: str, wanted: dict[str, Any]) -> dict[str, Any]:
         found = self._database[collection].find_one(wanted)
