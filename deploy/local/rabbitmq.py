@@ -18,6 +18,7 @@ NODE_NAME = f"album@{LOOPBACK}"
 USER = "guest"
 # Debian's script on PATH changes to the user rabbitmq, and with that leaves our tether; this one does not.
 DEBIAN_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+DIRECTORY = "rabbitmq"
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 # What the server answers: a method frame (1) on channel 0, AMQP 0-9-1 section 4.2.3.
 METHOD_FRAME = b"\x01\x00\x00"
@@ -43,7 +44,7 @@ def prepare(data_dir: Path, *, plugins: Sequence[str] = (), management_port: int
         NodeFailed: there is no RabbitMQ on this machine.
     """
     # Absolute, since the server changes its working directory.
-    directory = (data_dir / "rabbitmq").resolve()
+    directory = (data_dir / DIRECTORY).resolve()
     directory.mkdir(parents=True, exist_ok=True)
     log = directory.parent / "logs" / "rabbitmq.log"
     log.parent.mkdir(exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,8 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, add
 @app.callback()
 def album() -> None:
     """Run and look after an Album installation."""
+    # What goes wrong is said in sentences of our own; without a handler Python prints the drivers' as well.
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
@@ -12,7 +13,7 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from deploy.local import mongod
+from deploy.local import mongod, rabbitmq
 from deploy.local.claim import AlreadyClaimed, claimed
 from deploy.local.node import NodeFailed, running
 from libs.catalog import backup as backups
@@ -51,7 +52,9 @@ def backup(directory: Directory, as_json: AsJson = False) -> None:
 
 def restore(
     directory: Directory,
-    drop: Annotated[bool, typer.Option("--drop", help="First remove what the database holds.")] = False,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="First remove what the database holds, and with --data the broker's queues.")
+    ] = False,
     data: Annotated[
         Path | None, typer.Option(help="Restore for `album up --data` with this directory; its MongoDB runs meanwhile.")
     ] = None,
@@ -65,17 +68,20 @@ def restore(
     async def work(catalog: Catalog, blobs: GridFsBlobStore) -> Restored:
         return await restores.restore(catalog, blobs, directory, _tell, is_to_drop=drop)
 
-    with _database_in(data) if data else nullcontext() as settings:
+    with _database_in(data, is_to_drop=drop) if data else nullcontext() as settings:
         restored = with_catalog(work, settings, is_to_be_upgraded=False)
     _print(restored, f"{restored.requeued:,} images were in flight and are queued again", as_json=as_json)
 
 
 @contextmanager
-def _database_in(data: Path) -> Iterator[CommandSettings]:
+def _database_in(data: Path, *, is_to_drop: bool) -> Iterator[CommandSettings]:
     """The private database of a data directory, which nobody else uses meanwhile."""
     try:
         with claimed(data), running(mongod.prepare(data)) as (database,):
             yield CommandSettings(mongo_url=SecretStr(database.url))
+            if is_to_drop:
+                # What its queues hold is about the database that is gone; the broker is made anew at the next start.
+                shutil.rmtree(data / rabbitmq.DIRECTORY, ignore_errors=True)
     except (AlreadyClaimed, NodeFailed) as error:
         raise ended(str(error), EX_UNAVAILABLE) from None
 

@@ -97,6 +97,8 @@ def retry(id: Id = None, stage: Stage = None, code: Code = None, all: All = Fals
     outcomes = with_catalog(work)
     if id is not None and not outcomes:
         raise _nothing()
+    if not outcomes and not as_json:
+        typer.echo("there are no such letters")
     raise typer.Exit(EX_NOT_ALL if any(outcome != "queued" for outcome in outcomes) else 0)
 
 

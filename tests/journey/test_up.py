@@ -150,7 +150,10 @@ def test_what_was_backed_up_is_restored_for_a_stack_that_does_not_run(
 
     in_use = operator.album({}, "restore", tmp_path / "backup", "--data", up.log.parent / "data", "--drop")
     assert (in_use.exit_code, f"process {up.process.pid} is using" in in_use.stderr) == (EX_UNAVAILABLE, True)
-    operator.succeeded(elsewhere(tmp_path), "restore", tmp_path / "backup", "--data", tmp_path / "data")
+    stale = tmp_path / "data" / "rabbitmq" / "queues"
+    stale.mkdir(parents=True)
+    operator.succeeded(elsewhere(tmp_path), "restore", tmp_path / "backup", "--data", tmp_path / "data", "--drop")
+    assert not stale.exists()
 
     again = start_up()
     again.wait_until_ready()
