@@ -182,7 +182,7 @@ def _events(lag: Lag) -> str:
 
 def _numbers(found: Overview) -> Text:
     minute, pulse = found.per_minute, found.pulse
-    rates = [("uploaded", "image.uploaded.v1"), ("ready", "thumbnail.created.v1"), ("failed", "image.failed.v1")]
+    rates = [("queued", "image.uploaded.v1"), ("ready", "thumbnail.created.v1"), ("failed", "image.failed.v1")]
     in_words = ", ".join(f"{minute.get(key, 0):,} {word}" for word, key in rates)
     return Text(
         f"In the last minute: {in_words}\n"

@@ -27,7 +27,7 @@ async function act(work, said) {
 
 const now = new Panel("Now", ({ overview: { pulse, subscribers: lags, per_minute: minute }, silent }) => {
   const lines = [
-    `In the last minute: ${minute["image.uploaded.v1"] ?? 0} uploaded, ${minute["thumbnail.created.v1"] ?? 0} ready, ${minute["image.failed.v1"] ?? 0} failed.`,
+    `In the last minute: ${minute["image.uploaded.v1"] ?? 0} queued, ${minute["thumbnail.created.v1"] ?? 0} ready, ${minute["image.failed.v1"] ?? 0} failed.`,
     `${count(pulse.outbox_pending, "event")} not published yet${pulse.outbox_pending ? `, the oldest for ${seconds(pulse.outbox_oldest_age_seconds)}` : ""}.`,
   ];
   const concerns = [
