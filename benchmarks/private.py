@@ -37,12 +37,12 @@ class Servers:
 
 
 @contextmanager
-def private_servers() -> Iterator[Servers]:
-    """Run a database and a broker on free ports."""
+def private_servers(cache_gigabytes: float = mongod.CACHE_GIGABYTES) -> Iterator[Servers]:
+    """Run a database, with a cache of this size, and a broker on free ports."""
     with tempfile.TemporaryDirectory(prefix="album-benchmark-") as name:
         directory = Path(name)
         with (
-            running(mongod.prepare(directory), rabbitmq.prepare(directory)) as (database, broker),
+            running(mongod.prepare(directory, cache_gigabytes), rabbitmq.prepare(directory)) as (database, broker),
             MongoClient[dict[str, Any]](database.url, tz_aware=True) as mongo,
         ):
             yield Servers(directory, database, broker, mongo)

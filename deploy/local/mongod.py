@@ -27,7 +27,7 @@ TRANSACTION_SECONDS = 10
 NOT_YET_INITIALIZED = 94
 
 
-def prepare(data_dir: Path) -> Node:
+def prepare(data_dir: Path, cache_gigabytes: float = CACHE_GIGABYTES) -> Node:
     """A node that keeps its data in ``data_dir``/mongod and listens on a free loopback port; not started yet.
 
     Raises:
@@ -43,7 +43,7 @@ def prepare(data_dir: Path) -> Node:
         *(str(find_mongod()), "--replSet", REPLICA_SET),
         *("--bind_ip", LOOPBACK, "--port", str(port), "--nounixsocket"),
         *("--dbpath", str(directory), "--quiet"),
-        *("--wiredTigerCacheSizeGB", str(CACHE_GIGABYTES), "--oplogSize", str(OPLOG_MEGABYTES)),
+        *("--wiredTigerCacheSizeGB", str(cache_gigabytes), "--oplogSize", str(OPLOG_MEGABYTES)),
         *("--setParameter", "diagnosticDataCollectionEnabled=false"),
         *("--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_SECONDS}"),
     ]
