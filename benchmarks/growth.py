@@ -60,8 +60,10 @@ def _memory_during(album: Album, work: Callable[[], object]) -> dict[str, float]
     is_over = threading.Event()
 
     def look() -> None:
-        while not is_over.wait(LOOK_SECONDS):
+        while True:
             looks.append(resident_mebibytes(album.roots))
+            if is_over.wait(LOOK_SECONDS):
+                return
 
     with ThreadPoolExecutor(1) as pool:
         looking = pool.submit(look)

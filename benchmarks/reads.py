@@ -39,9 +39,9 @@ def measure_under_load(album: Album, options: Options, tell: Tell) -> list[Row]:
     idle: list[float] = []
     loaded: list[float] = []
     for number in range(1, options.rounds + 1):
-        idle += _read_beside(album, address, options.requests, lambda: None)
-        loaded += _read_beside(
-            album, address, 1, lambda: upload_all(album, picture, options.count, options.concurrency)
+        idle += read_beside(album.url, address, options.requests)
+        loaded += read_beside(
+            album.url, address, 1, lambda: upload_all(album, picture, options.count, options.concurrency)
         )
         tell(
             f"reads, round {number} of {options.rounds}: p95 idle {percentile(idle, 0.95):.1f} ms, "
@@ -59,15 +59,22 @@ def measure_under_load(album: Album, options: Options, tell: Tell) -> list[Row]:
     ]
 
 
-def _read_beside(album: Album, address: str, least: int, work: Callable[[], object]) -> list[float]:
+def read_beside(
+    url: str,
+    address: str,
+    least: int,
+    work: Callable[[], object] = lambda: None,
+    pause_seconds: float = PAUSE_SECONDS,
+) -> list[float]:
     """The milliseconds of each read while ``work`` goes on, of ``least`` reads at least.
 
-    From a process of its own, or the uploading threads would take the interpreter from the reader.
+    From a process of its own, or threads that upload or besiege would take the interpreter from the reader.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    reader = context.Process(target=_read, args=(album.url, address, least, theirs), daemon=True)
+    reader = context.Process(target=_read, args=(url, address, least, pause_seconds, theirs), daemon=True)
     reader.start()
+    theirs.close()  # so that a reader that fails is heard of
     ours.recv()
     work()
     ours.send(None)
@@ -76,13 +83,13 @@ def _read_beside(album: Album, address: str, least: int, work: Callable[[], obje
     return taken
 
 
-def _read(url: str, address: str, least: int, pipe: Pipe) -> None:
+def _read(url: str, address: str, least: int, pause_seconds: float, pipe: Pipe) -> None:
     request = get(address)
     taken: list[float] = []
     with Connection(url) as connection:
         pipe.send(None)
         while len(taken) < least or not pipe.poll():
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(pause_seconds)
             began = time.perf_counter()
             answer = connection.send(request)
             taken.append(1000 * (time.perf_counter() - began))

@@ -10,18 +10,15 @@ from __future__ import annotations
 import argparse
 import random
 import resource
-import statistics
 import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from multiprocessing import get_context
 
-import httpx
 import psutil
 
 from benchmarks.private import private_stack
+from benchmarks.reads import read_beside
+from benchmarks.report import percentile
 from services.api.connections import UNHEARD_SECONDS
 from tests.support.pictures import picture
 from tests.support.raw import RawConnection
@@ -41,14 +38,14 @@ def main() -> None:
     options = parser.parse_args()
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
-    with private_stack() as stack, ProcessPoolExecutor(1, get_context("spawn")) as reader:
+    with private_stack() as stack:
         with stack.client() as album:
             album_id = album.create()
             image_id = album.ready(album_id, picture("JPEG", 1920, 1080, quality=95))["image_id"]
         path = f"/album/{album_id}/image/{image_id}"
 
         def measure() -> list[float]:
-            return reader.submit(read, stack.url + path).result()
+            return read_beside(stack.url, path, READS, pause_seconds=0)
 
         measure()  # warm
         alone = measure()
@@ -60,17 +57,6 @@ def main() -> None:
         with contextmanager(malformed)(stack, options.malformed, path):
             tell(f"{options.malformed} malformed", measure(), alone, stack)
         tell("alone again", measure(), alone, stack)
-
-
-def read(url: str) -> list[float]:
-    """The seconds that each of many reads takes."""
-    seconds = []
-    with httpx.Client() as http:
-        for _ in range(READS):
-            started = time.perf_counter()
-            assert http.get(url).status_code == 200
-            seconds.append(time.perf_counter() - started)
-    return seconds
 
 
 def idle(stack: Stack, count: int, path: str) -> Iterator[None]:
@@ -158,12 +144,12 @@ def connections(stack: Stack) -> int:
     return sum(each.status != psutil.CONN_LISTEN and each.laddr.port == port for each in found)
 
 
-def tell(name: str, seconds: list[float], alone: list[float], stack: Stack) -> None:
-    """Print a line: median and 99th percentile, how many times those alone, and the API's memory."""
+def tell(name: str, reads: list[float], alone: list[float], stack: Stack) -> None:
+    """Print a line: median and late percentiles in milliseconds, how many times those alone, and the API's memory."""
     told = []
-    for percent in (50, 95, 99):
-        now, usual = (statistics.quantiles(each, n=100)[percent - 1] * 1000 for each in (seconds, alone))
-        told.append(f"{percent} % {now:.1f} ms ({now / usual:.2f} x alone)")
+    for share in (0.5, 0.95, 0.99):
+        now, usual = percentile(reads, share), percentile(alone, share)
+        told.append(f"{share:.0%} {now:.1f} ms ({now / usual:.2f} x alone)")
     memory = psutil.Process(stack.processes["api-0"].pid).memory_info().rss / 2**20
     print(f"{name:>20}: {', '.join(told)}; {memory:.0f} MiB", flush=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -68,20 +68,21 @@ def restore(
     async def work(catalog: Catalog, blobs: GridFsBlobStore) -> Restored:
         return await restores.restore(catalog, blobs, directory, _tell, is_to_drop=drop)
 
-    with _database_in(data, is_to_drop=drop) if data else nullcontext() as settings:
+    with _database_in(data) if data else nullcontext() as settings:
         restored = with_catalog(work, settings, is_to_be_upgraded=False)
+        if drop and data:
+            # What its queues hold is about the database that is gone; the broker is made anew at the next start.
+            with suppress(FileNotFoundError):
+                shutil.rmtree(data / rabbitmq.DIRECTORY)
     _print(restored, f"{restored.requeued:,} images were in flight and are queued again", as_json=as_json)
 
 
 @contextmanager
-def _database_in(data: Path, *, is_to_drop: bool) -> Iterator[CommandSettings]:
+def _database_in(data: Path) -> Iterator[CommandSettings]:
     """The private database of a data directory, which nobody else uses meanwhile."""
     try:
         with claimed(data), running(mongod.prepare(data)) as (database,):
             yield CommandSettings(mongo_url=SecretStr(database.url))
-            if is_to_drop:
-                # What its queues hold is about the database that is gone; the broker is made anew at the next start.
-                shutil.rmtree(data / rabbitmq.DIRECTORY, ignore_errors=True)
     except (AlreadyClaimed, NodeFailed) as error:
         raise ended(str(error), EX_UNAVAILABLE) from None
 
