@@ -94,7 +94,7 @@ async def accept(
 
     Raises:
         Refusal: ``album-not-found``; the album is checked in the same transaction.
-        Outage: the intent's lease ran out and it was undone.
+        Outage: the lease of the intent, or of the hold on its key, ran out and somebody else saw to it.
     """
     event = ImageUploaded(album_id=album_id, image_id=intent.image_id, original=original, generation=1)
 
@@ -131,15 +131,21 @@ async def accept(
             ),
         )
         if image is None:
-            raise Outage("the upload took too long to arrive and was given up")
+            raise _given_up()
         catalog.record(transaction, event, image, "api", context)
         if key is not None:
+            held = {"_id": key, "image_id": intent.image_id}
             answer = {"accepted": album_id, "expire_at": now + KEY_RETENTION}
-            transaction.update(catalog.idempotency, {"_id": key}, {"$set": answer})
+            if not transaction.update(catalog.idempotency, held, {"$set": answer}):
+                raise _given_up()
         return image
 
     async with catalog.turn(album_id):
         return Image.model_validate(await catalog.transact(work))
+
+
+def _given_up() -> Outage:
+    return Outage("the upload took too long to arrive and was given up")
 
 
 def idempotency_key(caller: Caller, album_id: str, header: str) -> str:

@@ -170,8 +170,14 @@ async def patiently(operation: Callable[[], Awaitable[Result]]) -> Result:
             with attempt:
                 return await operation()
     except PyMongoError as error:
-        raise outage(error) or error from error
+        _raise_outage(error)
+        raise
     raise AssertionError("tenacity either returns or raises")
+
+
+def _raise_outage(error: PyMongoError) -> None:
+    if (found := outage(error)) is not None:
+        raise found from error
 
 
 async def persistently(operation: Callable[[], Awaitable[Result]]) -> Result:
@@ -221,7 +227,8 @@ async def transact(client: Client, work: Callable[[Transaction], Result]) -> Res
     try:
         result, hooks = await anyio.to_thread.run_sync(_transact, client.delegate, work)
     except PyMongoError as error:
-        raise outage(error) or error from error
+        _raise_outage(error)
+        raise
     for hook in hooks:
         hook()
     return result

@@ -16,14 +16,16 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import is_dataclass
+from functools import lru_cache
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import anyio
+from pydantic import TypeAdapter
 
 from libs.shared import sandbox, tracing
 from libs.shared.child import ChildEnded, ChildSlot
-from libs.shared.errors import Rejection
+from libs.shared.errors import FailureCode, Rejection
 from libs.shared.sandbox import ChildLimits
 from libs.shared.settings import StageSettings
 
@@ -37,7 +39,8 @@ class DecodePool:
     """Implements `libs.shared.ports.Offload` with child processes; use it as an async context manager.
 
     Results are plain data, or dataclasses of the function's own module: a child's answer is never unpickled into
-    anything else, since its decoder may have been taken over by a picture.
+    anything else, since its decoder may have been taken over by a picture. For that reason it must also fit the type
+    that the function says it returns.
     """
 
     def __init__(
@@ -140,9 +143,20 @@ class _AnswerUnpickler(pickle.Unpickler):
 def _result(answer: bytes, function: Callable[..., Result]) -> Result:
     try:
         outcome, *content = _AnswerUnpickler(answer, function.__module__).load()
+        if outcome == "returned":
+            [value] = content
+            result: Result = _returned_by(function).validate_python(vars(value) if is_dataclass(value) else value)
+            return result
+        code, message, details = _REJECTED.validate_python(content)
+        rejection = Rejection(code, message, **details)
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError):
         raise Rejection("decoder-crashed", _ENDINGS["decoder-crashed"]) from None
-    if outcome == "returned":
-        result: Result = content[0]
-        return result
-    raise Rejection(content[0], content[1], **content[2])
+    raise rejection
+
+
+_REJECTED: TypeAdapter[tuple[FailureCode, str, dict[str, Any]]] = TypeAdapter(tuple[FailureCode, str, dict[str, Any]])
+
+
+@lru_cache
+def _returned_by(function: Callable[..., Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(get_type_hints(function).get("return", Any))

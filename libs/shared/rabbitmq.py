@@ -6,6 +6,7 @@ here use plain connections and begin again from nothing when anything breaks (ai
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -35,7 +36,14 @@ WATCH_SECONDS = 2.0
 RECONNECT_SECONDS = (0.2, 2.0)
 """Between two tries to consume: a random time, so that many workers do not come back as one."""
 
-BROKER_ERRORS = (AMQPError, pamqp.exceptions.PAMQPException, OSError, RuntimeError, TimeoutError)
+BROKER_ERRORS = (
+    AMQPError,
+    pamqp.exceptions.PAMQPException,
+    OSError,
+    RuntimeError,
+    TimeoutError,
+    asyncio.TimeoutError,  # another one than the line above before Python 3.11
+)
 """Whatever aio-pika 9 and 10 raise when a connection or a channel is not there: RuntimeError and OSError too."""
 
 
@@ -200,7 +208,7 @@ class Publisher:
                 link = await self._connected()
                 await link.exchanges[exchange].publish(message, envelope.routing_key, mandatory=mandatory)
         except aio_pika.exceptions.DeliveryError as error:
-            # A refusal or a returned message. The connection is sound, but a queue may have to be declared anew.
+            # A refusal or a returned message. The connection is sound.
             raise Outage(f"the broker did not take {envelope.routing_key}") from error
         except BROKER_ERRORS as error:
             await self._drop(link)

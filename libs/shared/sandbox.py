@@ -133,8 +133,3 @@ def _allow_cpu(seconds: float) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = math.ceil(used.ru_utime + used.ru_stime + seconds) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
-
-
-def process_id() -> int:
-    """The child's own process id: the smallest call there is, for warming up and for measuring."""
-    return os.getpid()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -56,6 +57,14 @@ class LimitSettings(BaseSettings):
         fits = width <= self.max_width and height <= self.max_height
         turned = height <= self.max_width and width <= self.max_height
         return fits or (self.limit_any_orientation and turned)
+
+    def excess(self, width: int, height: int) -> dict[str, Any]:
+        """What an error tells of a picture that is not: ``message``, ``limit``, ``actual``."""
+        return {
+            "message": f"the image is {width}x{height} pixels; at most {self.max_width}x{self.max_height} is accepted",
+            "limit": {"width": self.max_width, "height": self.max_height},
+            "actual": {"width": width, "height": height},
+        }
 
 
 class ConsumerSettings(BaseSettings):

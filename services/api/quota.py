@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 import anyio
 from cachetools import TLRUCache
@@ -37,7 +38,7 @@ class Quota:
         self._catalog = catalog
         self._quota_bytes = quota_bytes
         self._stored: TLRUCache[str, _Stored] = TLRUCache(OWNERS, _until)
-        self._counting = anyio.Lock()
+        self._counting: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
     async def require(self, owner: str, more_bytes: int) -> None:
         """Return if so much more fits.
@@ -65,7 +66,9 @@ class Quota:
             stored.bytes += more_bytes
 
     async def _count(self, owner: str) -> _Stored:
-        async with self._counting:
+        if (known := self._stored.get(owner)) is not None:
+            return known
+        async with self._counting.setdefault(owner, anyio.Lock()):
             stored = self._stored.get(owner)
             if stored is None:
                 started = time.monotonic()

@@ -51,29 +51,40 @@ async def receive(core: Core, request: Request, caller: Caller, context: Context
     Raises:
         Refusal: whatever the contract lists for uploads; then nothing of it is left.
     """
-    await core.room.require()
-    await core.backlog.require(is_broker_there=core.is_consuming)
     if core.uploads_in_flight >= core.settings.max_uploads:
         raise Refusal("busy", "too many uploads are under way", retry_after=1)
+    with core.key_limits.upload(caller):
+        core.uploads_in_flight += 1  # before anything is waited for, or many would pass the check together
+        try:
+            await _require_room(core, caller, request)
+            return await _receive(core, request, caller, context)
+        finally:
+            core.uploads_in_flight -= 1
+
+
+async def _require_room(core: Core, caller: Caller, request: Request) -> None:
+    await core.room.require()
+    await core.backlog.require(is_broker_there=core.is_consuming)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > core.limits.max_bytes + OVERHEAD_BYTES:
         raise _too_large(core.limits)
     await core.quota.require(caller.owner, max(0, int(declared) - OVERHEAD_BYTES) if declared.isdecimal() else 0)
-    if request.headers.get("idempotency-key") == "":
+
+
+async def _receive(core: Core, request: Request, caller: Caller, context: Context) -> Accepted:
+    key = request.headers.get("idempotency-key")
+    if key == "":
         raise Refusal("invalid-request", "an Idempotency-Key must not be empty")
-    with core.key_limits.upload(caller):
-        core.uploads_in_flight += 1
-        upload = _Upload(core, caller, context, request.headers.get("idempotency-key"))
-        bind_contextvars(image_id=upload.image_id)
-        try:
-            return await upload.receive(Multipart(request.headers.get("content-type", ""), _patient(core, request)))
-        except BaseException:
-            # Bounded, so that requests and stops end while the database is away: then the lease runs out.
-            with anyio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(Outage):
-                await upload.undo()
-            raise
-        finally:
-            core.uploads_in_flight -= 1
+    upload = _Upload(core, caller, context, key)
+    bind_contextvars(image_id=upload.image_id)
+    try:
+        body = upload.kept_alive(_patient(core, request))
+        return await upload.receive(Multipart(request.headers.get("content-type", ""), body))
+    except BaseException:
+        # Bounded, so that requests and stops end while the database is away: then the lease runs out.
+        with anyio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(Outage):
+            await upload.undo()
+        raise
 
 
 async def _patient(core: Core, request: Request) -> AsyncIterator[bytes]:
@@ -136,6 +147,14 @@ class _Upload:
         )
         return Accepted(album_id, image.id)
 
+    async def kept_alive(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same stream; while it goes on, intent and key are kept from running out."""
+        async for chunk in body:
+            if time.monotonic() - self._renewed_at > self._core.settings.upload_lease_seconds / RENEWALS:
+                self._renewed_at = time.monotonic()
+                await uploads.renew(self._core.catalog, self._intent, self._key)
+            yield chunk
+
     async def undo(self) -> None:
         """Leave nothing behind of an upload that was not accepted."""
         if self._has_begun:
@@ -172,7 +191,7 @@ class _Upload:
         self._filename = part.filename
         head, header = await _read_head(part.content, self._core.limits)
         if header.format is None:
-            raise Refusal("unsupported-format", "only JPEG, PNG, WebP, HEIF, HEIC and AVIF pictures are accepted")
+            raise _unsupported()
         await uploads.begin(self._core.catalog, self._intent)
         self._has_begun = True
         self._original = await self._core.blobs.write(
@@ -190,9 +209,6 @@ class _Upload:
             length += len(piece)
             if length > self._core.limits.max_bytes:
                 raise _too_large(self._core.limits)
-            if time.monotonic() - self._renewed_at > self._core.settings.upload_lease_seconds / RENEWALS:
-                self._renewed_at = time.monotonic()
-                await uploads.renew(self._core.catalog, self._intent, self._key)
             yield piece
 
     def _complete(self) -> tuple[str, str]:
@@ -232,16 +248,14 @@ async def _read_head(content: AsyncIterator[bytes], limits: LimitSettings) -> tu
 def _judge(head: bytes, limits: LimitSettings) -> Header:
     header = probe(head)
     if header.format is None and header.is_format_settled:
-        raise Refusal("unsupported-format", "only JPEG, PNG, WebP, HEIF, HEIC and AVIF pictures are accepted")
+        raise _unsupported()
     if header.width is not None and header.height is not None and not limits.allows(header.width, header.height):
-        raise Refusal(
-            "dimensions-too-large",
-            f"the image is {header.width}x{header.height} pixels; at most "
-            f"{limits.max_width}x{limits.max_height} is accepted",
-            limit={"width": limits.max_width, "height": limits.max_height},
-            actual={"width": header.width, "height": header.height},
-        )
+        raise Refusal("dimensions-too-large", **limits.excess(header.width, header.height))
     return header
+
+
+def _unsupported() -> Refusal:
+    return Refusal("unsupported-format", "only JPEG, PNG, WebP, HEIF, HEIC and AVIF pictures are accepted")
 
 
 def _too_large(limits: LimitSettings) -> Refusal:

@@ -9,7 +9,7 @@ from PIL import ExifTags, Image
 
 from libs.shared.boxes import primary_item
 from libs.shared.errors import Rejection
-from libs.shared.formats import CONTENT_TYPES, sniff
+from libs.shared.formats import Format, sniff
 from libs.shared.imaging import MAX_HEAD_BYTES, probe
 from libs.shared.spool import Spool
 from services.decoder import cicp, colour, opening, strip_jpeg
@@ -21,15 +21,15 @@ from services.decoder.work import Work
 
 @dataclass(frozen=True)
 class Decoded:
-    """What became of an upload. ``format`` is its own, ``content_type`` that of the encoded picture."""
+    """What became of an upload. ``format`` is its own, ``encoded_as`` that of the encoded picture."""
 
-    format: str
-    content_type: str
+    format: Format
+    encoded_as: Format
     width: int
     height: int
     is_animated: bool
     placeholder: str
-    preview_type: str | None
+    preview_as: Format | None
 
 
 def decode_file(source: Spool, encoded: Spool, preview: Spool, settings: DecoderSettings) -> Decoded:
@@ -43,12 +43,12 @@ def decode_file(source: Spool, encoded: Spool, preview: Spool, settings: Decoder
     preview.replace(work.preview)
     return Decoded(
         format=work.format,
-        content_type=CONTENT_TYPES[work.encoded_as],
+        encoded_as=work.encoded_as,
         width=work.shown.width,
         height=work.shown.height,
         is_animated=work.is_animated,
         placeholder=work.placeholder,
-        preview_type=CONTENT_TYPES[work.preview_as] if work.preview_as else None,
+        preview_as=work.preview_as,
     )
 
 
@@ -93,12 +93,7 @@ def check_limits(work: Work) -> None:
 def _check_size(work: Work, width: int, height: int) -> None:
     limits = work.settings.limits
     if not limits.allows(width, height):
-        raise Rejection(
-            "dimensions-too-large",
-            f"the image is {width}x{height} pixels; at most {limits.max_width}x{limits.max_height} is accepted",
-            limit={"width": limits.max_width, "height": limits.max_height},
-            actual={"width": width, "height": height},
-        )
+        raise Rejection("dimensions-too-large", **limits.excess(width, height))
 
 
 def decode_pixels(work: Work) -> None:

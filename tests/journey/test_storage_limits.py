@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from select import select
+
 from tests.journey.drawn import plain
 from tests.journey.expect import failed, residue
 from tests.support.keys import keys_are_demanded, make_key, with_key
@@ -96,3 +99,21 @@ def test_the_record_of_a_deleted_image_ends_when_it_was_to_end(start_stack: Star
     assert 1.9 < (tombstone["expire_at"] - tombstone["event_at"]).total_seconds() / 86_400 < 2.1
     indexes = stack.database["images"].index_information().values()
     assert [index["key"] for index in indexes if "expireAfterSeconds" in index] == [[("expire_at", 1)]]
+
+
+def test_uploads_that_begin_at_the_same_time_share_the_places_of_a_process(start_stack: StartStack) -> None:
+    places, clients = 2, 12
+    stack = start_stack(decoders=0, thumbnailers=0, ALBUM_MAX_UPLOADS=str(places), ALBUM_QUOTA_BYTES="1000000")
+    with stack.client() as album, ExitStack() as opened:
+        body = form(field("album_id", album.create()), file(PICTURE))
+        raws = [opened.enter_context(RawConnection(stack.url)) for _ in range(clients)]
+        for raw in raws:
+            raw.begin(content_length=len(body))
+            raw.send(body[:-10])
+        sockets = [raw.socket for raw in raws]
+        eventually(lambda: len(select(sockets, (), (), 0)[0]) == clients - places, what="the others are turned away")
+
+        for raw in raws:
+            raw.send(body[-10:])
+
+        assert sorted(raw.answer().status_code for raw in raws) == [202] * places + [503] * (clients - places)

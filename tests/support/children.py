@@ -10,6 +10,8 @@ import resource
 import signal
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from PIL import Image, ImageOps
@@ -84,6 +86,26 @@ def write_at(target: Spool, position: int) -> None:
     os.pwrite(target.descriptor, b"x", position)
 
 
+def _forked() -> None:
+    if os.fork() == 0:
+        os._exit(0)
+
+
+def in_a_thread() -> int:
+    """What a thread of the child answers, as decoders have."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(lambda: 7).result()
+
+
+def forge(answer: bytes) -> None:
+    """Answer in the place of the sandbox, as a decoder that was taken over can."""
+    for entry in pathlib.Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            if entry.is_socket():
+                os.write(int(entry.name), answer)
+    os._exit(0)
+
+
 def forbidden() -> dict[str, int]:
     """The error number with which the kernel answers each attempt to reach out, 0 for none."""
     attempts: dict[str, Callable[[], object]] = {
@@ -91,6 +113,7 @@ def forbidden() -> dict[str, int]:
         "socket pair": socket.socketpair,
         "other program": lambda: os.execv("/bin/true", ["true"]),
         "other process": lambda: os.kill(os.getppid(), 0),
+        "process of its own": _forked,
     }
     answers = dict.fromkeys(attempts, 0)
     for name, attempt in attempts.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import random
 import signal
 import sys
@@ -109,6 +110,23 @@ async def test_every_end_of_a_child_has_its_code(
     assert await pool.run(children.take, 10) == 10
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ("returned",),
+        ("returned", "what the function does not return"),
+        ("rejected", "corrupt-image", "a message", 3),
+        ("rejected", "corrupt-image", "a message", {"code": "another"}),
+        ("rejected", "no-such-code", "a message", {}),
+        ("something else",),
+        7,
+    ],
+)
+async def test_an_answer_that_the_sandbox_would_not_give_is_a_crash(pool: DecodePool, answer: object) -> None:
+    assert await code_of(pool.run(children.forge, pickle.dumps(answer))) == "decoder-crashed"
+    assert await pool.run(children.take, 10) == 10
+
+
 async def test_a_busy_child_is_tried_once_more_in_a_fresh_one_and_both_are_gone(pool: DecodePool) -> None:
     with Spool() as started_here:
         assert await code_of(pool.run(children.spin, started_here)) == "decode-timeout"
@@ -197,6 +215,7 @@ async def test_a_child_has_few_rights(pool: DecodePool) -> None:
 
 async def test_a_child_reaches_no_network_no_program_and_no_process(pool: DecodePool) -> None:
     assert set((await pool.run(children.forbidden)).values()) == {errno.EPERM}
+    assert await pool.run(children.in_a_thread) == 7
 
 
 async def test_arguments_that_belong_in_a_spool_are_refused(pool: DecodePool) -> None:

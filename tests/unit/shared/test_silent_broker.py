@@ -1,0 +1,45 @@
+"""A broker that takes connections and says nothing is one that is away."""
+
+from __future__ import annotations
+
+import asyncio
+
+import anyio
+import pytest
+from pydantic import SecretStr
+
+from libs.shared import rabbitmq
+from libs.shared.rabbitmq import Consumer, Delivery
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_a_consumer_tries_again_when_a_connection_is_never_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rabbitmq, "PUBLISH_SECONDS", 0.1)
+    monkeypatch.setattr(rabbitmq, "RECONNECT_SECONDS", (0.01, 0.02))
+    tries = 0
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 3:
+            consumer.stop()
+        await reader.read()
+        writer.close()
+
+    async def handle(delivery: Delivery) -> None:
+        raise AssertionError("nothing is delivered")
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    consumer = Consumer(SecretStr(f"amqp://127.0.0.1:{port}/"), "album.decoder.v1", prefetch=1)
+    async with server:
+        with anyio.fail_after(30):
+            await consumer.run(handle)
+
+    assert tries >= 3
