@@ -13,12 +13,14 @@ from libs.catalog.exhaustion import give_up
 from libs.catalog.records import Image
 from libs.catalog.requests import emit_again, retry
 from libs.shared.errors import ContractBreach, Refusal
-from libs.shared.events import Attempt, Context, Envelope, ImageEvent, utc_now
+from libs.shared.events import Attempt, Envelope, ImageEvent, utc_now
 from libs.shared.mongo import Document, patiently
 
 BUDGET = 5
 """How many dead letters an image may leave before it fails with ``attempts-exhausted``."""
 BATCH = 100
+MOST_BYTES = 1_048_576
+"""How much is kept of a letter that cannot be read; a document holds no more than 16 MB."""
 _IDS = uuid.UUID("0d8e2a55-6a43-4d4e-8f6e-0b3f8f0d2a9c")
 
 Outcome = Literal["queued", "ready", "deleted", "unreadable", "lost"]
@@ -32,7 +34,8 @@ class Letter:
 
     Attributes:
         id: names this letter alone: one message that died in two queues left two.
-        code: why it died: ``contract-breach`` if it cannot be read, else the broker's reason in kebab case.
+        code: why it died: ``contract-breach`` if it cannot be read, ``bug`` if nothing could be done about it for
+            reasons of ours, else the broker's reason in kebab case.
         problem: what is wrong with a message that cannot be read.
         body: the message itself, if it cannot be read; otherwise ``envelope`` holds it.
         image_state: how the image it was about stands today; None if there is none (any more).
@@ -81,28 +84,30 @@ async def bury(catalog: Catalog, body: bytes, queue: str, reason: str) -> str | 
         envelope = Envelope.from_json(body)
         event = envelope.event()
     except ContractBreach as breach:
-        await _keep(catalog, body, queue, "contract-breach", {"body": body, "problem": breach.message})
+        await set_aside(catalog, body, queue, "contract-breach", breach.message)
         return None
     about = {"image_id": event.image_id} if isinstance(event, ImageEvent) else {}
     kept = {"envelope": envelope.model_dump(mode="json", exclude_none=True), **about}
     await _keep(catalog, body, queue, reason.replace("_", "-"), kept)
     if not isinstance(event, Attempt):
         return None
-    document = await catalog.images.find_one_and_update(
-        {"_id": event.image_id, "generation": event.generation, "state": {"$in": ["queued", "encoded"]}},
-        {"$inc": {"deaths": 1}},
-        return_document=True,
-    )
+    wanted = {"_id": event.image_id, "generation": event.generation, "state": {"$in": ["queued", "encoded"]}}
+    document = await catalog.images.find_one(wanted)
     if document is None:
         return None
-    image, deaths = Image.model_validate(document), document["deaths"]
+    image, deaths = Image.model_validate(document), document.get("deaths", 0) + 1
     if deaths < BUDGET:
-        await emit_again(catalog, image, 0, envelope.context)
+        await emit_again(catalog, image, 0, envelope.context, is_after_death=True)
     else:
         stage = _stage(queue)
         message = f"the {stage} gave up on it {deaths} times"
-        await give_up(catalog, image, stage, message, deaths, envelope.context)
+        await give_up(catalog, image, stage, message, image.generation, envelope.context)
     return image.id
+
+
+async def set_aside(catalog: Catalog, body: bytes, queue: str, code: str, problem: str) -> None:
+    """Keep a dead letter, or the beginning of it, and do nothing about its image. Safe to repeat."""
+    await _keep(catalog, body, queue, code, {"body": body[:MOST_BYTES], "problem": problem})
 
 
 async def letters(catalog: Catalog, selection: Selection, limit: int | None = None) -> AsyncIterator[Letter]:
@@ -154,11 +159,10 @@ async def drop(catalog: Catalog, selection: Selection) -> int:
 
 async def _queue_again(catalog: Catalog, image: Image) -> bool:
     """Whether it was queued; not if it moved on since it was read."""
-    context = Context(correlationid=image.job_id, owner=image.owner, actor=image.actor)
     if image.state != "failed":
-        return await emit_again(catalog, image, 0, context)
+        return await emit_again(catalog, image, 0, image.context)
     try:
-        await retry(catalog, image, context)
+        await retry(catalog, image, image.context)
     except Refusal:
         return False
     return True

@@ -7,13 +7,15 @@ from typing import Any, Literal
 
 from pymongo import ASCENDING, DESCENDING
 
-from libs.catalog.albums import Caller, album_not_found, find_album
+from libs.catalog.albums import Caller, album_not_found
 from libs.catalog.catalog import Catalog
 from libs.catalog.records import VISIBLE, Album, Image
 from libs.shared.errors import Refusal
 from libs.shared.events import BlobRef
 from libs.shared.mongo import Document, patiently
 from libs.shared.pages import Page, position, token
+
+Order = Literal["oldest", "newest"]
 
 
 async def find_image(catalog: Catalog, caller: Caller, album_id: str, image_id: str) -> Image:
@@ -86,31 +88,57 @@ async def find_job(catalog: Catalog, caller: Caller, image_id: str) -> Image:
 async def list_image_ids(
     catalog: Catalog, caller: Caller, album_id: str, limit: int, after: str | None
 ) -> tuple[Album, Page[str]]:
-    """An album and the ids of its images in order of acceptance."""
-    album = await find_album(catalog, caller, album_id)
-    documents, following = await _page(catalog, album_id, limit, after, "oldest", {"order": 1})
-    return album, Page([document["_id"] for document in documents], following)
+    """An album and the ids of its images in order of acceptance.
+
+    Raises:
+        Refusal: ``album-not-found``.
+    """
+    found = await _aggregate(catalog.albums, *_listing(caller, album_id, limit, after, "oldest", {"order": 1}))
+    if not found:
+        raise album_not_found()
+    page = _page(found[0]["joined"], limit)
+    return Album.model_validate(found[0]), Page([document["_id"] for document in page.items], page.next)
 
 
 async def list_images(
-    catalog: Catalog, caller: Caller, album_id: str, limit: int, after: str | None, order: Literal["oldest", "newest"]
+    catalog: Catalog, caller: Caller, album_id: str, limit: int, after: str | None, order: Order
 ) -> Page[Image]:
-    """The images of an album, failed ones too."""
-    await find_album(catalog, caller, album_id)
-    documents, following = await _page(catalog, album_id, limit, after, order, {"timeline": 0})
-    return Page([Image.model_validate(document) for document in documents], following)
+    """The images of an album, failed ones too.
+
+    Raises:
+        Refusal: ``album-not-found``.
+    """
+    steps = [
+        *_listing(caller, album_id, limit, after, order, {"timeline": 0}),
+        # One document each, since all together could be more than one may hold; for no image one without.
+        {"$unwind": {"path": "$joined", "preserveNullAndEmptyArrays": True}},
+        {"$project": {"joined": 1}},
+    ]
+    found = await _aggregate(catalog.albums, *steps)
+    if not found:
+        raise album_not_found()
+    page = _page([document["joined"] for document in found if "joined" in document], limit)
+    return Page([Image.model_validate(document) for document in page.items], page.next)
 
 
-async def _page(
-    catalog: Catalog, album_id: str, limit: int, after: str | None, order: str, fields: dict[str, int]
-) -> tuple[list[Document], str | None]:
+def _listing(
+    caller: Caller, album_id: str, limit: int, after: str | None, order: Order, fields: dict[str, int]
+) -> list[Document]:
+    """An album with some of its images as ``joined``, and one more to know whether there are more."""
     wanted: Document = {"album_id": album_id, "state": {"$in": VISIBLE}}
     if after is not None:
         wanted["order"] = {"$gt" if order == "oldest" else "$lt": position(after, int)[0]}
     direction = ASCENDING if order == "oldest" else DESCENDING
-    documents = await patiently(lambda: catalog.images.find(wanted, fields).sort("order", direction).to_list(limit + 1))
+    images = [{"$match": wanted}, {"$sort": {"order": direction}}, {"$limit": limit + 1}, {"$project": fields}]
+    return [
+        {"$match": {"_id": album_id, "owner": caller.owner, "state": "live"}},
+        {"$lookup": {"from": "images", "pipeline": images, "as": "joined"}},
+    ]
+
+
+def _page(documents: list[Document], limit: int) -> Page[Document]:
     page = documents[:limit]
-    return page, token(page[-1]["order"]) if len(documents) > limit else None
+    return Page(page, token(page[-1]["order"]) if len(documents) > limit else None)
 
 
 def _join(collection: str, wanted: Document, *, local: str | None = None, foreign: str | None = None) -> Document:
@@ -119,4 +147,4 @@ def _join(collection: str, wanted: Document, *, local: str | None = None, foreig
 
 
 async def _aggregate(collection: Any, *pipeline: Document) -> list[Document]:
-    return await patiently(lambda: collection.aggregate(list(pipeline)).to_list(1))
+    return await patiently(lambda: collection.aggregate(list(pipeline)).to_list(None))

@@ -9,7 +9,7 @@ from libs.catalog.exhaustion import give_up
 from libs.catalog.records import Image
 from libs.catalog.requests import request_picture, request_thumbnail
 from libs.catalog.soundness import UNUSABLE, Verdict, promised
-from libs.shared.events import BlobRef, Context
+from libs.shared.events import blob_ids
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.mongo import patiently
 from libs.shared.ports import BlobKind
@@ -33,14 +33,13 @@ async def mend(catalog: Catalog, blobs: GridFsBlobStore, image: Image, verdicts:
     """
     mended = await _list_again(blobs, image, verdicts)
     bad = {kind: verdict for kind, verdict in verdicts.items() if verdict != "sound" and kind not in mended}
-    context = Context(correlationid=image.job_id, owner=image.owner, actor=image.actor)
     if "encoded" in bad:
-        return mended | await _mend_picture(catalog, blobs, image, bad, context)
-    if "thumbnail" in bad and image.encoded is not None and await request_thumbnail(catalog, image, context):
-        await blobs.delete(*_ids(image.thumbnail))
+        return mended | await _mend_picture(catalog, blobs, image, bad)
+    if "thumbnail" in bad and image.encoded is not None and await request_thumbnail(catalog, image, image.context):
+        await blobs.delete(*blob_ids(image.thumbnail))
         mended.add("thumbnail")
     if image.state == "queued" and bad.get("original") in UNUSABLE:
-        return mended | await _fail(catalog, image, bad, context)
+        return mended | await _fail(catalog, image, bad)
     if bad.get("original") == "gone" and await _forget_original(catalog, image):
         mended.add("original")
     return mended
@@ -54,22 +53,20 @@ async def _list_again(blobs: GridFsBlobStore, image: Image, verdicts: Verdicts) 
     return unlisted
 
 
-async def _mend_picture(
-    catalog: Catalog, blobs: GridFsBlobStore, image: Image, bad: Verdicts, context: Context
-) -> set[BlobKind]:
+async def _mend_picture(catalog: Catalog, blobs: GridFsBlobStore, image: Image, bad: Verdicts) -> set[BlobKind]:
     if "original" in promised(image) and "original" not in bad:
-        if not await request_picture(catalog, image, context):
+        if not await request_picture(catalog, image, image.context):
             return set()
-        await blobs.delete(*_ids(image.encoded, image.preview, image.thumbnail))
+        await blobs.delete(*blob_ids(image.encoded, image.preview, image.thumbnail))
         return {"encoded", "thumbnail"}
-    return await _fail(catalog, image, bad, context) if bad["encoded"] in UNUSABLE else set()
+    return await _fail(catalog, image, bad) if bad["encoded"] in UNUSABLE else set()
 
 
-async def _fail(catalog: Catalog, image: Image, bad: Verdicts, context: Context) -> set[BlobKind]:
+async def _fail(catalog: Catalog, image: Image, bad: Verdicts) -> set[BlobKind]:
     message = "its stored bytes are lost, so it cannot be tried again: upload it once more"
     # What is left of an upload stays, for whoever may still make something of it.
     lost: set[BlobKind] = {kind for kind, verdict in bad.items() if verdict == "gone" or kind != "original"}
-    failed = await give_up(catalog, image, "api", message, image.attempts, context, lost=frozenset(lost))
+    failed = await give_up(catalog, image, "api", message, image.attempts, image.context, lost=frozenset(lost))
     return lost if failed else set()
 
 
@@ -78,7 +75,3 @@ async def _forget_original(catalog: Catalog, image: Image) -> bool:
     wanted = {"_id": image.id, "generation": image.generation, "original.blob_id": image.original.blob_id}
     forgotten = {"$set": {"is_original_kept": False}}
     return bool((await patiently(lambda: catalog.images.update_one(wanted, forgotten))).modified_count)
-
-
-def _ids(*refs: BlobRef | None) -> list[str]:
-    return [ref.blob_id for ref in refs if ref is not None]

@@ -1,7 +1,6 @@
 """What the stages' results change: only the current attempt counts, and its first result wins.
 
-Each function applies one event and is safe to repeat. It returns the subject whose events are to be published,
-or None where nothing changed; blobs that lost are the caller's to delete, see `Outcome`.
+Each function applies one event and is safe to repeat; blobs that lost are the caller's to delete, see `Outcome`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 
 from libs.catalog.catalog import Catalog, numbered
 from libs.catalog.records import Image
-from libs.shared.events import BlobRef, Context, ImageEncoded, ImageFailed, ThumbnailCreated, utc_now
+from libs.shared.events import Context, ImageEncoded, ImageFailed, ThumbnailCreated, blob_ids, utc_now
 from libs.shared.mongo import Document, Transaction
 
 
@@ -27,10 +26,6 @@ class Outcome:
     image: Image | None = None
     lost: list[str] = field(default_factory=list)
     early: ThumbnailCreated | ImageFailed | None = None
-
-    @property
-    def is_accepted(self) -> bool:
-        return self.image is not None
 
 
 async def accept_encoded(catalog: Catalog, event: ImageEncoded, context: Context) -> Outcome:
@@ -61,7 +56,7 @@ async def accept_encoded(catalog: Catalog, event: ImageEncoded, context: Context
     if duplicate is not None:
         # Whoever applied it may have died before the answer that had come early was applied as well.
         return Outcome(early=_early(duplicate))
-    return Outcome(lost=_ids(event.encoded, event.preview))
+    return Outcome(lost=blob_ids(event.encoded, event.preview))
 
 
 async def accept_thumbnail(
@@ -72,11 +67,14 @@ async def accept_thumbnail(
     What the image needs no longer is lost then: the preview, and the original unless it is to be kept.
     """
     now = utc_now()
-    changes = {
-        "$set": {"state": "ready", "thumbnail": event.thumbnail.model_dump(), "is_original_kept": keep_original},
-        "$unset": {"check_at": "", "checks": "", "early": "", "code": "", "failure": ""},
+    changes: Document = {
+        "$set": {"state": "ready", "thumbnail": event.thumbnail.model_dump()},
+        "$unset": {"check_at": "", "checks": "", "early": "", "code": "", "failure": "", "deaths": ""},
         "$push": {"timeline": {"event": "ready", "at": now}},
     }
+    # Decided once: a thumbnail that is made again neither brings an original back nor takes it away.
+    decision = {"is_original_kept": keep_original}
+    deciding = {**changes, "$set": {**changes["$set"], **decision}}
     wanted = {
         "_id": event.image_id,
         "generation": event.generation,
@@ -84,7 +82,9 @@ async def accept_thumbnail(
         "encoded.blob_id": event.source.blob_id,
     }
     while True:
-        document = await _change(catalog, wanted, changes, event, "thumbnailer", context)
+        document = await _change(
+            catalog, {**wanted, "is_original_kept": None}, deciding, event, "thumbnailer", context
+        ) or await _change(catalog, wanted, changes, event, "thumbnailer", context)
         if document is not None:
             image = Image.model_validate(document)
             return Outcome(image, lost=_leftovers(image))
@@ -94,7 +94,7 @@ async def accept_thumbnail(
         if known is not None and known.thumbnail is not None and known.thumbnail.blob_id == event.thumbnail.blob_id:
             return Outcome(lost=_leftovers(known))
         if not _is_awaited(known, event):
-            return Outcome(lost=_ids(event.thumbnail))
+            return Outcome(lost=blob_ids(event.thumbnail))
 
 
 async def accept_failed(catalog: Catalog, event: ImageFailed, context: Context) -> Outcome:
@@ -169,8 +169,4 @@ async def _find(catalog: Catalog, image_id: str) -> Image | None:
 
 
 def _leftovers(image: Image) -> list[str]:
-    return _ids(image.preview, None if image.is_original_kept else image.original)
-
-
-def _ids(*refs: BlobRef | None) -> list[str]:
-    return [ref.blob_id for ref in refs if ref is not None]
+    return blob_ids(image.preview, None if image.is_original_kept else image.original)

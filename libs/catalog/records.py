@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from libs.shared.events import BlobRef
+from libs.shared.events import BlobRef, Context
 
 State = Literal["receiving", "queued", "encoded", "ready", "failed", "deleted"]
 VISIBLE: tuple[State, ...] = ("queued", "encoded", "ready", "failed")
@@ -68,3 +68,8 @@ class Image(Record):
     @property
     def thumbnail_id(self) -> str:
         return self.album_id + self.id
+
+    @property
+    def context(self) -> Context:
+        """What events carry along that nobody's request leads to."""
+        return Context(correlationid=self.job_id, owner=self.owner, actor=self.actor)

@@ -48,14 +48,35 @@ async def request_picture(catalog: Catalog, image: Image, context: Context) -> b
     return await _again(catalog, without, lost, context, is_told=False) is not None
 
 
-async def emit_again(catalog: Catalog, image: Image, checks: int, context: Context) -> bool:
-    """Give an image that stands still to its stage once more, and look at it later each time."""
+async def emit_again(
+    catalog: Catalog, image: Image, checks: int, context: Context, *, is_after_death: bool = False
+) -> bool:
+    """Give an image that stands still to its stage once more, and look at it later each time.
+
+    Args:
+        catalog: the catalog.
+        image: as it was when it was found.
+        checks: how often it was given before without a sign of it.
+        context: what this continues.
+        is_after_death: whether a dead letter made it stand still, which is counted.
+
+    Returns:
+        Whether this call gave it; not if the image has moved on.
+    """
     still = {"state": image.state}
-    return await _again(catalog, image, still, context, is_told=False, checks=checks) is not None
+    deaths = 1 if is_after_death else 0
+    return await _again(catalog, image, still, context, is_told=False, checks=checks, deaths=deaths) is not None
 
 
 async def _again(
-    catalog: Catalog, image: Image, wanted: Document, context: Context, *, is_told: bool, checks: int = 0
+    catalog: Catalog,
+    image: Image,
+    wanted: Document,
+    context: Context,
+    *,
+    is_told: bool,
+    checks: int = 0,
+    deaths: int = 0,
 ) -> Image | None:
     now = utc_now()
     generation = image.generation + 1
@@ -74,6 +95,8 @@ async def _again(
         },
         "$unset": dict.fromkeys(forgotten, ""),
     }
+    if deaths:
+        changes["$inc"] = {"deaths": deaths}
     if state != image.state:
         changes["$push"] = {"timeline": {"event": state, "at": now}}
     is_public = is_told and image.encoded is None

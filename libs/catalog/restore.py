@@ -24,7 +24,7 @@ from libs.catalog.requests import emit_again
 from libs.catalog.side_by_side import side_by_side
 from libs.catalog.soundness import promised
 from libs.shared.errors import Refusal
-from libs.shared.events import BlobRef, Context, utc_now
+from libs.shared.events import BlobRef, utc_now
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.mongo import Document, patiently
 
@@ -235,11 +235,10 @@ class _Restore:
                 await self._queue_again(Image.model_validate(document))
 
     async def _queue_again(self, image: Image) -> None:
-        context = Context(correlationid=image.job_id, owner=image.owner, actor=image.actor)
         if image.encoded is None and not image.is_original_kept:
             message = "its stored bytes are not in the backup, so it cannot be tried again: upload it once more"
-            await give_up(self._catalog, image, "api", message, image.attempts, context)
-        elif await emit_again(self._catalog, image, 0, context):
+            await give_up(self._catalog, image, "api", message, image.attempts, image.context)
+        elif await emit_again(self._catalog, image, 0, image.context):
             self._restored.requeued += 1
 
     async def _insert(self, name: str, documents: list[Document]) -> None:

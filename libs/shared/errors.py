@@ -1,4 +1,4 @@
-"""Whose fault an error is. The two edges (the worker loop, the HTTP problems table) decide what to do about it."""
+"""Whose fault an error is. The edges decide what to do: the worker loop for messages, `problems` for requests."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import uuid
 from datetime import datetime, timezone
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 from libs.shared.errors import ContractBreach, FailureCode
 
@@ -32,7 +32,14 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Timestamp = Annotated[datetime, PlainSerializer(rfc3339, when_used="json")]
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError:
+        raise ValueError("there is no such time in UTC") from None
+
+
+Timestamp = Annotated[datetime, AfterValidator(_in_utc), PlainSerializer(rfc3339, when_used="json")]
 
 
 class _Frozen(BaseModel):
@@ -47,6 +54,11 @@ class BlobRef(_Frozen):
     length: int
     sha256: str
     content_type: str
+
+
+def blob_ids(*refs: BlobRef | None) -> list[str]:
+    """The ids of those blobs that are named."""
+    return [ref.blob_id for ref in refs if ref is not None]
 
 
 class Event(_Frozen):
@@ -260,7 +272,7 @@ class Envelope(_Frozen):
             envelope = cls.model_validate_json(body)
         except ValidationError as error:
             raise ContractBreach(f"not a CloudEvent: {error.error_count()} errors") from None
-        if not _is_plain(envelope.data, MAX_DEPTH):
+        if not _is_plain([envelope.sequence, envelope.data], MAX_DEPTH + 1):
             raise ContractBreach("its data is nested too deeply, or has numbers of more than 64 bits or keys with NUL")
         return envelope
 

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
-from libs.shared import mongo
-from libs.shared.errors import Outage
 from libs.shared.logs import get_logger
 from libs.shared.outages import outage_of
 from services.api.core import Core
 
 
-def in_background(core: Core, work: Coroutine[Any, Any, None]) -> None:
-    """Do ``work`` now but unattended; what an outage interrupts, the reconciler finishes."""
-    core.tasks.start_soon(_quietly, work)
+def in_background(core: Core, what: str, work: Coroutine[Any, Any, None]) -> None:
+    """Do ``work`` now but unattended; what ends it early is logged as an end of ``what``, and ends nothing else."""
+    core.tasks.start_soon(_quietly, what, work)
 
 
-async def _quietly(work: Coroutine[Any, Any, None]) -> None:
+async def _quietly(what: str, work: Coroutine[Any, Any, None]) -> None:
     try:
         await work
-    except (Outage, mongo.DriverError) as error:
-        if outage_of(error) is None:
-            raise
-        get_logger().warning("left to the reconciler", error=type(error).__name__)
+    except Exception as error:  # noqa: BLE001 - what one request began must not end the process
+        if outage_of(error) is not None:
+            get_logger().warning(f"an outage met {what}")
+        else:
+            get_logger().error(f"a bug met {what}", exc_info=error)

@@ -19,6 +19,7 @@ from libs.shared.mongo import Document
 SUBSCRIBER_BUFFER = 1000
 POLL_SECONDS = 2.0
 FOLLOW_SECONDS = 10.0
+AGAIN_SECONDS = 1.0
 
 
 class Watch:
@@ -96,9 +97,10 @@ class Feed:
                     self._tell(item)
             except mongo.DriverError as error:
                 get_logger().warning("the feed lost the database", error=type(error).__name__)
-            self._following = anyio.Event()
+            if self._following.is_set():  # else somebody may wait for it
+                self._following = anyio.Event()
             self._cut_off_all()
-            await anyio.sleep(1)
+            await anyio.sleep(AGAIN_SECONDS)
 
     def _cut_off_all(self) -> None:
         for send in self._subscribers:

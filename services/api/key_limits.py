@@ -34,7 +34,7 @@ class KeyLimits:
         """
         if caller == EVERYBODY:
             return
-        now, most = time.monotonic(), self._rate * BURST_SECONDS
+        now, most = time.monotonic(), max(1.0, self._rate * BURST_SECONDS)
         left, since = self._buckets.get(caller.actor, (most, now))
         left = min(most, left + (now - since) * self._rate)
         if left < 1:

@@ -42,6 +42,8 @@ async def stream(
                 yield "event: reset\ndata: {}\n\n"
             else:
                 async for item in event_log.since(core.catalog.events, moment, caller.owner, album_id):
+                    if not await is_still_allowed():
+                        return
                     if item.envelope.id != last_event_id:
                         yield _frame(item)
                     if item.envelope.time > began:

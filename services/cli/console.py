@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import IO
 
 from rich.console import Console as Terminal
 from rich.style import Style
+from rich.table import Table
 from rich.text import Text
 
 NAME_WIDTH = 13
+PIPED_WIDTH = 200
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
+
+
+def show_table(table: Table) -> None:
+    """Print a table as wide as the terminal, or wide enough for whatever reads it."""
+    Terminal(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
 
 
 class Console:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import sys
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -19,16 +17,16 @@ from libs.catalog.dead_letters import Letter, Outcome, Selection
 from libs.shared.events import rfc3339
 from libs.shared.gridfs import GridFsBlobStore
 from services.cli.catalog import Work, with_catalog
+from services.cli.console import show_table
 
 EX_NOT_ALL = 1
 SHOWN_BODY = 2000
-PIPED_WIDTH = 200
 
 app = typer.Typer(no_args_is_help=True, help="What no stage could work on: look at it, try it again, or drop it.")
 
 Id = Annotated[str | None, typer.Argument(metavar="ID", help="One letter.")]
 Stage = Annotated[str | None, typer.Option(help="Letters of one stage: decoder, thumbnailer, api.")]
-Code = Annotated[str | None, typer.Option(help="Letters with one cause: rejected, delivery-limit, contract-breach.")]
+Code = Annotated[str | None, typer.Option(help="Of one cause: rejected, delivery-limit, contract-breach, bug.")]
 All = Annotated[bool, typer.Option("--all", help="All letters.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 
@@ -52,7 +50,7 @@ def list_letters(
         event = (letter.envelope or {}).get("type", "unreadable").removeprefix("io.album.")
         cells = (letter.id, rfc3339(letter.at), letter.stage, letter.code, event, letter.image_id, letter.image_state)
         table.add_row(*(Text(cell or "") for cell in cells))
-    Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
+    show_table(table)
     if len(found) == limit:
         typer.echo(f"There may be more than these {limit}: see --limit.", err=True)
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from libs.catalog import keys
@@ -18,9 +16,9 @@ from libs.shared.errors import Refusal
 from libs.shared.events import rfc3339
 from libs.shared.gridfs import GridFsBlobStore
 from services.cli.catalog import with_catalog
+from services.cli.console import show_table
 
 EX_NO_KEY = 1
-PIPED_WIDTH = 200
 
 app = typer.Typer(no_args_is_help=True, help="Who may call: make keys, list them, revoke them.")
 
@@ -64,7 +62,7 @@ def list_keys(as_json: AsJson = False) -> None:
         plain = _plain(key)
         dates = (plain[name] or "" for name in ("create_date", "expire_date", "revoke_date"))
         table.add_row(key.id, key.owner_name, ",".join(key.scopes), *dates)
-    Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
+    show_table(table)
 
 
 @app.command()

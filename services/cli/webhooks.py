@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -21,8 +19,8 @@ from libs.webhooks.records import Attempt, Webhook
 from libs.webhooks.registry import Registry
 from libs.webhooks.settings import WebhookSettings
 from services.cli.catalog import with_catalog
+from services.cli.console import show_table
 
-PIPED_WIDTH = 200
 TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 
 Result = TypeVar("Result")
@@ -126,7 +124,7 @@ def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
         for row in rows:
             cells = (", ".join(cell) if isinstance(cell, list) else cell for cell in row.values())
             table.add_row(*(Text(cell or "") for cell in cells))
-        Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
+        show_table(table)
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 
 from libs.catalog.albums import Caller
-from libs.catalog.dead_letters import BUDGET, Letter, Outcome, Selection, bury, drop, letters, retry_letters
+from libs.catalog.catalog import Catalog
+from libs.catalog.dead_letters import BUDGET, MOST_BYTES, Letter, Outcome, Selection, bury, drop, letters, retry_letters
 from libs.catalog.deletions import delete_image
 from libs.catalog.records import Image
+from libs.catalog.requests import request_thumbnail
+from libs.shared.errors import Outage
 from libs.shared.events import Context, ImageUploaded, work_envelope
 from tests.support.shelf import CALLER, Shelf, a_shelf
 
@@ -49,6 +53,53 @@ async def kept(shelf: Shelf, **selection: str) -> list[Letter]:
 
 async def retried(shelf: Shelf, **selection: str) -> list[Outcome]:
     return [outcome async for _, outcome in retry_letters(shelf.catalog, Selection(**selection))]
+
+
+@pytest.mark.parametrize("change", [{"time": "0001-01-01T00:00:00+14:00"}, {"sequence": 2**70}])
+async def test_a_message_that_the_database_could_not_hold_is_one_that_cannot_be_read(
+    shelf: Shelf, change: dict[str, object]
+) -> None:
+    body = json.dumps(json.loads(message(await shelf.queued())) | change).encode()
+
+    assert await bury(shelf.catalog, body, DECODER, "rejected") is None
+
+    assert [letter.code for letter in await kept(shelf)] == ["contract-breach"]
+
+
+async def test_of_a_message_that_is_too_large_the_beginning_is_kept(shelf: Shelf) -> None:
+    assert await bury(shelf.catalog, b"x" * 17_000_000, DECODER, "rejected") is None
+
+    assert [letter.body for letter in await kept(shelf)] == [b"x" * MOST_BYTES]
+
+
+async def test_a_letter_whose_burial_was_cut_short_counts_once(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = message(await shelf.queued())
+    image_id = json.loads(body)["subject"]
+    for _ in range(BUDGET):
+        with monkeypatch.context() as away:
+            away.setattr(Catalog, "transact", cut_short)
+            with pytest.raises(Outage):
+                await bury(shelf.catalog, body, DECODER, "rejected")
+
+    assert await bury(shelf.catalog, body, DECODER, "rejected") == image_id
+
+    image = await shelf.image(image_id)
+    assert (image.state, image.generation) == ("queued", 2)
+    assert (await die(shelf, image_id, BUDGET - 2)).state == "queued"
+    assert (await die(shelf, image_id, 1)).state == "failed"
+
+
+async def cut_short(*_: object) -> None:
+    raise Outage("the database does not answer")
+
+
+async def test_an_image_that_became_ready_has_its_whole_budget_again(shelf: Shelf) -> None:
+    image = await shelf.encoded()
+    ready = await shelf.thumbnail(await die(shelf, image.id, BUDGET - 1))
+
+    assert await request_thumbnail(shelf.catalog, ready, Context())
+
+    assert (await die(shelf, image.id, BUDGET - 1)).state == "encoded"
 
 
 async def test_a_message_that_cannot_be_read_is_one_letter_however_often_it_is_buried(shelf: Shelf) -> None:

@@ -91,3 +91,22 @@ def test_a_message_that_cannot_be_read_is_shown_as_it_is_and_dropped(
     assert succeeded(stack.environment, "dead-letters", "drop", letter["id"]) == [{"dropped": 1}]
     assert album(stack.environment, "dead-letters", "drop", letter["id"]).exit_code == 1
     assert album(stack.environment, "dead-letters", "drop").exit_code == 2
+
+
+def test_a_letter_that_meets_a_bug_is_set_aside_and_ends_no_api(
+    start_stack: StartStack, broker_api: httpx.Client
+) -> None:
+    stack = start_stack(decoders=0)
+    with stack.client() as client:
+        job_id = queued(stack, client)
+        image_id = job_id.removesuffix("job")
+        stack.database["images"].update_one({"_id": image_id}, {"$unset": {"name": ""}})
+        kill_next(stack, broker_api)
+
+        eventually(lambda: stack.database["dead_letters"].find_one({"code": "bug"}), what="it is set aside")
+
+        letter = stack.database["dead_letters"].find_one({})
+        assert letter is not None
+        assert image_id in letter["body"].decode()
+        assert client.http.get("/readyz").status_code == 200
+        assert stack.processes["api-0"].exit_code is None

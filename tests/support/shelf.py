@@ -69,11 +69,14 @@ class Shelf:
             animated=False,
             placeholder="",
         )
-        assert (await progress.accept_encoded(self.catalog, event, Context())).is_accepted
+        assert (await progress.accept_encoded(self.catalog, event, Context())).image is not None
         return await self.image(image.id)
 
     async def ready(self) -> Image:
-        image = await self.encoded()
+        return await self.thumbnail(await self.encoded())
+
+    async def thumbnail(self, image: Image, *, keep_original: bool = True) -> Image:
+        """The image with a new thumbnail, as its current attempt delivers it."""
         assert image.encoded is not None
         event = ThumbnailCreated(
             album_id=image.album_id,
@@ -84,7 +87,9 @@ class Shelf:
             height=3,
             source=image.encoded,
         )
-        assert (await progress.accept_thumbnail(self.catalog, event, Context(), keep_original=True)).is_accepted
+        outcome = await progress.accept_thumbnail(self.catalog, event, Context(), keep_original=keep_original)
+        assert outcome.image is not None
+        await self.blobs.delete(*outcome.lost)
         return await self.image(image.id)
 
     async def image(self, image_id: str) -> Image:

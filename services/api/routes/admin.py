@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter, Depends, Request
 
 from libs.catalog import dead_letters, findings, requests, status
 from libs.catalog.dead_letters import Selection
 from libs.catalog.records import Image
+from libs.shared import mongo
 from libs.shared.errors import Refusal
 from libs.shared.events import Context
 from services.api.admin_schemas import (
@@ -67,7 +70,7 @@ async def retry_failed(body: RetryFailed, core: CoreDependency, context: Context
     else:
         assert body.code is not None
         images = await status.failed_images(core.catalog, body.code, MOST_RETRIED)
-    in_background(core, _retry(core, images, context))
+    in_background(core, "a retry", _retry(core, images, context))
     return CountAnswer(message="being queued again", count=len(images))
 
 
@@ -83,7 +86,7 @@ async def list_letters(body: ListLetters, core: CoreDependency) -> LettersAnswer
 @router.post("/dead-letters/retry", status_code=202)
 async def retry_letters(body: SomeLetters, core: CoreDependency) -> Done:
     """Queue the images of one dead letter or of all again, in the background; it goes once its image is queued."""
-    in_background(core, _retry_letters(core, _selected(body)))
+    in_background(core, "a retry", _retry_letters(core, _selected(body)))
     return Done(message="being queued again")
 
 
@@ -110,11 +113,15 @@ def _selected(body: SomeLetters) -> Selection:
 async def _retry(core: Core, images: list[Image], context: Context) -> None:
     for image in images:
         try:
-            await requests.retry(core.catalog, image, context.model_copy(update={"owner": image.owner}))
+            whose = context.model_copy(update={"owner": image.owner})
+            await mongo.persistently(partial(requests.retry, core.catalog, image, whose))
         except Refusal:
             continue  # it has moved on meanwhile, or there is nothing left to work on
 
 
 async def _retry_letters(core: Core, selection: Selection) -> None:
-    async for _ in dead_letters.retry_letters(core.catalog, selection):
-        pass
+    async def work() -> None:
+        async for _ in dead_letters.retry_letters(core.catalog, selection):
+            pass
+
+    await mongo.persistently(work)  # from the start: the letters that are done with are gone

@@ -61,5 +61,5 @@ async def delete_album(
 ) -> Done:
     """Delete an album: it and its images are invisible at once, their bytes follow."""
     await deletions.delete_album(core.catalog, caller, body.album_id, context)
-    in_background(core, deletions.sweep_album(core.catalog, core.blobs, body.album_id, context))
+    in_background(core, "a deletion", deletions.sweep_album(core.catalog, core.blobs, body.album_id, context))
     return Done(message="album deleted")

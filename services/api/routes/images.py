@@ -90,5 +90,5 @@ async def delete_image(
 ) -> Done:
     """Delete an image in whatever state: invisible at once, its bytes follow."""
     await deletions.delete_image(core.catalog, caller, body.album_id, body.image_id, context)
-    in_background(core, deletions.purge_image(core.catalog, core.blobs, body.image_id))
+    in_background(core, "a deletion", deletions.purge_image(core.catalog, core.blobs, body.image_id))
     return Done(message="image deleted")

@@ -1,0 +1,85 @@
+"""What is decided while an image is accepted and made: who has a key, whether its original stays, how much is swept."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from libs.catalog import deletions, uploads
+from libs.catalog.requests import request_thumbnail
+from libs.catalog.uploads import Intent
+from libs.shared.errors import Outage
+from libs.shared.events import Context
+from tests.support.shelf import CALLER, CONTENT, Shelf, a_shelf, stream
+
+pytestmark = pytest.mark.anyio
+KEY = uploads.idempotency_key(CALLER, "album", "once")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def shelf(mongo_url: str, database: str) -> AsyncIterator[Shelf]:
+    async with a_shelf(mongo_url, database) as shelf:
+        yield shelf
+
+
+async def begun(shelf: Shelf) -> Intent:
+    """An upload under way that asks for the key."""
+    intent = Intent(str(uuid.uuid4()), str(uuid.uuid4()), CALLER)
+    await uploads.begin(shelf.catalog, intent)
+    return intent
+
+
+async def accept(shelf: Shelf, intent: Intent) -> None:
+    original = await shelf.blobs.write(
+        stream(CONTENT), kind="original", content_type="image/jpeg", image_id=intent.image_id, blob_id=intent.blob_id
+    )
+    await uploads.accept(shelf.catalog, intent, shelf.album_id, "beach", original, KEY, Context())
+
+
+async def test_an_upload_that_has_lost_its_key_is_not_accepted_and_its_successor_is(shelf: Shelf) -> None:
+    slow, quick = await begun(shelf), await begun(shelf)
+    shelf.catalog.upload_lease = timedelta(seconds=-1)
+    assert await uploads.claim_key(shelf.catalog, KEY, slow) is None
+    shelf.catalog.upload_lease = timedelta(seconds=60)
+    assert await uploads.claim_key(shelf.catalog, KEY, quick) is None
+
+    with pytest.raises(Outage):
+        await accept(shelf, slow)
+    await accept(shelf, quick)
+
+    assert await uploads.claim_key(shelf.catalog, KEY, await begun(shelf)) == quick.image_id
+    assert (await shelf.catalog.images.find_one({"_id": slow.image_id}) or {})["state"] == "receiving"
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+async def test_whether_an_original_is_kept_is_decided_once(shelf: Shelf, is_kept: bool) -> None:
+    ready = await shelf.thumbnail(await shelf.encoded(), keep_original=is_kept)
+    assert await request_thumbnail(shelf.catalog, ready, Context())
+
+    again = await shelf.thumbnail(await shelf.image(ready.id), keep_original=not is_kept)
+
+    assert again.state == "ready"
+    assert again.is_original_kept is is_kept
+    assert again.original is not None
+    assert await shelf.blobs.exists(again.original.blob_id) is is_kept
+
+
+async def test_a_deleted_album_is_swept_in_batches(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deletions, "SWEEP_BATCH", 2)
+    images = [await shelf.queued() for _ in range(3)]
+    await deletions.delete_album(shelf.catalog, CALLER, shelf.album_id, Context())
+
+    async def sweep() -> tuple[bool, int]:
+        is_left = await deletions.sweep_batch(shelf.catalog, shelf.blobs, shelf.album_id, Context())
+        return is_left, await shelf.catalog.images.count_documents({"state": "queued"})
+
+    assert [await sweep() for _ in range(3)] == [(True, len(images) - 2), (True, 0), (False, 0)]
+    assert await shelf.catalog.albums.find_one({"sweep": True}) is None
