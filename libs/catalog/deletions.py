@@ -52,19 +52,24 @@ async def delete_album(catalog: Catalog, caller: Caller, album_id: str, context:
 
 async def sweep_album(catalog: Catalog, blobs: BlobStore, album_id: str, context: Context) -> None:
     """Bury what is left in a deleted album and remove its bytes; safe to repeat and to run twice at once."""
+    while await sweep_batch(catalog, blobs, album_id, context):
+        pass
+
+
+async def sweep_batch(catalog: Catalog, blobs: BlobStore, album_id: str, context: Context) -> bool:
+    """Some of it; False if nothing was left."""
     left = {"album_id": album_id, "state": {"$in": VISIBLE}}
-    while True:
-        batch = await patiently(lambda: catalog.images.find(left, {"_id": 1}).to_list(SWEEP_BATCH))
-        if not batch:
-            break
-        for image in batch:
+    batch = await patiently(lambda: catalog.images.find(left, {"_id": 1}).to_list(SWEEP_BATCH))
+    for image in batch:
 
-            def work(transaction: Transaction, image_id: str = image["_id"]) -> bool:
-                return _bury(catalog, transaction, album_id, image_id, context)
+        def work(transaction: Transaction, image_id: str = image["_id"]) -> bool:
+            return _bury(catalog, transaction, album_id, image_id, context)
 
-            await catalog.transact(work)
-            await purge_image(catalog, blobs, image["_id"])
-    await patiently(lambda: catalog.albums.update_one({"_id": album_id}, {"$unset": {"sweep": ""}}))
+        await catalog.transact(work)
+        await purge_image(catalog, blobs, image["_id"])
+    if not batch:
+        await patiently(lambda: catalog.albums.update_one({"_id": album_id}, {"$unset": {"sweep": ""}}))
+    return bool(batch)
 
 
 async def purge_image(catalog: Catalog, blobs: BlobStore, image_id: str) -> None:

@@ -6,7 +6,7 @@ interrupted goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,7 +41,18 @@ _KINDS: dict[Verdict, Kind] = {
 Tell = Callable[[Finding], None]
 
 
-async def run(catalog: Catalog, blobs: GridFsBlobStore, name: str, options: Options, tell: Tell) -> Report:
+async def _always() -> bool:
+    return True
+
+
+async def run(
+    catalog: Catalog,
+    blobs: GridFsBlobStore,
+    name: str,
+    options: Options,
+    tell: Tell,
+    go_on: Callable[[], Awaitable[bool]] = _always,
+) -> Report:
     """Check everything, or what an interrupted run of this name and with these options has left.
 
     Args:
@@ -50,10 +61,11 @@ async def run(catalog: Catalog, blobs: GridFsBlobStore, name: str, options: Opti
         name: whose run it is; each name has its own progress.
         options: what to do.
         tell: called with each finding as it is made.
+        go_on: asked before each batch; False interrupts the run.
     """
     started = await resumed(catalog, name, options) or Report(started_at=utc_now())
     check = _Check(catalog, blobs, options, started, tell)
-    while started.at is not None:
+    while started.at is not None and await go_on():
         last = await check.batch(started.at)
         if last is None:
             started.at, last = FOLLOWING[started.at], ""
@@ -180,8 +192,7 @@ class _Check:
             return
         is_repaired = False
         if check_at is None and self._options.repair:
-            context = Context(correlationid=image.job_id, owner=image.owner, actor=image.actor)
-            is_repaired = await emit_again(self._catalog, image, 0, context)
+            is_repaired = await emit_again(self._catalog, image, 0, image.context)
         # One that has a check is the reconciler's: emitting it again here would void what waits in a backlog.
         detail = f"{image.state}, and nobody looks at it" if check_at is None else f"{image.state}, its check overdue"
         self._found(Finding("stuck-image", image.id, detail, is_repaired=is_repaired))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+
+from pydantic import ValidationError
 
 from libs.catalog.catalog import Catalog
 from libs.catalog.records import Image, State
@@ -37,10 +40,17 @@ async def undo_expired_intents(catalog: Catalog, blobs: BlobStore) -> int:
 
 
 async def standing_still(catalog: Catalog, states: Sequence[State]) -> list[Still]:
-    """Images in one of the states whose time to be looked at has come, the longest waiting first."""
+    """Images in one of the states whose time to be looked at has come, the longest waiting first.
+
+    A record that cannot be read is left to the scheduled check, which tells of it.
+    """
     wanted = {"check_at": {"$lt": utc_now()}, "state": {"$in": states}}
     documents = await catalog.images.find(wanted).sort("check_at").to_list(BATCH)
-    return [Still(Image.model_validate(document), document.get("checks", 0)) for document in documents]
+    found = []
+    for document in documents:
+        with suppress(ValidationError):
+            found.append(Still(Image.model_validate(document), document.get("checks", 0)))
+    return found
 
 
 async def drop_originals_of_failed(catalog: Catalog, blobs: BlobStore, retention: timedelta) -> int:

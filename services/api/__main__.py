@@ -29,12 +29,14 @@ KEEP_ALIVE_SECONDS = 75
 
 
 class Server(uvicorn.Server):
-    """Ends event streams and long polls when it is told to stop, instead of waiting for them."""
+    """Ends event streams and long polls when it is told to stop, and takes no more messages."""
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Stop serving."""
         core: Core = app.state.core
         core.feed.close()
+        for consumer in core.consumers:  # their grace begins now, with that of the requests
+            consumer.stop()
         await super().shutdown(sockets)
 
 

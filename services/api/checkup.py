@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
+from datetime import timedelta
+
+import anyio
 
 from libs.catalog import findings, fsck
+from libs.catalog.leases import Lease
+from libs.shared import mongo
 from libs.shared.logs import get_logger
+from libs.shared.mongo import CLEANUP_SECONDS
 from services.api.background import in_background
 from services.api.core import Core
 
+LEASE = timedelta(minutes=5)
+"""A batch may read 50 pictures whole."""
+
 
 class Checkup:
-    """A check under a name, of which this process runs one at a time."""
+    """A check under a name, of which one runs at a time, at whatever replica."""
 
     def __init__(self, core: Core, name: str, options: findings.Options) -> None:
         self._core = core
@@ -24,15 +34,20 @@ class Checkup:
         if self._is_running:
             return False
         self._is_running = True
-        in_background(self._core, self._run())
+        in_background(self._core, "a check of what is stored", self._run())
         return True
 
     async def _run(self) -> None:
         def tell(finding: findings.Finding) -> None:
             get_logger().warning("fsck", **asdict(finding))
 
+        core, lease = self._core, Lease(self._core.catalog, f"fsck {self._name}", LEASE)
         try:
-            report = await fsck.run(self._core.catalog, self._core.blobs, self._name, self._options, tell)
+            if not await lease.go_on():
+                return  # another replica is at it
+            report = await fsck.run(core.catalog, core.blobs, self._name, self._options, tell, lease.go_on)
             get_logger().info("checked what is stored", checked=report.checked, left=report.left)
         finally:
             self._is_running = False
+            with anyio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(mongo.DriverError):
+                await lease.end()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from anyio.abc import TaskGroup
 
 from libs.catalog.catalog import Catalog
 from libs.catalog.images import Thumbnail
 from libs.shared.gridfs import GridFsBlobStore
-from libs.shared.rabbitmq import Publisher
+from libs.shared.rabbitmq import Consumer, Publisher
 from libs.shared.settings import LimitSettings
 from libs.webhooks.registry import Registry
 from services.api.access import Access
@@ -49,3 +49,4 @@ class Core:
     metrics: ApiMetrics
     uploads_in_flight: int = 0
     is_consuming: bool = False
+    consumers: list[Consumer] = field(default_factory=list)

@@ -219,7 +219,10 @@ def _consume(core: Core, tasks: TaskGroup) -> Callable[[], Awaitable[None]]:
         grace_seconds=settings.grace_seconds,
         on_change=note,
     )
-    letters = Consumer(settings.amqp_url, DEAD_QUEUE, prefetch=DEAD_LETTERS_PREFETCH)
+    letters = Consumer(
+        settings.amqp_url, DEAD_QUEUE, prefetch=DEAD_LETTERS_PREFETCH, grace_seconds=settings.grace_seconds
+    )
+    core.consumers = [results, letters]
     done = anyio.Event()
 
     async def run() -> None:
@@ -229,8 +232,8 @@ def _consume(core: Core, tasks: TaskGroup) -> Callable[[], Awaitable[None]]:
         done.set()
 
     async def stop() -> None:
-        results.stop()
-        letters.stop()
+        for consumer in core.consumers:
+            consumer.stop()
         with anyio.move_on_after(settings.grace_seconds):
             await done.wait()
 

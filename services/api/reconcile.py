@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 
 import anyio
 
-from libs.catalog import deletions, findings, leases, repairs, requests
+from libs.catalog import deletions, findings, repairs, requests
+from libs.catalog.leases import Lease
 from libs.catalog.records import State
 from libs.catalog.status import STAGES
 from libs.shared import mongo
@@ -29,15 +30,15 @@ NEARLY_EMPTY = 20
 
 async def run(core: Core) -> None:
     """Reconcile until cancelled, then let another replica have the lease at once."""
-    holder = str(uuid.uuid4())
+    lease = Lease(core.catalog, "reconciler", LEASE)
     checkup = Checkup(core, CHECKUP, CHECKUP_OPTIONS)
     interval = timedelta(hours=core.settings.fsck_interval_hours)
     try:
         while True:
             try:
-                if await leases.hold(core.catalog, "reconciler", holder, LEASE):
-                    await reconcile(core)
-                    if await findings.is_due(core.catalog, CHECKUP, interval):
+                if await lease.go_on():
+                    await reconcile(core, lease.go_on)
+                    if await lease.go_on() and await findings.is_due(core.catalog, CHECKUP, interval):
                         checkup.start()
             except (Outage, mongo.DriverError) as error:
                 if outage_of(error) is None:
@@ -46,11 +47,15 @@ async def run(core: Core) -> None:
             await anyio.sleep(core.settings.reconcile_seconds)
     finally:
         with anyio.move_on_after(2, shield=True), suppress(mongo.DriverError):
-            await leases.release(core.catalog, "reconciler", holder)
+            await lease.end()
 
 
-async def reconcile(core: Core) -> None:
-    """One round of repairs; each is safe to repeat."""
+async def reconcile(core: Core, go_on: Callable[[], Awaitable[bool]]) -> None:
+    """One round of repairs, as long as ``go_on`` lets it; each is safe to repeat.
+
+    What stands still comes first, and of the rest a little each round, so that nobody waits for a large deletion.
+    """
+    await _emit_again(core)
     if undone := await repairs.undo_expired_intents(core.catalog, core.blobs):
         get_logger().info("undid uploads that never ended", count=undone)
     retention = core.settings.failed_retention_days
@@ -59,10 +64,13 @@ async def reconcile(core: Core) -> None:
         if dropped:
             get_logger().info("dropped uploads of images that failed long ago", count=dropped)
     for image_id in await repairs.images_to_purge(core.catalog):
+        if not await go_on():
+            return
         await deletions.purge_image(core.catalog, core.blobs, image_id)
     for album_id in await repairs.albums_to_sweep(core.catalog):
-        await deletions.sweep_album(core.catalog, core.blobs, album_id, Context())
-    await _emit_again(core)
+        if not await go_on():
+            return
+        await deletions.sweep_batch(core.catalog, core.blobs, album_id, Context())
 
 
 async def _emit_again(core: Core) -> None:
@@ -74,6 +82,5 @@ async def _emit_again(core: Core) -> None:
     ]
     for item in await repairs.standing_still(core.catalog, idle):
         image = item.image
-        context = Context(correlationid=image.job_id, owner=image.owner, actor=image.actor)
-        if await requests.emit_again(core.catalog, image, item.checks + 1, context):
+        if await requests.emit_again(core.catalog, image, item.checks + 1, image.context):
             get_logger().warning("emitted an image again", image_id=image.id, state=image.state)
