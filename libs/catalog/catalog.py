@@ -30,7 +30,7 @@ class Catalog:
         database: str,
         *,
         event_retention: timedelta = timedelta(days=30),
-        check_after: timedelta = timedelta(seconds=30),
+        check_after: timedelta = timedelta(seconds=90),
         upload_lease: timedelta = timedelta(seconds=60),
         tombstone_retention: timedelta | None = None,
     ) -> None:

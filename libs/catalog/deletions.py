@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from libs.catalog.albums import Caller, album_not_found
 from libs.catalog.catalog import Catalog, numbered
 from libs.catalog.records import VISIBLE
+from libs.catalog.side_by_side import side_by_side
 from libs.shared.errors import Refusal
 from libs.shared.events import AlbumDeleted, Context, ImageDeleted, utc_now
 from libs.shared.mongo import Document, Transaction, patiently
 from libs.shared.ports import BlobStore
 
 SWEEP_BATCH = 100
+SWEPT_AT_ONCE = 8
 _BLOBS = ("original", "encoded", "preview", "thumbnail")
 
 
@@ -60,16 +64,17 @@ async def sweep_batch(catalog: Catalog, blobs: BlobStore, album_id: str, context
     """Some of it; False if nothing was left."""
     left = {"album_id": album_id, "state": {"$in": VISIBLE}}
     batch = await patiently(lambda: catalog.images.find(left, {"_id": 1}).to_list(SWEEP_BATCH))
-    for image in batch:
-
-        def work(transaction: Transaction, image_id: str = image["_id"]) -> bool:
-            return _bury(catalog, transaction, album_id, image_id, context)
-
-        await catalog.transact(work)
-        await purge_image(catalog, blobs, image["_id"])
+    for start in range(0, len(batch), SWEPT_AT_ONCE):
+        images = batch[start : start + SWEPT_AT_ONCE]
+        await side_by_side(partial(_sweep_image, catalog, blobs, album_id, image["_id"], context) for image in images)
     if not batch:
         await patiently(lambda: catalog.albums.update_one({"_id": album_id}, {"$unset": {"sweep": ""}}))
     return bool(batch)
+
+
+async def _sweep_image(catalog: Catalog, blobs: BlobStore, album_id: str, image_id: str, context: Context) -> None:
+    await catalog.transact(lambda transaction: _bury(catalog, transaction, album_id, image_id, context))
+    await purge_image(catalog, blobs, image_id)
 
 
 async def purge_image(catalog: Catalog, blobs: BlobStore, image_id: str) -> None:

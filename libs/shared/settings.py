@@ -60,8 +60,10 @@ class LimitSettings(BaseSettings):
 
     def excess(self, width: int, height: int) -> dict[str, Any]:
         """What an error tells of a picture that is not: ``message``, ``limit``, ``actual``."""
+        turned = f" or {self.max_height}x{self.max_width}" if self.limit_any_orientation else ""
+        most = f"{self.max_width}x{self.max_height}{turned}"
         return {
-            "message": f"the image is {width}x{height} pixels; at most {self.max_width}x{self.max_height} is accepted",
+            "message": f"the image is {width}x{height} pixels; at most {most} is accepted",
             "limit": {"width": self.max_width, "height": self.max_height},
             "actual": {"width": width, "height": height},
         }

@@ -135,10 +135,17 @@ class Access:
                 raise Refusal("unauthorized", "there is no key yet: album keys create")
             # A page whose name resolves to this machine (DNS rebinding) has the browser's blessing, but its own name.
             if not is_loopback(urlsplit(f"//{request.headers.get('host', '')}").hostname or ""):
-                raise Refusal("forbidden", "without keys this server answers only to localhost")
+                raise _only_here()
+            # A proxy on this machine is no stranger, but whoever it speaks for may be one.
+            if request.client is None or not is_loopback(request.client.host):
+                raise _only_here()
         if not {request.headers.get("origin"), "*"} & set(self._settings.named_origins):
             require_same_origin(request)
         return EVERYBODY
+
+
+def _only_here() -> Refusal:
+    return Refusal("forbidden", "without keys this server answers only to localhost")
 
 
 def is_loopback(host: str) -> bool:

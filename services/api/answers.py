@@ -23,6 +23,20 @@ STREAMED: dict[int | str, dict[str, Any]] = {
     202: {"model": ProcessingAnswer, "description": "not there yet; see Retry-After"},
     **FAILS,
 }
+_EMPTY: dict[str, Any] = {"content": {}}
+CACHEABLE: dict[int | str, dict[str, Any]] = {
+    **STREAMED,
+    206: {"content": STREAMED[200]["content"], "description": "the part that Range asks for"},
+    304: {**_EMPTY, "description": "If-None-Match names it"},
+    416: {**_EMPTY, "description": "Range begins beyond its end"},
+}
+CONDITIONS: dict[str, Any] = {
+    "parameters": [
+        {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
+        for name in ("If-None-Match", "If-Range", "Range")
+    ]
+}
+"""How a GET of a picture describes the headers that it heeds (RFC 9110, 13 and 14)."""
 
 
 def processing(image: Image) -> JSONResponse:

@@ -29,6 +29,7 @@ class LimitBodies:
             # What refuses it before its route reads it must know that the client is still sending.
             scope.setdefault("state", {})["is_body_streamed"] = True
             return await self._app(scope, receive, send)
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         length, is_over = 0, False
         deadline = anyio.current_time() + BODY_SECONDS
 
@@ -36,6 +37,9 @@ class LimitBodies:
             nonlocal length, is_over
             if is_over:
                 return await receive()
+            if int(declared) > MAX_BODY_BYTES:
+                is_over = True
+                raise _too_long()
             try:
                 with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
                     message = await receive()
@@ -45,7 +49,11 @@ class LimitBodies:
             length += len(message.get("body", b""))
             is_over = length > MAX_BODY_BYTES or not message.get("more_body")
             if length > MAX_BODY_BYTES:
-                raise Refusal("invalid-request", f"the body is longer than {MAX_BODY_BYTES} bytes")
+                raise _too_long()
             return message
 
         await self._app(scope, counted, send)
+
+
+def _too_long() -> Refusal:
+    return Refusal("invalid-request", f"the body is longer than {MAX_BODY_BYTES} bytes")

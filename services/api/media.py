@@ -14,7 +14,7 @@ from services.api.core import Core
 from services.api.pictures import Picture, primed
 
 IMMUTABLE = "private, max-age=31536000, immutable"
-_RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.IGNORECASE)
+_RANGE = re.compile(r"bytes=(\d{0,40})-(\d{0,40})", re.IGNORECASE)
 
 
 async def send(core: Core, picture: Picture, *, cache_control: str = "no-store") -> Response:

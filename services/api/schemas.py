@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from libs.catalog.records import Album, Image
 from libs.catalog.sessions import Session
@@ -62,7 +63,17 @@ class _Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+def _either_name(schema: JsonDict) -> None:
+    """Describe that the album's name may come under either of two names."""
+    properties = cast(JsonDict, schema["properties"])
+    properties["name"] = properties["album_name"]
+    del schema["required"]
+    schema["anyOf"] = [{"required": ["album_name"]}, {"required": ["name"]}]
+
+
 class CreateAlbum(_Request):
+    model_config = ConfigDict(json_schema_extra=_either_name)
+
     album_name: Name = Field(validation_alias=AliasChoices("album_name", "name"))
     album_id: Id | None = None
 

@@ -51,7 +51,9 @@ class ApiSettings(SharedSettings):
         None, gt=0, description="how long the record of a deleted image, its job's too, is kept; default: for good"
     )
     check_after_seconds: float = Field(
-        30.0, gt=0, description="how long an image may stand still before it is looked at"
+        90.0,
+        gt=0,
+        description="how long an image may stand still before it is given to its stage again: longer than two decodes",
     )
     upload_lease_seconds: float = Field(
         60.0, gt=0, description="how long an upload that died is left before it is undone"

@@ -67,7 +67,7 @@ async def _require_room(core: Core, caller: Caller, request: Request) -> None:
     await core.backlog.require(is_broker_there=core.is_consuming)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > core.limits.max_bytes + OVERHEAD_BYTES:
-        raise _too_large(core.limits)
+        raise _body_too_large(core.limits)
     await core.quota.require(caller.owner, max(0, int(declared) - OVERHEAD_BYTES) if declared.isdecimal() else 0)
 
 
@@ -104,7 +104,7 @@ async def _patient(core: Core, request: Request) -> AsyncIterator[bytes]:
             return
         length += len(chunk)
         if length > core.limits.max_bytes + OVERHEAD_BYTES:
-            raise _too_large(core.limits)
+            raise _body_too_large(core.limits)
         yield chunk
 
 
@@ -259,8 +259,10 @@ def _unsupported() -> Refusal:
 
 
 def _too_large(limits: LimitSettings) -> Refusal:
-    return Refusal(
-        "file-too-large",
-        f"the file is larger than {limits.max_bytes} bytes",
-        limit={"bytes": limits.max_bytes},
-    )
+    message = f"the file is larger than {limits.max_bytes} bytes"
+    return Refusal("file-too-large", message, limit={"bytes": limits.max_bytes})
+
+
+def _body_too_large(limits: LimitSettings) -> Refusal:
+    message = f"the request is larger than a file of {limits.max_bytes} bytes and its fields can be"
+    return Refusal("file-too-large", message, limit={"bytes": limits.max_bytes})

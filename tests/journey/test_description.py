@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
+import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import one_of
+from jsonschema import Draft202012Validator
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
@@ -67,3 +70,21 @@ def test_with_a_key_it_answers_as_described(guarded: Stack, key: str) -> None:
 
 def test_without_its_key_it_answers_as_described(guarded: Stack, key: str) -> None:
     try_everything(guarded.url, {"authorization": "Bearer nothing"})
+
+
+def test_every_operation_is_described_under_an_id_of_its_own(stack: Stack) -> None:
+    description = httpx.get(f"{stack.url}/openapi.json").json()
+    operations = [each for path in description["paths"].values() for each in path.values()]
+    ids = Counter(operation["operationId"] for operation in operations)
+
+    assert len(ids) > 20
+    assert [name for name, count in ids.items() if count > 1] == []
+
+
+def test_the_description_knows_both_names_of_an_albums_name(stack: Stack) -> None:
+    described = httpx.get(f"{stack.url}/openapi.json").json()["components"]["schemas"]["CreateAlbum"]
+
+    for body in ({"album_name": "Summer"}, {"name": "Summer"}):
+        Draft202012Validator(described).validate(body)
+        assert httpx.post(f"{stack.url}/album/create", json=body).status_code == 201
+    assert not Draft202012Validator(described).is_valid({})

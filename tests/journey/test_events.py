@@ -64,7 +64,7 @@ Listen = Callable[..., Any]
 
 @contextmanager
 def listening_at(url: str, last_event_id: str | None = None, **wanted: str) -> Iterator[Listener]:
-    headers = {"last-event-id": last_event_id} if last_event_id else {}
+    headers = {} if last_event_id is None else {"last-event-id": last_event_id}
     with (
         httpx.Client(base_url=url, timeout=60) as client,
         client.stream("GET", "/events", params=wanted, headers=headers) as answer,
@@ -231,6 +231,14 @@ def test_whoever_comes_back_with_an_id_that_is_forgotten_is_told_to_begin_anew(
         eventually(lambda: CREATED in heard.types(album_id), what="what follows is told")
 
     assert {"event": "reset", "data": "{}"} in heard.frames
+
+
+def test_whoever_comes_back_with_an_empty_id_has_none(album: AlbumClient, listen: Listen) -> None:
+    with listen("") as heard:
+        album_id = album.create()
+        eventually(lambda: CREATED in heard.types(album_id), what="what follows is told")
+
+    assert {"event": "reset", "data": "{}"} not in heard.frames
 
 
 def test_an_odd_album_id_is_refused(album: AlbumClient) -> None:

@@ -83,6 +83,16 @@ def test_this_machines_own_names_are_answered(album: AlbumClient, host: str) -> 
     assert album.http.post("/album/list", json={}, headers={"host": host}).status_code == 200
 
 
+@pytest.mark.parametrize("client", ["203.0.113.9", "10.0.0.7", "127.0.0.1, 203.0.113.9", "nonsense"])
+def test_without_keys_a_proxy_here_lets_nobody_in_from_elsewhere(album: AlbumClient, client: str) -> None:
+    for request in (("POST", "/album/list"), ("POST", "/admin/status"), ("GET", "/events")):
+        failed(album.http.request(*request, json={}, headers={"x-forwarded-for": client}), 403, "forbidden")
+
+
+def test_without_keys_a_proxy_here_serves_who_is_here(album: AlbumClient) -> None:
+    assert album.http.post("/album/list", json={}, headers={"x-forwarded-for": "127.0.0.1"}).status_code == 200
+
+
 @pytest.mark.parametrize(
     "headers",
     [

@@ -171,6 +171,15 @@ def test_fields_that_are_not_known_are_passed_over(album: AlbumClient) -> None:
     assert album.post("/album/create", album_name="Summer", colour="blue").status_code == 201
 
 
+def test_a_body_that_is_declared_too_long_is_refused_before_it_comes(stack: Stack) -> None:
+    with RawConnection(stack.url) as raw:
+        raw.begin("POST", "/album/list", content_length=1_000_000_000, content_type="application/json")
+
+        answer = raw.answer()
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
+
+
 def test_an_endless_body_is_not_read_on(stack: Stack) -> None:
     with RawConnection(stack.url) as raw:
         raw.begin(path="/album/create", content_type="application/json", transfer_encoding="chunked")

@@ -51,7 +51,7 @@ async def get_events(
     # A proxy that buffers would hold events back (nginx: proxy_buffering).
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     await core.feed.follows()
-    content = stream(core, caller, album_id, last_event_id, partial(core.access.still_allows, request, caller))
+    content = stream(core, caller, album_id, last_event_id or None, partial(core.access.still_allows, request, caller))
     # The stream listens before its answer begins, so whoever sees the answer misses nothing from then on.
     first = await anext(content)
     return EventStream(_beginning_with(first, content), media_type="text/event-stream", headers=headers)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from libs.shared.errors import BlobMissing
 from services.api import media
-from services.api.answers import STREAMED, processing
+from services.api.answers import CACHEABLE, CONDITIONS, processing
 from services.api.dependencies import ContextDependency, CoreDependency, ReaderDependency, get_core
 from services.api.pictures import Pending, Picture, find_picture, send_thumbnail
 from services.api.schemas import Id, ThumbnailId, Variant, ids_of_thumbnail, is_thumbnail_id
@@ -78,12 +78,21 @@ router.add_api_route(
     show_thumbnail,
     methods=["GET", "HEAD"],
     response_class=Response,
-    responses=STREAMED,
+    responses=CACHEABLE,
+    openapi_extra=CONDITIONS,
+    operation_id="show_thumbnail",
     route_class_override=ThumbnailRoute,
 )
 
 
-@router.api_route("/{album_id}/image/{image_id}", methods=["GET", "HEAD"], response_class=Response, responses=STREAMED)
+@router.api_route(
+    "/{album_id}/image/{image_id}",
+    methods=["GET", "HEAD"],
+    response_class=Response,
+    responses=CACHEABLE,
+    openapi_extra=CONDITIONS,
+    operation_id="show_image",
+)
 async def show_image(
     request: Request,
     album_id: Id,
