@@ -16,7 +16,8 @@ from contextlib import ExitStack, contextmanager
 
 import psutil
 
-from benchmarks.private import private_stack
+from benchmarks.contenders import running_app
+from benchmarks.private import private_servers
 from benchmarks.reads import read_beside
 from benchmarks.report import percentile
 from services.api.connections import UNHEARD_SECONDS
@@ -38,7 +39,7 @@ def main() -> None:
     options = parser.parse_args()
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
-    with private_stack() as stack:
+    with private_servers() as servers, servers.stack() as stack:
         with stack.client() as album:
             album_id = album.create()
             image_id = album.ready(album_id, picture("JPEG", 1920, 1080, quality=95))["image_id"]
@@ -54,8 +55,11 @@ def main() -> None:
             with contextmanager(siege)(stack, options.clients, path):
                 tell(f"{options.clients} {name}", measure(), alone, stack)
             eventually(lambda: connections(stack) < 10, 2 * UNHEARD_SECONDS, f"{name} connections are gone")
-        with contextmanager(malformed)(stack, options.malformed, path):
+        with malformed(stack.url, options.malformed):
             tell(f"{options.malformed} malformed", measure(), alone, stack)
+        another = running_app(servers, "benchmarks.peers.bare:app", BARE_FILE=__file__)
+        with another as (_, url), malformed(url, options.malformed):
+            tell("as many elsewhere", measure(), alone, stack)
         tell("alone again", measure(), alone, stack)
 
 
@@ -82,13 +86,17 @@ def not_reading(stack: Stack, count: int, path: str) -> Iterator[None]:
         eventually(lambda: connections(stack) < count / 2, 2 * UNHEARD_SECONDS, "they are hung up on while they stay")
 
 
-def malformed(stack: Stack, count: int, path: str) -> Iterator[None]:
-    """Small requests that are none, one connection each, while the reads go on."""
+@contextmanager
+def malformed(url: str, count: int) -> Iterator[None]:
+    """Small requests that are none, one connection each, while the reads go on.
+
+    Sent to a server that nobody else asks, they show what the flood takes of the machine alone.
+    """
     choose = random.Random(8)
 
     def send() -> None:
         for _ in range(count):
-            with RawConnection(stack.url) as raw:
+            with RawConnection(url) as raw:
                 raw.send(choose.randbytes(100))
 
     sender = threading.Thread(target=send)
