@@ -6,8 +6,10 @@ ISO/IEC 14496-12 (ISOBMFF) section 4.2 and ISO/IEC 23008-12 (HEIF) sections 6 an
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 MAX_BOXES = 20_000
 """More than any file has that a camera or an encoder wrote; libheif stops at 1,000 items."""
@@ -114,6 +116,21 @@ def _read_primary(data: bytes, meta: dict[bytes, Box]) -> PrimaryItem | None:
 def size_of(ispe: bytes) -> tuple[int, int]:
     """Width and height in an ``ispe`` property's content."""
     return _number(ispe, 4, 4, len(ispe)), _number(ispe, 8, 4, len(ispe))
+
+
+def clean_aperture(clap: bytes, size: tuple[int, int]) -> tuple[Fraction, Fraction, Fraction, Fraction]:
+    """Left, top, width and height of what a ``clap`` property's content leaves of a size: ISO/IEC 14496-12, 12.1.4.
+
+    Raises:
+        ValueError: they are no numbers. Whether they lie inside the picture is not judged.
+    """
+    if len(clap) < 32:
+        raise ValueError("a clean aperture is cut off")
+    numbers = struct.unpack(">IIIIiIiI", clap[:32])
+    if not all(numbers[1::2]):
+        raise ValueError("a fraction has no denominator")
+    width, height, across, down = map(Fraction, numbers[::2], numbers[1::2])
+    return across + (size[0] - width) / 2, down + (size[1] - height) / 2, width, height
 
 
 def _area(ispe: bytes) -> int:

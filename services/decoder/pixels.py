@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-from PIL import ExifTags, Image
 
 from libs.shared.boxes import primary_item
 from libs.shared.errors import Rejection
@@ -16,6 +13,7 @@ from services.decoder import cicp, colour, opening, strip_jpeg
 from services.decoder.output import add_preview, encode_what_is_not, keep_what_is_normal
 from services.decoder.placeholder import thumbhash
 from services.decoder.settings import DecoderSettings
+from services.decoder.upright import crop, turn_upright
 from services.decoder.work import Work
 
 
@@ -110,43 +108,6 @@ def notice_animation(work: Work) -> None:
     work.is_normal &= not work.is_animated
 
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-
-def turn_upright(work: Work) -> None:
-    """Apply the orientation once: EXIF tag 274, or in HEIF and AVIF the file's own transforms instead.
-
-    Those two are normative there and EXIF is not (ISO/IEC 23008-12, 6.5.10 and A.2.1). libheif has applied them
-    already; the AVIF plugins hand them over as if they were EXIF.
-    """
-    turn = _TURNS.get(_orientation(work))
-    if turn is not None:
-        work.shown = work.shown.transpose(turn)
-        work.is_normal = False
-
-
-def _orientation(work: Work) -> Any:
-    if work.format == "HEIF":
-        return 1
-    try:
-        if work.format == "AVIF":
-            exif = Image.Exif()
-            exif.load(work.stored.info.get("exif", b""))
-        else:
-            exif = work.stored.getexif()
-        return exif.get(ExifTags.Base.Orientation, 1)
-    except opening.DECODER_ERRORS:
-        return 1  # Broken EXIF says nothing.
-
-
 def flatten(work: Work) -> None:
     """Give every picture 8 bits a channel and, if it has transparency of any kind, an alpha channel."""
     is_deep = work.format == "PNG" and work.data[24] > 8
@@ -181,6 +142,7 @@ PIPELINE = (
     check_limits,
     decode_pixels,
     notice_animation,
+    crop,
     turn_upright,
     flatten,
     convert_to_srgb,
