@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import floor
-from typing import Any
+from typing import Any, cast
 
 from PIL import ExifTags, Image
 
@@ -77,12 +77,21 @@ def turn_upright(work: Work) -> None:
 def _orientation(work: Work) -> Any:
     if work.format == "HEIF":
         return 1
+    exif = Image.Exif()
     try:
-        if work.format == "AVIF":
-            exif = Image.Exif()
-            exif.load(work.stored.info.get("exif", b""))
-        else:
-            exif = work.stored.getexif()
+        exif.load(_exif_block(work.stored))
         return exif.get(ExifTags.Base.Orientation, 1)
     except DECODER_ERRORS:
         return 1  # Broken EXIF says nothing.
+
+
+def _exif_block(image: Image.Image) -> bytes:
+    """EXIF as the file has it; Pillow's ``getexif`` fills in from XMP, which browsers do not ask for orientation.
+
+    Before PNG had a chunk for it, ImageMagick wrote it as text: three lines of heading, then hexadecimal digits.
+    """
+    block = image.info.get("exif")
+    if block is None:
+        lines = image.info.get("Raw profile type exif", "").split("\n")
+        block = bytes.fromhex("".join(lines[3:]))
+    return cast(bytes, block)
