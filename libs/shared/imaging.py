@@ -6,6 +6,7 @@ only claimed where Pillow, with the plugins we use, is bound to report the same;
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,6 +54,9 @@ def _png_size(head: bytes) -> Size | None:
     return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
 
 
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
+"""Bytes that are none are passed over: junk, fill bytes and zeros behind them."""
+
 _STANDALONE = {0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}
 _FRAMES = {0xDE, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
@@ -62,13 +66,9 @@ def _jpeg_size(head: bytes) -> Size | None:
     """From the last frame header before the first scan: ITU-T T.81 B.2.2, walked just as Pillow's JpegImagePlugin."""
     size: Size | None = None
     position = 2
-    while (position := head.find(b"\xff", position)) >= 0 and position + 1 < len(head):
-        marker = head[position + 1]
-        if marker == 0xFF:
-            position += 1
-            continue
-        position += 2
-        if marker == 0 or marker in _STANDALONE:
+    while found := _MARKER.search(head, position):
+        marker, position = head[found.end() - 1], found.end()
+        if marker in _STANDALONE:
             continue
         if marker < 0xC0 or position + 2 > len(head):
             return None

@@ -9,13 +9,14 @@ import zlib
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
+from itertools import islice
 from typing import Any, cast
 
 import pillow_heif
 from PIL import ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin, features
 from PIL.Image import DecompressionBombError
 
-from libs.shared.boxes import boxes, primary_item, without_exif
+from libs.shared.boxes import boxes, has_too_many_boxes, primary_item, without_exif
 from libs.shared.errors import Rejection
 from libs.shared.formats import Format
 from services.decoder import strip_jpeg, strip_png, strip_webp
@@ -36,6 +37,9 @@ DECODER_ERRORS = (
     DecompressionBombError,
 )
 """What Pillow and its plugins are known to raise over bad files; a MemoryError is not the file's structure."""
+
+MAX_CHUNKS = 100_000
+"""Of a PNG or WebP: an animation of an hour, or fifty megabytes in pieces of half a kilobyte."""
 
 _DECODED_ITEMS = {"HEIF": {b"hvc1", b"grid", b"iden", b"iovl"}, "AVIF": {b"av01", b"grid"}}
 
@@ -104,6 +108,19 @@ def failure(data: bytes, format: Format, error: BaseException) -> Rejection:
     if _is_uncommonly_coded(data, format):
         return Rejection("unsupported-codec", f"the {format} file is coded in a way that is not supported")
     return Rejection("corrupt-image", f"the {format} file is damaged")
+
+
+def is_overlong(data: bytes, format: Format) -> bool:
+    """Whether a file has so many parts that decoders take long to walk through them, however small the picture."""
+    if format == "JPEG":
+        return strip_jpeg.is_overlong(data)
+    if format in ("HEIF", "AVIF"):
+        return has_too_many_boxes(data)
+    chunks = strip_png.chunks(data) if format == "PNG" else strip_webp.chunks(data)
+    try:
+        return next(islice(chunks, MAX_CHUNKS, None), None) is not None
+    except ValueError:
+        return False
 
 
 def is_cut_off(data: bytes, format: Format) -> bool:

@@ -73,6 +73,12 @@ def check_proven_size(work: Work) -> None:
         _check_size(work, header.width, header.height)
 
 
+def check_structure(work: Work) -> None:
+    """Refuse what no program writes and decoders would take minutes to walk through, before any sees the file."""
+    if opening.is_overlong(work.data, work.format):
+        raise Rejection("too-complex", f"the {work.format} file has far more parts than any picture needs")
+
+
 def open_header(work: Work) -> None:
     work.stored = opening.open_header(work.data, work.format)
 
@@ -83,8 +89,7 @@ def check_limits(work: Work) -> None:
     item = primary_item(work.data) if work.format in ("HEIF", "AVIF") else None
     if item and item.largest_area > work.settings.max_coded_pixels:
         raise Rejection("too-complex", "the file wants far more pixels decoded than it shows")
-    is_progressive = "progressive" in work.stored.info
-    if is_progressive and strip_jpeg.scan_count(work.data) > work.settings.max_scans:
+    if work.format == "JPEG" and strip_jpeg.scan_count(work.data) > work.settings.max_scans:
         raise Rejection("too-complex", "the file wants its picture decoded too many times")
 
 
@@ -138,6 +143,7 @@ def hash_placeholder(work: Work) -> None:
 PIPELINE = (
     recognise,
     check_proven_size,
+    check_structure,
     open_header,
     check_limits,
     decode_pixels,
