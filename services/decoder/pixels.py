@@ -9,7 +9,7 @@ from libs.shared.errors import Rejection
 from libs.shared.formats import Format, sniff
 from libs.shared.imaging import MAX_HEAD_BYTES, probe
 from libs.shared.spool import Spool
-from services.decoder import cicp, colour, opening, strip_jpeg
+from services.decoder import apng, cicp, colour, opening, strip_jpeg
 from services.decoder.output import add_preview, encode_what_is_not, keep_what_is_normal
 from services.decoder.placeholder import thumbhash
 from services.decoder.settings import DecoderSettings
@@ -79,6 +79,13 @@ def check_structure(work: Work) -> None:
         raise Rejection("too-complex", f"the {work.format} file has far more parts than any picture needs")
 
 
+def choose_frame(work: Work) -> None:
+    """Go on with what a PNG's animation begins with, where that is not the still picture of the file."""
+    frame = apng.first_frame(work.data) if work.format == "PNG" else None
+    if frame is not None:
+        work.data, work.is_animated = frame, True
+
+
 def open_header(work: Work) -> None:
     work.stored = opening.open_header(work.data, work.format)
 
@@ -107,7 +114,7 @@ def decode_pixels(work: Work) -> None:
 def notice_animation(work: Work) -> None:
     """Only the first frame goes on; several pictures in one HEIF or JPEG file are no animation."""
     if work.format in ("PNG", "WEBP", "AVIF"):
-        work.is_animated = getattr(work.stored, "n_frames", 1) > 1
+        work.is_animated |= getattr(work.stored, "n_frames", 1) > 1
     elif work.format == "HEIF":
         work.is_animated = work.data[8:12] in (b"hevc", b"hevx", b"hevm", b"hevs", b"msf1")
     work.is_normal &= not work.is_animated
@@ -144,6 +151,7 @@ PIPELINE = (
     recognise,
     check_proven_size,
     check_structure,
+    choose_frame,
     open_header,
     check_limits,
     decode_pixels,
