@@ -6,11 +6,22 @@ ISO/IEC 14496-12 (ISOBMFF) section 4.2 and ISO/IEC 23008-12 (HEIF) sections 6 an
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 MAX_BOXES = 20_000
 """More than any file has that a camera or an encoder wrote; libheif stops at 1,000 items."""
+
+
+_CONTAINERS = {b"meta", b"iinf", b"iprp", b"ipco"}
+_SMALLEST_ENTRIES = {b"iloc": 6, b"ipma": 3, b"iref": 2}
+"""The boxes that hold a table about items, and how few bytes one entry can take."""
+
+
+class TooManyBoxes(ValueError):
+    """There are more than ``MAX_BOXES``."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,8 @@ def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
     """The boxes between two offsets.
 
     Raises:
-        ValueError: a box says that it ends beyond ``end``, or there are too many.
+        TooManyBoxes: there are more than anybody needs; it is a ValueError, too.
+        ValueError: a box says that it ends beyond ``end``.
     """
     for _ in range(MAX_BOXES):
         if start >= end:
@@ -62,7 +74,33 @@ def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
             raise ValueError("a box ends outside its parent")
         yield Box(kind, start + header, start + size)
         start += size
-    raise ValueError("too many boxes")
+    raise TooManyBoxes
+
+
+def has_too_many_boxes(data: bytes) -> bool:
+    """Whether a file has more boxes and table entries about items than are looked at here.
+
+    Decoders take the longer over each the more there are. Of tables it is told how much there is room for; the rest
+    of a file that breaks off in a box that is odd is left to the decoder.
+    """
+    parts, unread = 0, [(0, len(data))]
+    while unread and parts <= MAX_BOXES:
+        try:
+            for box in boxes(data, *unread.pop()):
+                parts += 1 + (box.end - box.start) // _SMALLEST_ENTRIES.get(box.kind, len(data))
+                if box.kind in _CONTAINERS:
+                    unread.append((_first_child(data, box), box.end))
+        except TooManyBoxes:
+            return True
+        except ValueError:
+            continue
+    return parts > MAX_BOXES
+
+
+def _first_child(data: bytes, container: Box) -> int:
+    if container.kind == b"iinf":
+        return container.start + (8 if _number(data, container.start, 1, container.end) else 6)
+    return container.start + (4 if container.kind == b"meta" else 0)
 
 
 def find_top_level(data: bytes, kind: bytes, total: int) -> Box | None:
@@ -116,15 +154,29 @@ def size_of(ispe: bytes) -> tuple[int, int]:
     return _number(ispe, 4, 4, len(ispe)), _number(ispe, 8, 4, len(ispe))
 
 
+def clean_aperture(clap: bytes, size: tuple[int, int]) -> tuple[Fraction, Fraction, Fraction, Fraction]:
+    """Left, top, width and height of what a ``clap`` property's content leaves of a size: ISO/IEC 14496-12, 12.1.4.
+
+    Raises:
+        ValueError: they are no numbers. Whether they lie inside the picture is not judged.
+    """
+    if len(clap) < 32:
+        raise ValueError("a clean aperture is cut off")
+    numbers = struct.unpack(">IIIIiIiI", clap[:32])
+    if not all(numbers[1::2]):
+        raise ValueError("a fraction has no denominator")
+    width, height, across, down = map(Fraction, numbers[::2], numbers[1::2])
+    return across + (size[0] - width) / 2, down + (size[1] - height) / 2, width, height
+
+
 def _area(ispe: bytes) -> int:
     width, height = size_of(ispe)
     return width * height
 
 
 def _item_kinds(data: bytes, iinf: Box) -> dict[int, bytes]:
-    first = iinf.start + (8 if data[iinf.start] else 6)
     kinds = {}
-    for entry in boxes(data, first, iinf.end):
+    for entry in boxes(data, _first_child(data, iinf), iinf.end):
         version = data[entry.start]
         if entry.kind != b"infe" or version < 2:
             continue
@@ -148,7 +200,10 @@ def _associated(data: bytes, ipma: Box, item: int) -> list[int]:
     mask = (1 << (8 * index_bytes - 1)) - 1
     position = ipma.start + 8
     found = []
-    for _ in range(_number(data, ipma.start + 4, 4, ipma.end)):
+    entries = _number(data, ipma.start + 4, 4, ipma.end)
+    if entries > MAX_BOXES:
+        raise TooManyBoxes
+    for _ in range(entries):
         owner = _number(data, position, item_bytes, ipma.end)
         count = _number(data, position + item_bytes, 1, ipma.end)
         position += item_bytes + 1

@@ -6,13 +6,12 @@ only claimed where Pillow, with the plugins we use, is bound to report the same;
 
 from __future__ import annotations
 
-import struct
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 
-from libs.shared.boxes import primary_item, size_of
+from libs.shared.boxes import clean_aperture, primary_item, size_of
 from libs.shared.formats import Format, sniff
 
 Size = tuple[int, int]
@@ -55,6 +54,9 @@ def _png_size(head: bytes) -> Size | None:
     return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
 
 
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
+"""Bytes that are none are passed over: junk, fill bytes and zeros behind them."""
+
 _STANDALONE = {0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}
 _FRAMES = {0xDE, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
@@ -64,13 +66,9 @@ def _jpeg_size(head: bytes) -> Size | None:
     """From the last frame header before the first scan: ITU-T T.81 B.2.2, walked just as Pillow's JpegImagePlugin."""
     size: Size | None = None
     position = 2
-    while (position := head.find(b"\xff", position)) >= 0 and position + 1 < len(head):
-        marker = head[position + 1]
-        if marker == 0xFF:
-            position += 1
-            continue
-        position += 2
-        if marker == 0 or marker in _STANDALONE:
+    while found := _MARKER.search(head, position):
+        marker, position = head[found.end() - 1], found.end()
+        if marker in _STANDALONE:
             continue
         if marker < 0xC0 or position + 2 > len(head):
             return None
@@ -132,23 +130,22 @@ def _coded_size(head: bytes, coded_as: bytes, transforms: set[bytes]) -> Size | 
     return size_of(extents[0])
 
 
+_ONE = (1).to_bytes(4, "big")
+
+
 def _cropped(size: Size, clap: bytes) -> Size | None:
     """The size that is left of ``size`` by a ``clap`` property (ISO/IEC 14496-12, 12.1.4), if in whole pixels.
 
     Encoders of HEVC pad odd sizes to even ones and crop them again this way.
     """
-    if len(clap) < 32:
+    try:
+        left, top, width, height = clean_aperture(clap, size)
+    except ValueError:
         return None
-    numbers = struct.unpack(">IIIIiIiI", clap[:32])
-    if numbers[1] != 1 or numbers[3] != 1 or not numbers[5] or not numbers[7]:
+    is_plain = clap[4:8] == clap[12:16] == _ONE and left.denominator == top.denominator == 1
+    if not is_plain or not 0 <= left <= size[0] - width or not 0 <= top <= size[1] - height:
         return None
-    cropped = numbers[0], numbers[2]
-    offsets = Fraction(numbers[4], numbers[5]), Fraction(numbers[6], numbers[7])
-    for whole, kept, offset in zip(size, cropped, offsets, strict=True):
-        first = offset + Fraction(whole - kept, 2)
-        if first.denominator != 1 or not 0 <= first <= whole - kept:
-            return None
-    return cropped
+    return int(width), int(height)
 
 
 _SIZES: dict[Format, Callable[[bytes], Size | None]] = {

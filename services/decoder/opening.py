@@ -9,13 +9,14 @@ import zlib
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
+from itertools import islice
 from typing import Any, cast
 
 import pillow_heif
 from PIL import ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin, features
 from PIL.Image import DecompressionBombError
 
-from libs.shared.boxes import boxes, primary_item, without_exif
+from libs.shared.boxes import boxes, has_too_many_boxes, primary_item, without_exif
 from libs.shared.errors import Rejection
 from libs.shared.formats import Format
 from services.decoder import strip_jpeg, strip_png, strip_webp
@@ -36,6 +37,12 @@ DECODER_ERRORS = (
     DecompressionBombError,
 )
 """What Pillow and its plugins are known to raise over bad files; a MemoryError is not the file's structure."""
+
+MAX_CHUNKS = 100_000
+"""Of a PNG or WebP: an animation of an hour, or fifty megabytes in pieces of half a kilobyte."""
+
+MAX_PROFILE_BYTES = 16 << 20
+"""As much as a JPEG can hold."""
 
 _DECODED_ITEMS = {"HEIF": {b"hvc1", b"grid", b"iden", b"iovl"}, "AVIF": {b"av01", b"grid"}}
 
@@ -106,6 +113,19 @@ def failure(data: bytes, format: Format, error: BaseException) -> Rejection:
     return Rejection("corrupt-image", f"the {format} file is damaged")
 
 
+def is_overlong(data: bytes, format: Format) -> bool:
+    """Whether a file has so many parts that decoders take long to walk through them, however small the picture."""
+    if format == "JPEG":
+        return strip_jpeg.is_overlong(data)
+    if format in ("HEIF", "AVIF"):
+        return has_too_many_boxes(data)
+    chunks = strip_png.chunks(data) if format == "PNG" else strip_webp.chunks(data)
+    try:
+        return next(islice(chunks, MAX_CHUNKS, None), None) is not None
+    except ValueError:
+        return False
+
+
 def is_cut_off(data: bytes, format: Format) -> bool:
     """Whether the file ends before the place where its own structure says that it ends."""
     if format == "JPEG":
@@ -132,13 +152,31 @@ def _open(data: bytes, format: Format) -> ImageFile.ImageFile:
 def _opened_for_pixels(data: bytes, format: Format) -> ImageFile.ImageFile:
     """Open a file without the metadata that its decoder may have stumbled over.
 
-    PNG limits its text, AVIF wants sound EXIF; neither is a reason to refuse a picture. Text may come after the pixels.
+    PNG limits its text and profile, AVIF wants sound EXIF; none of it is a reason to refuse a picture. Text may come
+    after the pixels. The profile is kept, if it can be read: without it the colours would be others.
     """
+    profile = None
     if format == "PNG":
         data = strip_png.without_text(data)
+        packed = strip_png.find(data, b"iCCP").get(b"iCCP", b"")
+        profile = _png_profile(packed)
+        data = data.replace(strip_png.chunk(b"iCCP", packed), b"", 1)
     elif format == "AVIF":
         data = without_exif(data)
-    return decoders(features.check("avif"))[format](io.BytesIO(data))
+    image = decoders(features.check("avif"))[format](io.BytesIO(data))
+    if profile:
+        image.info["icc_profile"] = profile
+    return image
+
+
+def _png_profile(packed: bytes) -> bytes | None:
+    """The profile in an ``iCCP`` chunk (PNG third edition, 11.3.2.3); None where it is broken or too long."""
+    unpacker = zlib.decompressobj()
+    try:
+        profile = unpacker.decompress(packed.partition(b"\0")[2][1:], MAX_PROFILE_BYTES)
+    except zlib.error:
+        return None
+    return profile if unpacker.eof else None
 
 
 def _is_uncommonly_coded(data: bytes, format: Format) -> bool:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-from PIL import ExifTags, Image
 
 from libs.shared.boxes import primary_item
 from libs.shared.errors import Rejection
 from libs.shared.formats import Format, sniff
 from libs.shared.imaging import MAX_HEAD_BYTES, probe
 from libs.shared.spool import Spool
-from services.decoder import cicp, colour, opening, strip_jpeg
+from services.decoder import apng, cicp, colour, opening, strip_jpeg
 from services.decoder.output import add_preview, encode_what_is_not, keep_what_is_normal
 from services.decoder.placeholder import thumbhash
 from services.decoder.settings import DecoderSettings
+from services.decoder.upright import crop, turn_upright
 from services.decoder.work import Work
 
 
@@ -75,6 +73,19 @@ def check_proven_size(work: Work) -> None:
         _check_size(work, header.width, header.height)
 
 
+def check_structure(work: Work) -> None:
+    """Refuse what no program writes and decoders would take minutes to walk through, before any sees the file."""
+    if opening.is_overlong(work.data, work.format):
+        raise Rejection("too-complex", f"the {work.format} file has far more parts than any picture needs")
+
+
+def choose_frame(work: Work) -> None:
+    """Go on with what a PNG's animation begins with, where that is not the still picture of the file."""
+    frame = apng.first_frame(work.data) if work.format == "PNG" else None
+    if frame is not None:
+        work.data, work.is_animated = frame, True
+
+
 def open_header(work: Work) -> None:
     work.stored = opening.open_header(work.data, work.format)
 
@@ -85,8 +96,7 @@ def check_limits(work: Work) -> None:
     item = primary_item(work.data) if work.format in ("HEIF", "AVIF") else None
     if item and item.largest_area > work.settings.max_coded_pixels:
         raise Rejection("too-complex", "the file wants far more pixels decoded than it shows")
-    is_progressive = "progressive" in work.stored.info
-    if is_progressive and strip_jpeg.scan_count(work.data) > work.settings.max_scans:
+    if work.format == "JPEG" and strip_jpeg.scan_count(work.data) > work.settings.max_scans:
         raise Rejection("too-complex", "the file wants its picture decoded too many times")
 
 
@@ -104,47 +114,10 @@ def decode_pixels(work: Work) -> None:
 def notice_animation(work: Work) -> None:
     """Only the first frame goes on; several pictures in one HEIF or JPEG file are no animation."""
     if work.format in ("PNG", "WEBP", "AVIF"):
-        work.is_animated = getattr(work.stored, "n_frames", 1) > 1
+        work.is_animated |= getattr(work.stored, "n_frames", 1) > 1
     elif work.format == "HEIF":
         work.is_animated = work.data[8:12] in (b"hevc", b"hevx", b"hevm", b"hevs", b"msf1")
     work.is_normal &= not work.is_animated
-
-
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-
-def turn_upright(work: Work) -> None:
-    """Apply the orientation once: EXIF tag 274, or in HEIF and AVIF the file's own transforms instead.
-
-    Those two are normative there and EXIF is not (ISO/IEC 23008-12, 6.5.10 and A.2.1). libheif has applied them
-    already; the AVIF plugins hand them over as if they were EXIF.
-    """
-    turn = _TURNS.get(_orientation(work))
-    if turn is not None:
-        work.shown = work.shown.transpose(turn)
-        work.is_normal = False
-
-
-def _orientation(work: Work) -> Any:
-    if work.format == "HEIF":
-        return 1
-    try:
-        if work.format == "AVIF":
-            exif = Image.Exif()
-            exif.load(work.stored.info.get("exif", b""))
-        else:
-            exif = work.stored.getexif()
-        return exif.get(ExifTags.Base.Orientation, 1)
-    except opening.DECODER_ERRORS:
-        return 1  # Broken EXIF says nothing.
 
 
 def flatten(work: Work) -> None:
@@ -177,10 +150,13 @@ def hash_placeholder(work: Work) -> None:
 PIPELINE = (
     recognise,
     check_proven_size,
+    check_structure,
+    choose_frame,
     open_header,
     check_limits,
     decode_pixels,
     notice_animation,
+    crop,
     turn_upright,
     flatten,
     convert_to_srgb,

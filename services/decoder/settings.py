@@ -14,5 +14,5 @@ class DecoderSettings(StageSettings):
     max_coded_pixels: int = Field(
         67_108_864, gt=0, description="most pixels of anything a file wants decoded, hidden and cropped parts included"
     )
-    max_scans: int = Field(200, gt=0, description="most scans of a progressive JPEG; each costs a pass")
+    max_scans: int = Field(200, gt=0, description="most scans of a JPEG; each may cost a pass")
     preview_side: int = Field(640, ge=0, description="pixels of a preview's longer side, 0 for no previews")

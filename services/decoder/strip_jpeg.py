@@ -20,9 +20,20 @@ _SHOWN_FRAMES = {0xC0, 0xC1, 0xC2}
 _DROPPED = {*range(0xE0, 0xF0), 0xFE}
 """APPn and COM."""
 
-_MARKER = re.compile(rb"\xff+[^\x00\xff]")
+MAX_SEGMENTS = 10_000
+MAX_IDLE_BYTES = 1 << 20
+MAX_EXIF_SEGMENTS = 64
+"""More than any program wrote; decoders take time over each segment and each byte that belongs to none."""
+
+_TOO_MUCH_FILL = b"\xff" * MAX_IDLE_BYTES
+_WITHOUT_LENGTH = {0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
 _NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 """The end of entropy-coded data: a marker that is neither a stuffed byte nor a restart."""
+
+
+class CutOff(ValueError):
+    """The data ends where more must follow."""
 
 
 def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -31,27 +42,33 @@ def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     Ends with the end of the image, whatever follows it. Junk between segments is passed over, as libjpeg does.
 
     Raises:
-        ValueError: a marker stands where none may, or the data ends in the middle.
+        CutOff: the data ends in the middle; it is a ValueError, too.
+        ValueError: a marker stands where none may, or there are too many.
     """
     position = 2
-    while True:
+    for _ in range(MAX_SEGMENTS):
         found = _MARKER.search(data, position)
         if found is None:
-            raise ValueError("no end of image")
+            raise CutOff("no end of image")
         marker, position = data[found.end() - 1], found.end()
         if marker == _END:
             yield marker, b""
             return
         end = position + int.from_bytes(data[position : position + 2], "big")
-        if marker < 0xC0 or 0xD0 <= marker < _END or not position + 2 <= end <= len(data):
-            raise ValueError("a segment that no JPEG has, or that is cut off")
+        if marker < 0xC0 or 0xD0 <= marker < _END:
+            raise ValueError("a segment that no JPEG has")
+        if max(end, position + 2) > len(data):
+            raise CutOff("a segment is cut off")
+        if end < position + 2:
+            raise ValueError("a segment without a length")
         if marker == _START_OF_SCAN:
             found = _NEXT_MARKER.search(data, end)
             if found is None:
-                raise ValueError("no end of image")
+                raise CutOff("no end of image")
             end = found.start()
         yield marker, data[position:end]
         position = end
+    raise ValueError("too many segments")
 
 
 def strip(data: bytes) -> bytes | None:
@@ -86,14 +103,51 @@ def _kept(marker: int, content: bytes) -> bytes | None:
     return None
 
 
+def is_overlong(data: bytes) -> bool:
+    """Whether there is more than any picture needs.
+
+    What is before the first scan is walked just as Pillow's JpegImagePlugin does; behind it, libjpeg looks again at all
+    fill bytes since the last sample whenever it is given more of them.
+    """
+    if _TOO_MUCH_FILL in data:
+        return True
+    position, idle_bytes, exif_segments = 2, 0, 0
+    for _ in range(MAX_SEGMENTS):
+        found = _MARKER.search(data, position)
+        if found is None:
+            return len(data) - position + idle_bytes > MAX_IDLE_BYTES
+        idle_bytes += found.start() - position
+        marker, position = data[found.end() - 1], found.end()
+        if marker == _START_OF_SCAN or marker < 0xC0:
+            return idle_bytes > MAX_IDLE_BYTES
+        if marker in _WITHOUT_LENGTH:
+            continue
+        # Pillow joins what it has of EXIF anew with every segment.
+        exif_segments += marker == 0xE1 and data[position + 2 : position + 6] == b"Exif"
+        position += max(2, int.from_bytes(data[position : position + 2], "big"))
+        if idle_bytes > MAX_IDLE_BYTES or exif_segments > MAX_EXIF_SEGMENTS:
+            return True
+    return True
+
+
 def scan_count(data: bytes) -> int:
-    """How many scans a progressive file asks to be decoded: each costs a pass over the whole picture."""
-    return sum(match[-1] == _START_OF_SCAN for match in _NEXT_MARKER.findall(data))
+    """How many scans a file asks to be decoded, which may cost a pass over the whole picture each."""
+    try:
+        return sum(marker == _START_OF_SCAN for marker, _ in segments(data))
+    except ValueError:
+        return data.count(bytes((0xFF, _START_OF_SCAN)))
 
 
 def is_cut_off(data: bytes) -> bool:
-    """Whether the end of the image is missing."""
-    return b"\xff\xd9" not in data[data.rfind(b"\xff\xda") :]
+    """Whether the end of the image is missing; what embedded thumbnails have of their own does not count."""
+    try:
+        for _ in segments(data):
+            pass
+    except CutOff:
+        return True
+    except ValueError:
+        return False
+    return False
 
 
 def is_uncommonly_coded(data: bytes) -> bool:

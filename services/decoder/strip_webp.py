@@ -54,5 +54,5 @@ def _riff(parts: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def is_cut_off(data: bytes) -> bool:
-    """Whether there are fewer bytes than the RIFF header states."""
-    return 8 + int.from_bytes(data[4:8], "little") > len(data) + 1
+    """Whether there are fewer bytes than the RIFF header states, or none at all behind it."""
+    return len(data) <= 12 or 8 + int.from_bytes(data[4:8], "little") > len(data) + 1

@@ -46,6 +46,43 @@ def jpeg_with_scans(count: int) -> bytes:
     return upload[:-2] + (b"\xff\xda" + last) * count + upload[-2:]
 
 
+def sequential_jpeg_with_scans(count: int) -> bytes:
+    """A JPEG of one scan a component, again and again, all of them without data."""
+    upload = picture("JPEG", 1920, 1080)
+    scans = [b"\xff\xda\0\x08\x01%c\0\0\x3f\0" % component for component in (1, 2, 3)]
+    return upload[: upload.index(b"\xff\xda")] + b"".join(scans) * (count // 3) + b"\xff\xd9"
+
+
+def overlong() -> dict[str, bytes]:
+    """Tiny pictures in megabytes of parts that mean nothing, by what they are."""
+    jpeg, png, webp = picture("JPEG"), picture("PNG"), picture("WEBP")
+    length = len(webp) - 8 + 8 * 1_000_000
+    return {
+        "JPEG fill bytes": jpeg[:2] + b"\xff" * 8_000_000 + jpeg[2:],
+        "JPEG fill bytes behind the pixels": jpeg[:-2] + b"\xff" * 8_000_000 + jpeg[-2:],
+        "JPEG zeros behind marks": jpeg[:2] + b"\xff\0" * 4_000_000 + jpeg[2:],
+        "JPEG restarts": jpeg[:2] + b"\xff\xd0" * 4_000_000 + jpeg[2:],
+        "JPEG comments": jpeg[:2] + b"\xff\xfe\0\2" * 2_000_000 + jpeg[2:],
+        "JPEG Exif": jpeg[:2] + (b"\xff\xe1\x10\0Exif\0\0" + bytes(4088)) * 5_000 + jpeg[2:],
+        "PNG text": png[:33] + chunk(b"tEXt", b"x\0a") * 1_000_000 + png[33:],
+        "PNG pixels": png[:-12] + chunk(b"IDAT", b"") * 1_000_000 + png[-12:],
+        "WebP chunks": webp[:4] + length.to_bytes(4, "little") + webp[8:] + b"none\0\0\0\0" * 1_000_000,
+    }
+
+
+def tiles(format: str, count: int) -> bytes:
+    """A HEIF or AVIF file whose item table names so many tiles besides the picture."""
+    upload = picture(format)
+    meta, iinf = upload.index(b"meta") - 4, upload.index(b"iinf") - 4
+    entry = struct.pack(">I4sIHH4sB", 21, b"infe", 2 << 24, 9, 0, b"av01" if format == "AVIF" else b"hvc1", 0)
+    grown = bytearray(upload)
+    for place in (meta, iinf):
+        size = int.from_bytes(upload[place : place + 4], "big") + count * len(entry)
+        grown[place : place + 4] = size.to_bytes(4, "big")
+    end = iinf + int.from_bytes(upload[iinf : iinf + 4], "big")
+    return bytes(grown[:end]) + entry * count + bytes(grown[end:])
+
+
 def animation(format: str, frames: int) -> bytes:
     """An animation of so many tiny frames."""
     shades = [Image.new("RGB", (8, 8), (shade, 255 - shade, shade // 2)) for shade in range(256)]

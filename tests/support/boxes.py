@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import struct
+
 from libs.shared.boxes import Box, boxes
+
+Ratio = tuple[int, int]
+"""A numerator and its denominator."""
 
 
 def irot(quarter_turns: int) -> bytes:
@@ -13,6 +18,11 @@ def irot(quarter_turns: int) -> bytes:
 def imir(axis: int) -> bytes:
     """A mirroring: 0 swaps top and bottom, 1 left and right (ISO/IEC 23008-12, 6.5.12, 2022)."""
     return _box(b"imir", bytes((axis,)))
+
+
+def clap(width: Ratio, height: Ratio, across: Ratio = (0, 1), down: Ratio = (0, 1)) -> bytes:
+    """A clean aperture of that size, its centre so far from the picture's (ISO/IEC 14496-12, 12.1.4)."""
+    return _box(b"clap", struct.pack(">IIIIiIiI", *width, *height, *across, *down))
 
 
 def with_transforms(data: bytes, *transforms: bytes) -> bytes:

@@ -175,6 +175,8 @@ def judge(source: Spool, reference: Spool, format: str) -> Verdict:
             if size[0] * size[1] > 1 << 25:
                 return Verdict(True, size)
             profile = image.info.get("icc_profile")
+            if getattr(image, "default_image", False) and has_frames(source.read()):
+                image.seek(1)
             upright = ImageOps.exif_transpose(image)
     except opening.DECODER_ERRORS:
         return Verdict(False, size)
@@ -182,6 +184,16 @@ def judge(source: Spool, reference: Spool, format: str) -> Verdict:
     shown.convert("RGBA").save(buffer := io.BytesIO(), "PNG", compress_level=1)
     reference.append(buffer.getvalue())
     return Verdict(True, size)
+
+
+def has_frames(animation: bytes) -> bool:
+    """Whether a PNG's animation, which leaves its still out, can be shown."""
+    with Image.open(io.BytesIO(animation), formats=["PNG"]) as image:
+        try:
+            image.seek(1)
+        except opening.DECODER_ERRORS:
+            return False
+    return True
 
 
 def picture_of(content: bytes) -> Image.Image | None:

@@ -10,9 +10,11 @@ import pytest
 
 from libs.shared.errors import Rejection
 from libs.shared.imaging import probe
+from services.decoder.pixels import process
 from services.decoder.settings import DecoderSettings
 from tests.support import bombs
 from tests.support.decoding import Stages, stages
+from tests.support.pictures import picture
 from tests.support.traces import traces
 
 pytestmark = pytest.mark.anyio
@@ -60,6 +62,39 @@ async def test_what_is_hidden_by_a_crop_counts_too(both: Stages) -> None:
 async def test_a_picture_that_wants_to_be_decoded_a_thousand_times_is_too_complex(both: Stages) -> None:
     assert await rejected(both, bombs.jpeg_with_scans(1000)) == "too-complex"
     assert (await both.encode(bombs.jpeg_with_scans(20))).format == "JPEG"
+
+
+async def test_that_holds_for_sequential_pictures_as_well(both: Stages) -> None:
+    assert await rejected(both, bombs.sequential_jpeg_with_scans(60_000)) == "too-complex"
+    assert (await both.encode(bombs.sequential_jpeg_with_scans(30))).format == "JPEG"
+
+
+AT_ONCE = 1.5
+"""Seconds for what is refused before a decoder sees it."""
+
+
+@pytest.mark.parametrize("name", bombs.overlong())
+def test_a_tiny_picture_in_a_million_parts_is_refused_before_it_is_opened(name: str) -> None:
+    upload, begun = bombs.overlong()[name], time.process_time()
+    with pytest.raises(Rejection) as caught:
+        process(upload, DecoderSettings())
+    assert caught.value.code == "too-complex"
+    assert time.process_time() - begun < AT_ONCE
+
+
+@pytest.mark.parametrize("format", ["HEIF", "AVIF"])
+def test_more_tiles_than_anybody_cuts_are_refused_before_a_decoder_counts_them(format: str) -> None:
+    upload, begun = bombs.tiles(format, 40_000), time.process_time()
+    with pytest.raises(Rejection) as caught:
+        process(upload, DecoderSettings())
+    assert caught.value.code == "too-complex"
+    assert time.process_time() - begun < AT_ONCE
+
+
+def test_a_picture_may_have_some_parts_that_mean_nothing() -> None:
+    plain = picture("JPEG")
+    upload = plain[:2] + b"\xff" * 500_000 + b"\xff\xfe\0\2" * 9_000 + plain[2:]
+    assert process(upload, DecoderSettings()).encoded == plain
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP"])

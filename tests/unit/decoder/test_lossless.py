@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
+from libs.shared.errors import Rejection
 from services.decoder import strip_jpeg, strip_png, strip_webp
 from services.thumbnailer.pixels import shrink
 from tests.support.decoding import difference, opened, processed
@@ -132,6 +133,27 @@ def test_a_png_with_a_megabyte_of_text_is_still_a_picture() -> None:
     assert processed(plain[:-12] + bomb + plain[-12:]).encoded == plain
 
 
+def test_a_png_with_a_profile_of_megabytes_is_still_a_picture_in_its_colours() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    long = (3_000_000).to_bytes(4, "big") + profile[4:].ljust(3_000_000 - 4, b"\0")
+    work = processed(picture("PNG", icc_profile=long))
+    assert work.is_managed
+    assert work.encoded == picture("PNG")
+
+
+def test_a_long_profile_excuses_no_wrong_checksum() -> None:
+    plain = bytearray(picture("PNG", icc_profile=bytes(3_000_000)))
+    plain[29] ^= 1
+    with pytest.raises(Rejection):
+        processed(bytes(plain))
+
+
+def test_a_png_whose_profile_is_a_bomb_is_shown_without_it() -> None:
+    plain = picture("PNG")
+    bomb = strip_png.chunk(b"iCCP", b"bomb\0\0" + zlib.compress(bytes(50_000_000), 9))
+    assert processed(plain[:33] + bomb + plain[33:]).encoded == plain
+
+
 def test_two_headers_are_never_copied() -> None:
     plain = picture("PNG")
     assert strip_png.strip(plain[:33] + plain[8:33] + plain[33:], is_managed=False) is None
@@ -163,7 +185,7 @@ def test_a_stripper_answers_anything_and_its_answer_stays_the_same(format: str, 
     upload = bytearray(data.draw(st.sampled_from(BASES[format])))
     for _ in range(data.draw(st.integers(0, 6))):
         place = data.draw(st.integers(0, len(upload) - 1))
-        upload[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=4))
+        upload[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     stripped = STRIPPERS[format](bytes(upload))
     if stripped is not None:
         assert STRIPPERS[format](stripped) == stripped

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-from PIL import Image
+import textwrap
+import zlib
+from typing import Any
 
+import pytest
+from PIL import Image, PngImagePlugin
+
+from services.decoder import strip_png
 from tests.support.boxes import imir, irot, with_transforms
 from tests.support.decoding import difference, opened, processed
 from tests.support.pictures import FORMATS, ORIENTATION, encoded, picture, scene, stored
@@ -81,6 +86,54 @@ def test_transforms_win_over_an_exif_that_contradicts_them(format: str, orientat
 def test_exif_without_transforms_turns_nothing_as_the_formats_say(format: str, orientation: int) -> None:
     work = processed(with_transforms(with_exif(scene(*SIZE), format, orientation)))
     assert difference(opened(work.encoded), scene(*SIZE)) < NEAR
+
+
+XMP = (
+    b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>"
+    b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+)
+
+
+def with_xmp(format: str, **options: Any) -> bytes:
+    if format == "PNG":
+        options["pnginfo"] = info = PngImagePlugin.PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    else:
+        options["xmp"] = XMP
+    upload = encoded(scene(*SIZE), format, **options)
+    # pillow-heif writes what it finds in XMP as a transform.
+    return with_transforms(upload) if format == "HEIF" else upload
+
+
+@pytest.mark.parametrize("resolution", [{}, {"exif": exif(2, RESOLUTION_UNIT)}], ids=["no EXIF", "EXIF without it"])
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_orientation_in_xmp_alone_turns_nothing(format: str, resolution: dict[str, bytes]) -> None:
+    work = processed(with_xmp(format, **resolution))
+    assert difference(opened(work.encoded), scene(*SIZE)) < NEAR
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_exif_wins_over_xmp(format: str) -> None:
+    work = processed(with_xmp(format, exif=exif(3)))
+    assert difference(opened(work.encoded), scene(*SIZE).transpose(Image.Transpose.ROTATE_180)) < NEAR
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_exif_in_png_text_turns_as_well(is_first: bool) -> None:
+    plain, block = picture("PNG", *SIZE), exif(6)
+    digits = "\n".join(textwrap.wrap(block.hex(), 72))
+    text = f"\nexif\n{len(block):8}\n{digits}\n".encode()
+    chunk = strip_png.chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text))
+    place = 33 if is_first else -12
+    work = processed(plain[:place] + chunk + plain[place:])
+    assert difference(opened(work.encoded), scene(*SIZE).transpose(Image.Transpose.ROTATE_270)) == 0
+
+
+def test_exif_behind_the_pixels_of_a_png_turns_as_well() -> None:
+    plain = picture("PNG", *SIZE)
+    chunk = strip_png.chunk(b"eXIf", exif(6).removeprefix(b"Exif\0\0"))
+    work = processed(plain[:-12] + chunk + plain[-12:])
+    assert difference(opened(work.encoded), scene(*SIZE).transpose(Image.Transpose.ROTATE_270)) == 0
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 255, 65535])
