@@ -13,6 +13,7 @@ from libs.shared.formats import Format, sniff
 from libs.shared.imaging import MAX_HEAD_BYTES, probe
 from libs.shared.spool import Spool
 from services.decoder import cicp, colour, opening, strip_jpeg
+from services.decoder.clear_colour import make_clear
 from services.decoder.output import add_preview, encode_what_is_not, keep_what_is_normal
 from services.decoder.placeholder import thumbhash
 from services.decoder.settings import DecoderSettings
@@ -180,6 +181,7 @@ PIPELINE = (
     open_header,
     check_limits,
     decode_pixels,
+    make_clear,
     notice_animation,
     turn_upright,
     flatten,
