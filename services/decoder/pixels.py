@@ -12,8 +12,9 @@ from libs.shared.errors import Rejection
 from libs.shared.formats import Format, sniff
 from libs.shared.imaging import MAX_HEAD_BYTES, probe
 from libs.shared.spool import Spool
-from services.decoder import cicp, colour, opening, strip_jpeg
+from services.decoder import colour, opening, strip_jpeg
 from services.decoder.clear_colour import make_clear
+from services.decoder.meaning import meanings
 from services.decoder.output import add_preview, encode_what_is_not, keep_what_is_normal
 from services.decoder.placeholder import thumbhash
 from services.decoder.settings import DecoderSettings
@@ -157,17 +158,7 @@ def flatten(work: Work) -> None:
 
 def convert_to_srgb(work: Work) -> None:
     before = work.shown
-    profile = work.stored.info.get("icc_profile")
-    points = None if profile else cicp.code_points(work.data, work.format)
-    table = cicp.table_to_srgb(points) if points else None
-    if table:
-        alpha = before.getchannel("A") if before.mode in ("LA", "RGBA") else None
-        work.shown = before.convert("RGB").filter(table)
-        if alpha:
-            work.shown.putalpha(alpha)
-    else:
-        work.shown = colour.to_srgb(before, profile)
-    work.is_managed = bool(profile or points)
+    work.shown = colour.to_srgb(before, meanings(work))
     work.is_normal &= work.shown is before
 
 

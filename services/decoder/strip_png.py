@@ -12,8 +12,6 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _PLACES = {
     b"IHDR": 0,
-    b"gAMA": 1,
-    b"cHRM": 1,
     b"sRGB": 1,
     b"PLTE": 2,
     b"tRNS": 3,
@@ -23,10 +21,7 @@ _PLACES = {
 """What is kept, in the order that it must have."""
 
 _PALETTE, _GRAY, _WITH_ALPHA = 3, (0, 4), (4, 6)
-_MEANING_OF_NUMBERS = {b"gAMA", b"cHRM", b"sRGB"}
-"""How samples become light. Too small to hold anything else, and without them a picture would look different."""
-
-_MAX_LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"tRNS": 256, b"PLTE": 768, b"IHDR": 13, b"IEND": 0}
+_MAX_LENGTHS = {b"sRGB": 1, b"tRNS": 256, b"PLTE": 768, b"IHDR": 13, b"IEND": 0}
 _TEXT = {b"tEXt", b"zTXt", b"iTXt"}
 
 
@@ -49,12 +44,11 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             return
 
 
-def strip(data: bytes, is_managed: bool) -> bytes | None:
-    """The same picture with no metadata, animation or trailing bytes.
+def strip(data: bytes) -> bytes | None:
+    """The same picture with no metadata, animation or trailing bytes, and nothing said of its colours but sRGB.
 
     Args:
-        data: a PNG that a decoder found sound.
-        is_managed: the colours are known to be sRGB by a profile, so gAMA and cHRM, which it overrides, go too.
+        data: a PNG that a decoder found sound, in sRGB.
 
     Returns:
         None where the file holds anything that cannot be copied safely.
@@ -62,8 +56,7 @@ def strip(data: bytes, is_managed: bool) -> bytes | None:
     kept: list[tuple[bytes, bytes]] = []
     try:
         for kind, content in chunks(data):
-            is_idle = is_managed and kind in _MEANING_OF_NUMBERS
-            if kind in _PLACES and not is_idle and len(content) <= _MAX_LENGTHS.get(kind, len(content)):
+            if kind in _PLACES and len(content) <= _MAX_LENGTHS.get(kind, len(content)):
                 kept.append((kind, content))
             elif kind[:1].isupper():
                 return None
@@ -111,10 +104,12 @@ def without_text(data: bytes) -> bytes:
 
 
 def find(data: bytes, *kinds: bytes) -> dict[bytes, bytes]:
-    """The contents of the first chunk of each of ``kinds`` as far as the data goes."""
+    """The contents of the first chunk of each of ``kinds`` before the pixels, as far as the data goes."""
     found: dict[bytes, bytes] = {}
     try:
         for kind, content in chunks(data):
+            if kind == b"IDAT":
+                break
             if kind in kinds:
                 found.setdefault(kind, content)
     except ValueError:
