@@ -7,10 +7,11 @@ import struct
 
 import pytest
 
+from services.decoder.strip_png import chunk
 from services.decoder.work import Work
 from services.thumbnailer.pixels import shrink
 from tests.support.decoding import opened, processed
-from tests.support.png import GRAY, RGB, Chunk, png
+from tests.support.png import GRAY, PALETTE, RGB, Chunk, png
 
 SIDEWAYS: Chunk = (b"eXIf", b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0")
 KEY = (0x1234, 0x5678, 0x9ABC)
@@ -66,3 +67,19 @@ def test_8_bit_colours_can_be_transparent() -> None:
     work = processed(upload)
     assert work.encoded == upload
     assert is_clear_everywhere(work, [0, 255])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (png(8, PALETTE, [[0, 1]]), png(8, GRAY, [[0, 1]])),
+        (png(8, PALETTE, [[0, 1]]), png(4, GRAY, [[0, 1]])),
+        (png(8, PALETTE, [[0, 1]]), png(16, RGB, [[0] * 6])),
+        (png(8, RGB, [[0] * 6]), png(8, PALETTE, [[0, 1]], (b"PLTE", bytes(6)))),
+    ],
+    ids=["gray", "4-bit gray", "16-bit RGB", "palette"],
+)
+def test_transparency_that_was_meant_for_another_header_is_passed_over(first: bytes, second: bytes) -> None:
+    """Pillow takes files with two headers, and stumbles over what it has read in between."""
+    upload = first[:33] + chunk(b"tRNS", b"\0\1\0\2\0\3") + second[8:]
+    assert opened(processed(upload).encoded).size == (2, 1)
