@@ -12,7 +12,7 @@ from libs.shared.errors import Rejection
 from libs.shared.formats import Format, sniff
 from libs.shared.imaging import MAX_HEAD_BYTES, probe
 from libs.shared.spool import Spool
-from services.decoder import colour, opening, strip_jpeg
+from services.decoder import colour, opening, strip_jpeg, strip_png
 from services.decoder.clear_colour import make_clear
 from services.decoder.meaning import meanings
 from services.decoder.output import add_preview, encode_what_is_not, keep_what_is_normal
@@ -149,10 +149,16 @@ def _orientation(work: Work) -> Any:
         return 1  # Broken EXIF says nothing.
 
 
+_PNG_GRAY_WITH_ALPHA = 4
+
+
 def flatten(work: Work) -> None:
     """Give every picture 8 bits a channel and, if it has transparency of any kind, an alpha channel."""
-    is_deep = work.format == "PNG" and work.data[24] > 8
-    work.is_normal &= work.shown.mode != "CMYK" and not is_deep
+    bits, colour_type = strip_png.samples(work.data) if work.format == "PNG" else (8, None)
+    work.is_normal &= work.shown.mode != "CMYK" and bits <= 8
+    if colour_type == _PNG_GRAY_WITH_ALPHA and work.shown.mode == "RGBA":
+        # What Pillow makes of 16 bits; a profile for gray would not fit it.
+        work.shown = Image.merge("LA", (work.shown.getchannel("R"), work.shown.getchannel("A")))
     work.shown = colour.flatten(work.shown)
 
 

@@ -20,7 +20,7 @@ _PLACES = {
 }
 """What is kept, in the order that it must have."""
 
-_PALETTE, _GRAY, _WITH_ALPHA = 3, (0, 4), (4, 6)
+_PALETTE, _WITH_ALPHA = 3, (4, 6)
 _MAX_LENGTHS = {b"sRGB": 1, b"tRNS": 256, b"PLTE": 768, b"IHDR": 13, b"IEND": 0}
 _TEXT = {b"tEXt", b"zTXt", b"iTXt"}
 
@@ -44,6 +44,12 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             return
 
 
+def samples(data: bytes) -> tuple[int, int]:
+    """How many bits a sample has, and the colour type."""
+    header = find(data, b"IHDR").get(b"IHDR", b"").ljust(10, b"\0")
+    return header[8], header[9]
+
+
 def strip(data: bytes) -> bytes | None:
     """The same picture with no metadata, animation or trailing bytes, and nothing said of its colours but sRGB.
 
@@ -54,15 +60,17 @@ def strip(data: bytes) -> bytes | None:
         None where the file holds anything that cannot be copied safely.
     """
     kept: list[tuple[bytes, bytes]] = []
+    _, colour_type = samples(data)
     try:
         for kind, content in chunks(data):
-            if kind in _PLACES and len(content) <= _MAX_LENGTHS.get(kind, len(content)):
+            is_idle = kind == b"PLTE" and colour_type != _PALETTE
+            if kind in _PLACES and not is_idle and len(content) <= _MAX_LENGTHS.get(kind, len(content)):
                 kept.append((kind, content))
-            elif kind[:1].isupper():
+            elif kind[:1].isupper() and not is_idle:
                 return None
     except ValueError:
         return None
-    if not _is_in_order([kind for kind, _ in kept], colour_type=data[25]):
+    if not _is_in_order([kind for kind, _ in kept], colour_type):
         return None
     return SIGNATURE + b"".join(chunk(kind, content) for kind, content in kept)
 
@@ -77,7 +85,6 @@ def _is_in_order(kinds: list[bytes], colour_type: int) -> bool:
         and {b"IHDR", b"IDAT", b"IEND"} <= set(kinds)
         and (colour_type != _PALETTE or b"PLTE" in kinds)
         and (colour_type not in _WITH_ALPHA or b"tRNS" not in kinds)
-        and (colour_type not in _GRAY or b"PLTE" not in kinds)
     )
 
 

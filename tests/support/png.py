@@ -7,7 +7,7 @@ import zlib
 
 from services.decoder.strip_png import SIGNATURE, chunk
 
-GRAY, RGB, PALETTE = 0, 2, 3
+GRAY, RGB, PALETTE, GRAY_ALPHA = 0, 2, 3, 4
 """Colour types."""
 
 Chunk = tuple[bytes, bytes]
@@ -15,7 +15,7 @@ Chunk = tuple[bytes, bytes]
 
 def png(bits: int, colour_type: int, rows: list[list[int]], *before_pixels: Chunk) -> bytes:
     """A PNG of samples as they are, those of one pixel after the other; ``before_pixels`` come right after IHDR."""
-    channels = 3 if colour_type == RGB else 1
+    channels = {RGB: 3, GRAY_ALPHA: 2}.get(colour_type, 1)
     header = struct.pack(">IIBBBBB", len(rows[0]) // channels, len(rows), bits, colour_type, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + _packed(row, bits) for row in rows))
     return _file((b"IHDR", header), *before_pixels, (b"IDAT", pixels), (b"IEND", b""))

@@ -16,6 +16,8 @@ from tests.support.boxes import with_code_points
 from tests.support.ciede2000 import delta, mean_difference
 from tests.support.decoding import opened, processed
 from tests.support.pictures import encoded, scene
+from tests.support.png import GRAY_ALPHA, png
+from tests.support.png import profile as profile_chunk
 from tests.support.profiles import ADOBE_RGB, DISPLAY_P3, PROPHOTO, cmyk_profile, gray_profile, rgb_profile
 
 SPACES = {
@@ -107,6 +109,16 @@ def test_gray_obeys_a_profile_for_rgb_and_stays_gray(format: str, mode: str, spa
     output = opened(processed(upload).encoded)
     assert output.mode == mode
     assert mean_difference(output.convert("RGB"), moved_to_srgb(SPACES[space], ramp.convert("RGB"))) <= 1.0
+
+
+def test_gray_of_16_bits_with_alpha_obeys_its_profile() -> None:
+    """Pillow opens it as RGBA, which a profile for gray would not fit."""
+    row = [257 * value for level in range(256) for value in (level, 255 - level)]
+    output = opened(processed(png(16, GRAY_ALPHA, [row], profile_chunk(gray_profile(1.0)))).encoded)
+    ramp = Image.frombytes("L", (256, 1), bytes(range(256)))
+    assert output.mode == "LA"
+    assert mean_difference(output.convert("RGB"), moved_to_srgb(gray_profile(1.0), ramp)) <= 1.0
+    assert output.getchannel("A").tobytes() == bytes(range(255, -1, -1))
 
 
 def test_gray_becomes_coloured_where_its_profile_says_so() -> None:

@@ -117,6 +117,13 @@ def test_a_second_picture_behind_the_first_goes() -> None:
     assert processed(first + second).encoded == first
 
 
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_a_palette_that_no_pixel_needs_goes(mode: str) -> None:
+    """PNG allows it in RGB as a suggestion; in gray it is an error."""
+    plain = picture("PNG", mode=mode)
+    assert processed(plain[:33] + strip_png.chunk(b"PLTE", CANARY[:12].ljust(12)) + plain[33:]).encoded == plain
+
+
 def test_a_png_with_a_megabyte_of_text_is_still_a_picture() -> None:
     plain = picture("PNG")
     bomb = strip_png.chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(50_000_000), 9))
