@@ -1,4 +1,4 @@
-"""Colour by code points: what the numbers of ITU-T H.273 in a HEIF, AVIF or PNG file mean, as a table to sRGB.
+"""Colour by code points: what the numbers of ITU-T H.273 in a HEIF, AVIF or PNG file mean.
 
 HDR (PQ and HLG) becomes SDR by a fixed curve: diffuse white at 203 cd/m2 (ITU-R BT.2408), highlights up to 1,000 cd/m2
 rolled off by extended Reinhard on the brightest channel, so that hues stay. A good rendering would need the mastering
@@ -14,6 +14,8 @@ from PIL import ImageFilter
 from libs.shared.boxes import primary_item
 from libs.shared.formats import Format
 from services.decoder import strip_png
+from services.decoder.colour import Meaning
+from services.decoder.matrix_profile import BT709, Primaries, matrix_profile
 
 CodePoints = tuple[int, int]
 """Colour primaries and transfer characteristics."""
@@ -21,8 +23,26 @@ CodePoints = tuple[int, int]
 Light = tuple[float, float, float]
 Matrix = tuple[Light, Light, Light]
 
-_PQ, _HLG = 16, 18
+_D65 = (0.3127, 0.3290)
+_BT601 = Primaries(_D65, (0.630, 0.340), (0.310, 0.595), (0.155, 0.070))
+_P3 = Primaries(_D65, (0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
+_PRIMARIES = {
+    1: BT709,
+    4: Primaries((0.310, 0.316), (0.67, 0.33), (0.21, 0.71), (0.14, 0.08)),
+    5: Primaries(_D65, (0.64, 0.33), (0.29, 0.60), (0.15, 0.06)),
+    6: _BT601,
+    7: _BT601,
+    9: Primaries(_D65, (0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
+    11: _P3._replace(white=(0.314, 0.351)),
+    12: _P3,
+}
+"""Table 2."""
+
+_SRGB_CURVES = {1, 6, 7, 11, 13, 14, 15}
+"""The curves of television count as that of sRGB, as browsers take them in video and AVIF; cameras mean it so."""
 _GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
+_PQ, _HLG = 16, 18
+_TRANSFERS = {*_SRGB_CURVES, *_GAMMAS, _PQ, _HLG}
 _WHITE, _PEAK = 203.0, 1000.0
 _STEPS = 33
 
@@ -35,10 +55,14 @@ _MATRICES = {9: _FROM_BT2020, 12: _FROM_P3}
 
 
 def code_points(data: bytes, format: Format) -> CodePoints | None:
-    """What a file says of its colours by code points, where it does."""
+    """What a file says of its colours by code points, where it does.
+
+    In a PNG only what makes sense counts, as in browsers: both known, no matrix, full range (third edition, 11.3.2.6).
+    """
     if format == "PNG":
         chunk = strip_png.find(data, b"cICP").get(b"cICP", b"")
-        return (chunk[0], chunk[1]) if len(chunk) == 4 else None
+        is_usable = chunk[2:] == b"\0\1" and chunk[0] in _PRIMARIES and chunk[1] in _TRANSFERS
+        return (chunk[0], chunk[1]) if is_usable else None
     item = primary_item(data) if format in ("HEIF", "AVIF") else None
     for content in item.values(b"colr") if item else ():
         if content[:4] == b"nclx" and len(content) >= 10:
@@ -47,16 +71,18 @@ def code_points(data: bytes, format: Format) -> CodePoints | None:
 
 
 @lru_cache(maxsize=8)
-def table_to_srgb(points: CodePoints) -> ImageFilter.Color3DLUT | None:
-    """The table that turns 8-bit RGB with these code points into sRGB; None where nothing needs to be done.
-
-    The curves of BT.709 and BT.601 count as sRGB's, as in browsers.
-    """
-    primaries, transfer = points
-    matrix = _MATRICES.get(primaries, _SRGB)
-    if matrix is _SRGB and transfer not in (_PQ, _HLG, *_GAMMAS):
+def meaning_of(points: CodePoints | None) -> Meaning | None:
+    """A profile, or for HDR a table to sRGB; what is unknown of the code points counts as sRGB's."""
+    if points is None:
         return None
+    primaries, transfer = points
+    if transfer in (_PQ, _HLG):
+        return _table_to_srgb(primaries, transfer)
+    return matrix_profile(_PRIMARIES.get(primaries, BT709), _GAMMAS.get(transfer))
 
+
+def _table_to_srgb(primaries: int, transfer: int) -> ImageFilter.Color3DLUT:
+    matrix = _MATRICES.get(primaries, _SRGB)
     lights = [_light(level / (_STEPS - 1), transfer) for level in range(_STEPS)]
     # In the order of `Color3DLUT`: red changes first.
     cube = [(red, green, blue) for blue in lights for green in lights for red in lights]
@@ -71,19 +97,13 @@ def _shown(light: Light, transfer: int, matrix: Matrix) -> Light:
         light = (gain * light[0], gain * light[1], gain * light[2])
     red, green, blue = light
     mixed = [max(0.0, row[0] * red + row[1] * green + row[2] * blue) for row in matrix]
-    scale = _rolled_off(max(mixed)) if transfer in (_PQ, _HLG) else 1.0
+    scale = _rolled_off(max(mixed))
     return (_srgb_signal(mixed[0] * scale), _srgb_signal(mixed[1] * scale), _srgb_signal(mixed[2] * scale))
 
 
 def _light(signal: float, transfer: int) -> float:
     """What one channel's signal stands for: display light, 1.0 being diffuse white; for HLG light of the scene."""
-    if transfer == _PQ:
-        return _pq_light(signal) / _WHITE
-    if transfer == _HLG:
-        return _hlg_scene(signal)
-    if transfer in _GAMMAS:
-        return float(signal ** _GAMMAS[transfer])
-    return _srgb_light(signal)
+    return _pq_light(signal) / _WHITE if transfer == _PQ else _hlg_scene(signal)
 
 
 def _pq_light(signal: float) -> float:
@@ -104,10 +124,6 @@ def _rolled_off(brightest: float) -> float:
     """By how much to scale a colour whose brightest channel is this."""
     white = _PEAK / _WHITE
     return (1 + brightest / (white * white)) / (1 + brightest)
-
-
-def _srgb_light(signal: float) -> float:
-    return signal / 12.92 if signal <= 0.04045 else float(((signal + 0.055) / 1.055) ** 2.4)
 
 
 def _srgb_signal(light: float) -> float:

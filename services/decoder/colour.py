@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from functools import lru_cache
 
-from PIL import Image, ImageChops, ImageCms
+from PIL import Image, ImageChops, ImageCms, ImageFilter
+
+Meaning = bytes | ImageFilter.Color3DLUT
+"""What numbers mean: an ICC profile, or a table from RGB to sRGB."""
 
 _NEAR = 2
-"""Levels of 255 by which a profile's colours may differ from sRGB and still be called sRGB: nobody sees them."""
+"""Levels of 255 by which a profile's colours may differ from sRGB, or gray from neutral: nobody sees them."""
 
-_SPACES = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK"}
+_MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+"""Of pixels that a profile for a space is made for."""
 
 
 def flatten(image: Image.Image) -> Image.Image:
@@ -28,23 +33,17 @@ def flatten(image: Image.Image) -> Image.Image:
     return image if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK") else image.convert("RGB")
 
 
-def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+def to_srgb(image: Image.Image, meanings: Iterable[Meaning]) -> Image.Image:
     """A flattened picture in sRGB: ``image`` itself where it is sRGB already.
 
-    A profile that is broken, or made for other pixels, is ignored, as in browsers.
+    The first of ``meanings`` that makes sense counts. A profile that is broken, or made for other pixels, does not.
     """
     base = {"LA": "L", "RGBA": "RGB"}.get(image.mode, image.mode)
-    transform = _transform(profile, base) if profile else None
-    if transform is None:
+    shown = next((shown for meaning in meanings if (shown := _shown(image, base, meaning))), None)
+    if shown is None:
         return image.convert("RGB") if base == "CMYK" else image
-    if _is_identity(transform, base):
-        return image
-    alpha = image.getchannel("A") if image.mode != base else None
-    shown = _applied(transform, image.convert(base) if alpha else image)
-    if base == "L":
-        shown = shown.convert("L")
-    if alpha:
-        shown.putalpha(alpha)
+    if base != image.mode and shown is not image:
+        shown.putalpha(image.getchannel("A"))
     return shown
 
 
@@ -64,20 +63,41 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
     return gray
 
 
+def _shown(image: Image.Image, base: str, meaning: Meaning) -> Image.Image | None:
+    """A picture in sRGB but for its alpha channel: ``image`` itself if it is so already, None if it makes no sense."""
+    if isinstance(meaning, ImageFilter.Color3DLUT):
+        return image.convert("RGB").filter(meaning)
+    transform = _transform(meaning, base)
+    if transform is None:
+        return None
+    if _is_identity(transform, base):
+        return image
+    if base == "L":
+        ramp = _applied(transform, Image.frombytes("L", (256, 1), bytes(range(256))))
+        if _is_neutral(ramp):
+            return image.getchannel(0).point(list(ramp.getchannel("G").tobytes()))
+    return _applied(transform, image)
+
+
 @lru_cache(maxsize=16)
 def _transform(profile: bytes, base: str) -> ImageCms.ImageCmsTransform | None:
-    """From an embedded profile to sRGB, with the perceptual intent that browsers use; None where it does not apply."""
+    """From an embedded profile to sRGB, with the perceptual intent that browsers use; None where it does not apply.
+
+    Gray may have a profile for RGB, as from cameras set to black and white.
+    """
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if source.profile.xcolor_space != _SPACES[base]:
+        mode = _MODES.get(source.profile.xcolor_space)
+        if mode is None or (mode != base and (base, mode) != ("L", "RGB")):
             return None
-        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), base, "RGB")
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
 
 
 def _applied(transform: ImageCms.ImageCmsTransform, image: Image.Image) -> Image.Image:
-    shown = ImageCms.applyTransform(image, transform)
+    fitting = image if image.mode == transform.input_mode else image.convert(transform.input_mode)
+    shown = ImageCms.applyTransform(fitting, transform)
     assert shown is not None  # it is None only for a transform in place
     return shown
 
@@ -93,3 +113,9 @@ def _is_identity(transform: ImageCms.ImageCmsTransform, base: str) -> bool:
     chart = Image.frombytes(base, (len(samples) // len(base), 1), samples)
     differences = ImageChops.difference(_applied(transform, chart), chart.convert("RGB"))
     return max(differences.tobytes()) <= _NEAR
+
+
+def _is_neutral(image: Image.Image) -> bool:
+    red, green, blue = image.split()
+    differences = [ImageChops.difference(green, other).tobytes() for other in (red, blue)]
+    return max(map(max, differences)) <= _NEAR

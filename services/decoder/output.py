@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from PIL import Image, JpegImagePlugin, PngImagePlugin
+from PIL import Image, JpegImagePlugin
 
 from libs.shared.formats import Format
 from services.decoder import colour, strip_jpeg, strip_png, strip_webp
@@ -20,7 +20,7 @@ def keep_what_is_normal(work: Work) -> None:
     if work.format == "JPEG":
         stripped = strip_jpeg.strip(work.data)
     elif work.format == "PNG":
-        stripped = strip_png.strip(work.data, is_managed=work.is_managed)
+        stripped = strip_png.strip(work.data)
     elif work.format == "WEBP":
         stripped = strip_webp.strip(work.data)
     work.encoded, work.encoded_as = stripped or b"", work.format
@@ -34,22 +34,13 @@ def encode_what_is_not(work: Work) -> None:
     picture = colour.without_idle_alpha(work.shown)
     if work.format == "PNG":
         work.encoded_as = "PNG"
-        work.encoded = _written(work.shown, "PNG", compress_level=4, pnginfo=_meaning_of_numbers(work))
+        work.encoded = _written(work.shown, "PNG", compress_level=4)
     elif picture.mode in ("LA", "RGBA"):
         work.encoded_as = "WEBP"
         work.encoded = _written(picture, "WEBP", quality=quality, alpha_quality=100, method=2)
     else:
         work.encoded_as = "JPEG"
         work.encoded = _written(picture, "JPEG", quality=quality, subsampling=_sampling(work))
-
-
-def _meaning_of_numbers(work: Work) -> PngImagePlugin.PngInfo:
-    """What a PNG without a profile says of its colours in a few numbers, which the new file must say again."""
-    info = PngImagePlugin.PngInfo()
-    if not work.is_managed:
-        for kind, content in strip_png.find(work.data, b"gAMA", b"cHRM", b"sRGB").items():
-            info.add(kind, content)
-    return info
 
 
 def _sampling(work: Work) -> int:

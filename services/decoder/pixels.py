@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from PIL import Image
+
 from libs.shared.boxes import primary_item
 from libs.shared.errors import Rejection
 from libs.shared.formats import Format, sniff
 from libs.shared.imaging import MAX_HEAD_BYTES, probe
 from libs.shared.spool import Spool
-from services.decoder import apng, cicp, colour, opening, strip_jpeg
+from services.decoder import apng, colour, opening, strip_jpeg, strip_png
+from services.decoder.clear_colour import make_clear
+from services.decoder.meaning import meanings
 from services.decoder.output import add_preview, encode_what_is_not, keep_what_is_normal
 from services.decoder.placeholder import thumbhash
 from services.decoder.settings import DecoderSettings
@@ -120,26 +124,22 @@ def notice_animation(work: Work) -> None:
     work.is_normal &= not work.is_animated
 
 
+_PNG_GRAY_WITH_ALPHA = 4
+
+
 def flatten(work: Work) -> None:
     """Give every picture 8 bits a channel and, if it has transparency of any kind, an alpha channel."""
-    is_deep = work.format == "PNG" and work.data[24] > 8
-    work.is_normal &= work.shown.mode != "CMYK" and not is_deep
+    bits, colour_type = strip_png.samples(work.data) if work.format == "PNG" else (8, None)
+    work.is_normal &= work.shown.mode != "CMYK" and bits <= 8
+    if colour_type == _PNG_GRAY_WITH_ALPHA and work.shown.mode == "RGBA":
+        # What Pillow makes of 16 bits; a profile for gray would not fit it.
+        work.shown = Image.merge("LA", (work.shown.getchannel("R"), work.shown.getchannel("A")))
     work.shown = colour.flatten(work.shown)
 
 
 def convert_to_srgb(work: Work) -> None:
     before = work.shown
-    profile = work.stored.info.get("icc_profile")
-    points = None if profile else cicp.code_points(work.data, work.format)
-    table = cicp.table_to_srgb(points) if points else None
-    if table:
-        alpha = before.getchannel("A") if before.mode in ("LA", "RGBA") else None
-        work.shown = before.convert("RGB").filter(table)
-        if alpha:
-            work.shown.putalpha(alpha)
-    else:
-        work.shown = colour.to_srgb(before, profile)
-    work.is_managed = bool(profile or points)
+    work.shown = colour.to_srgb(before, meanings(work))
     work.is_normal &= work.shown is before
 
 
@@ -155,6 +155,7 @@ PIPELINE = (
     open_header,
     check_limits,
     decode_pixels,
+    make_clear,
     notice_animation,
     crop,
     turn_upright,

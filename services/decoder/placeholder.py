@@ -23,15 +23,11 @@ Channel = tuple[float, list[float], float]
 
 def thumbhash(image: Image.Image) -> str:
     """The thumbhash of an upright sRGB picture, in base64."""
-    # Averaging 64 samples a pixel tells as much as averaging all of them, and takes a tenth of the time.
-    samples = image.resize(_fitting(image.size, 8 * _SIDE), Image.Resampling.NEAREST).convert("RGBA")
-    small = samples.resize(_fitting(image.size, _SIDE), Image.Resampling.BOX)
+    scale = min(1.0, _SIDE / max(image.size))
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    # All pixels count, since a sample of them misjudges what has a fine pattern; whole blocks first, which is quicker.
+    small = image.resize(size, Image.Resampling.BOX, reducing_gap=1.0).convert("RGBA")
     return base64.b64encode(_encode(small.width, small.height, small)).decode("ascii")
-
-
-def _fitting(size: tuple[int, int], side: int) -> tuple[int, int]:
-    scale = min(1.0, side / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def _encode(width: int, height: int, small: Image.Image) -> bytes:

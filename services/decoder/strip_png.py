@@ -12,8 +12,6 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _PLACES = {
     b"IHDR": 0,
-    b"gAMA": 1,
-    b"cHRM": 1,
     b"sRGB": 1,
     b"PLTE": 2,
     b"tRNS": 3,
@@ -22,11 +20,8 @@ _PLACES = {
 }
 """What is kept, in the order that it must have."""
 
-_PALETTE, _GRAY, _WITH_ALPHA = 3, (0, 4), (4, 6)
-_MEANING_OF_NUMBERS = {b"gAMA", b"cHRM", b"sRGB"}
-"""How samples become light. Too small to hold anything else, and without them a picture would look different."""
-
-_MAX_LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"tRNS": 256, b"PLTE": 768, b"IHDR": 13, b"IEND": 0}
+_PALETTE, _WITH_ALPHA = 3, (4, 6)
+_MAX_LENGTHS = {b"sRGB": 1, b"tRNS": 256, b"PLTE": 768, b"IHDR": 13, b"IEND": 0}
 _TEXT = {b"tEXt", b"zTXt", b"iTXt"}
 
 
@@ -49,27 +44,33 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             return
 
 
-def strip(data: bytes, is_managed: bool) -> bytes | None:
-    """The same picture with no metadata, animation or trailing bytes.
+def samples(data: bytes) -> tuple[int, int]:
+    """How many bits a sample has, and the colour type."""
+    header = find(data, b"IHDR").get(b"IHDR", b"").ljust(10, b"\0")
+    return header[8], header[9]
+
+
+def strip(data: bytes) -> bytes | None:
+    """The same picture with no metadata, animation or trailing bytes, and nothing said of its colours but sRGB.
 
     Args:
-        data: a PNG that a decoder found sound.
-        is_managed: the colours are known to be sRGB by a profile, so gAMA and cHRM, which it overrides, go too.
+        data: a PNG that a decoder found sound, in sRGB.
 
     Returns:
         None where the file holds anything that cannot be copied safely.
     """
     kept: list[tuple[bytes, bytes]] = []
+    _, colour_type = samples(data)
     try:
         for kind, content in chunks(data):
-            is_idle = is_managed and kind in _MEANING_OF_NUMBERS
+            is_idle = kind == b"PLTE" and colour_type != _PALETTE
             if kind in _PLACES and not is_idle and len(content) <= _MAX_LENGTHS.get(kind, len(content)):
                 kept.append((kind, content))
-            elif kind[:1].isupper():
+            elif kind[:1].isupper() and not is_idle:
                 return None
     except ValueError:
         return None
-    if not _is_in_order([kind for kind, _ in kept], colour_type=data[25]):
+    if not _is_in_order([kind for kind, _ in kept], colour_type):
         return None
     return SIGNATURE + b"".join(chunk(kind, content) for kind, content in kept)
 
@@ -84,7 +85,6 @@ def _is_in_order(kinds: list[bytes], colour_type: int) -> bool:
         and {b"IHDR", b"IDAT", b"IEND"} <= set(kinds)
         and (colour_type != _PALETTE or b"PLTE" in kinds)
         and (colour_type not in _WITH_ALPHA or b"tRNS" not in kinds)
-        and (colour_type not in _GRAY or b"PLTE" not in kinds)
     )
 
 
@@ -111,10 +111,12 @@ def without_text(data: bytes) -> bytes:
 
 
 def find(data: bytes, *kinds: bytes) -> dict[bytes, bytes]:
-    """The contents of the first chunk of each of ``kinds`` as far as the data goes."""
+    """The contents of the first chunk of each of ``kinds`` before the pixels, as far as the data goes."""
     found: dict[bytes, bytes] = {}
     try:
         for kind, content in chunks(data):
+            if kind == b"IDAT":
+                break
             if kind in kinds:
                 found.setdefault(kind, content)
     except ValueError:

@@ -19,7 +19,6 @@ class Work:
         stored: the picture as its file stores it.
         shown: what everybody shall see: upright, flat, sRGB.
         is_normal: nothing about the pixels had to change so far, so the file's own may be kept.
-        is_managed: its colours were judged by a profile or code points.
     """
 
     data: bytes
@@ -29,7 +28,6 @@ class Work:
     shown: Image.Image = field(init=False)
     is_animated: bool = False
     is_normal: bool = True
-    is_managed: bool = False
     encoded: bytes = b""
     encoded_as: Format = "JPEG"
     placeholder: str = ""

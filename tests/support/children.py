@@ -19,7 +19,7 @@ from pillow_heif import options
 
 from libs.shared.errors import Rejection
 from libs.shared.spool import Spool
-from services.decoder import colour, opening
+from services.decoder import colour, opening, png_gamma
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,8 @@ def judge(source: Spool, reference: Spool, format: str) -> Verdict:
     size = (0, 0)
     Image.MAX_IMAGE_PIXELS = None
     try:
-        with Image.open(io.BytesIO(source.read()), formats=[format]) as image:
+        content = source.read()
+        with Image.open(io.BytesIO(content), formats=[format]) as image:
             size = image.size
             if size[0] * size[1] > 1 << 25:
                 return Verdict(True, size)
@@ -180,7 +181,7 @@ def judge(source: Spool, reference: Spool, format: str) -> Verdict:
             upright = ImageOps.exif_transpose(image)
     except opening.DECODER_ERRORS:
         return Verdict(False, size)
-    shown = colour.to_srgb(colour.flatten(upright), profile)
+    shown = colour.to_srgb(colour.flatten(upright), filter(None, (profile, png_gamma.profile(content))))
     shown.convert("RGBA").save(buffer := io.BytesIO(), "PNG", compress_level=1)
     reference.append(buffer.getvalue())
     return Verdict(True, size)

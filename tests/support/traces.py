@@ -22,7 +22,7 @@ _MARKS = (
 last, which is looked for only in files small enough."""
 
 _JPEG_SEGMENTS = {0xC0, 0xC1, 0xC2, 0xC4, 0xD9, 0xDA, 0xDB, 0xDD, 0xE0, 0xEE}
-_PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"IDAT", b"IEND"}
+_PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"sRGB", b"IDAT", b"IEND"}
 _WEBP_CHUNKS = {b"VP8X", b"ALPH", b"VP8 ", b"VP8L"}
 
 

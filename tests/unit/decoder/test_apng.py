@@ -93,4 +93,4 @@ def test_a_frame_is_as_large_as_the_canvas_however_its_pixels_were_compressed() 
     frame = SIGNATURE + chunk(b"IDAT", bomb) + chunk(b"IEND", b"")
     work = processed(with_animation(encoded(STILL, "PNG"), frame, frame_control(0, *SIZE)))
     assert work.shown.size == SIZE
-    assert strip_png.strip(work.encoded, is_managed=False) == work.encoded
+    assert strip_png.strip(work.encoded) == work.encoded

@@ -7,14 +7,17 @@ import zlib
 from typing import Any
 
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFilter
 
-from services.decoder.cicp import table_to_srgb
+from services.decoder.cicp import meaning_of
+from services.decoder.colour import to_srgb
 from services.decoder.strip_png import SIGNATURE, chunk
 from tests.support.boxes import with_code_points
 from tests.support.ciede2000 import delta, mean_difference
 from tests.support.decoding import opened, processed
 from tests.support.pictures import encoded, scene
+from tests.support.png import GRAY_ALPHA, png
+from tests.support.png import profile as profile_chunk
 from tests.support.profiles import ADOBE_RGB, DISPLAY_P3, PROPHOTO, cmyk_profile, gray_profile, rgb_profile
 
 SPACES = {
@@ -98,6 +101,34 @@ def test_gray_with_a_profile_keeps_its_tones(format: str) -> None:
     assert mean_difference(output, moved_to_srgb(profile, ramp)) <= MOST
 
 
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize(("format", "mode"), [("JPEG", "L"), ("PNG", "L"), ("PNG", "LA")])
+def test_gray_obeys_a_profile_for_rgb_and_stays_gray(format: str, mode: str, space: str) -> None:
+    ramp = Image.linear_gradient("L").resize((4, 256))
+    upload = encoded(ramp.convert(mode), format, icc_profile=SPACES[space], **GENTLE[format])
+    output = opened(processed(upload).encoded)
+    assert output.mode == mode
+    assert mean_difference(output.convert("RGB"), moved_to_srgb(SPACES[space], ramp.convert("RGB"))) <= 1.0
+
+
+def test_gray_of_16_bits_with_alpha_obeys_its_profile() -> None:
+    """Pillow opens it as RGBA, which a profile for gray would not fit."""
+    row = [257 * value for level in range(256) for value in (level, 255 - level)]
+    output = opened(processed(png(16, GRAY_ALPHA, [row], profile_chunk(gray_profile(1.0)))).encoded)
+    ramp = Image.frombytes("L", (256, 1), bytes(range(256)))
+    assert output.mode == "LA"
+    assert mean_difference(output.convert("RGB"), moved_to_srgb(gray_profile(1.0), ramp)) <= 1.0
+    assert output.getchannel("A").tobytes() == bytes(range(255, -1, -1))
+
+
+def test_gray_becomes_coloured_where_its_profile_says_so() -> None:
+    sepia = rgb_profile((DISPLAY_P3[0], DISPLAY_P3[1], (0.05, 0.02, 0.3)), 2.2)
+    ramp = Image.linear_gradient("L").resize((4, 256))
+    output = opened(processed(encoded(ramp, "PNG", icc_profile=sepia)).encoded)
+    assert output.mode == "RGB"
+    assert mean_difference(output, moved_to_srgb(sepia, ramp.convert("RGB"))) <= 1.0
+
+
 def test_cmyk_with_a_profile_is_printed_as_it_says() -> None:
     profile = cmyk_profile()
     inks = Image.merge("CMYK", [Image.linear_gradient("L").rotate(turn).resize((64, 64)) for turn in (0, 90, 180, 270)])
@@ -152,8 +183,8 @@ def test_wide_colours_named_by_code_points_become_srgb(format: str) -> None:
 @pytest.mark.parametrize(("transfer", "white"), [(16, 148), (18, 191)])
 def test_hdr_white_becomes_a_light_gray_with_room_for_highlights(transfer: int, white: int) -> None:
     """Diffuse white of 203 cd/m2 is 58 % of the PQ signal and 75 % of the HLG signal (ITU-R BT.2408)."""
-    table = table_to_srgb((9, transfer))
-    assert table is not None
+    table = meaning_of((9, transfer))
+    assert isinstance(table, ImageFilter.Color3DLUT)
     ramp = Image.frombytes(
         "RGB", (4, 1), bytes(value for level in (0, white // 2, white, 255) for value in [level] * 3)
     )
@@ -163,5 +194,7 @@ def test_hdr_white_becomes_a_light_gray_with_room_for_highlights(transfer: int, 
     assert peak >= 250
 
 
-def test_ordinary_code_points_need_no_table() -> None:
-    assert [table_to_srgb(points) for points in ((1, 13), (2, 2), (1, 1), (6, 6), (5, 6))] == [None] * 5
+@pytest.mark.parametrize("points", [(1, 13), (1, 1), (1, 6), (2, 2)])
+def test_ordinary_code_points_change_nothing(points: tuple[int, int]) -> None:
+    image = chart()
+    assert to_srgb(image, filter(None, [meaning_of(points)])) is image

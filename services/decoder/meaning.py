@@ -1,0 +1,29 @@
+"""What a file says that its numbers mean, of all the ways in which it may say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from services.decoder import cicp, png_gamma
+from services.decoder.colour import Meaning
+from services.decoder.work import Work
+
+
+def meanings(work: Work) -> Iterator[Meaning]:
+    """All that is said, the weightiest first; what makes no sense for the picture is to be passed over."""
+    profile: bytes | None = work.stored.info.get("icc_profile")
+    said = _said_in_png(work.data, profile) if work.format == "PNG" else _said_elsewhere(work, profile)
+    return (meaning for meaning in said if meaning)
+
+
+def _said_in_png(data: bytes, profile: bytes | None) -> Iterator[Meaning | None]:
+    """In the order of the PNG specification, third edition, 4.3."""
+    yield cicp.meaning_of(cicp.code_points(data, "PNG"))
+    yield profile
+    yield png_gamma.profile(data)
+
+
+def _said_elsewhere(work: Work, profile: bytes | None) -> Iterator[Meaning | None]:
+    """A profile first, as in browsers."""
+    yield profile
+    yield cicp.meaning_of(cicp.code_points(work.data, work.format))
