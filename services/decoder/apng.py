@@ -22,7 +22,7 @@ def first_frame(data: bytes) -> bytes | None:
         None where the still is shown first after all. It is, too, where the frame is smaller than the canvas, which is
         allowed and not known to be written.
     """
-    if b"acTL" not in data:
+    if not strip_png.find(data, b"acTL"):
         return None
     try:
         chunks = list(strip_png.chunks(data))

@@ -100,7 +100,7 @@ def check_limits(work: Work) -> None:
     item = primary_item(work.data) if work.format in ("HEIF", "AVIF") else None
     if item and item.largest_area > work.settings.max_coded_pixels:
         raise Rejection("too-complex", "the file wants far more pixels decoded than it shows")
-    if work.format == "JPEG" and strip_jpeg.scan_count(work.data) > work.settings.max_scans:
+    if work.format == "JPEG" and strip_jpeg.has_more_scans(work.data, work.settings.max_scans):
         raise Rejection("too-complex", "the file wants its picture decoded too many times")
 
 

@@ -130,12 +130,14 @@ def is_overlong(data: bytes) -> bool:
     return True
 
 
-def scan_count(data: bytes) -> int:
-    """How many scans a file asks to be decoded, which may cost a pass over the whole picture each."""
+def has_more_scans(data: bytes, most: int) -> bool:
+    """Whether a file asks for more scans to be decoded, which may cost a pass over the whole picture each."""
+    if data.count(bytes((0xFF, _START_OF_SCAN))) <= most:  # those of thumbnails included
+        return False
     try:
-        return sum(marker == _START_OF_SCAN for marker, _ in segments(data))
+        return sum(marker == _START_OF_SCAN for marker, _ in segments(data)) > most
     except ValueError:
-        return data.count(bytes((0xFF, _START_OF_SCAN)))
+        return True
 
 
 def is_cut_off(data: bytes) -> bool:
