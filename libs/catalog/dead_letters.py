@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from pydantic import ValidationError
+
 from libs.catalog.catalog import Catalog
 from libs.catalog.exhaustion import give_up
 from libs.catalog.records import Image
@@ -25,7 +27,9 @@ _IDS = uuid.UUID("0d8e2a55-6a43-4d4e-8f6e-0b3f8f0d2a9c")
 
 Outcome = Literal["queued", "ready", "deleted", "unreadable", "lost"]
 """What a retry came to: the image is queued again; or there is nothing to retry, since it is ready or deleted, since
-the letter cannot be read or is not about an image, or since neither upload nor picture are left."""
+the letter is not about an image, since it or the image's record cannot be read, or since neither upload nor picture are
+left.
+"""
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,10 @@ async def _retry(catalog: Catalog, letter: Letter) -> Outcome:
         document = await patiently(lambda: catalog.images.find_one({"_id": image_id}))
         if document is None or document["state"] in ("deleted", "receiving"):
             return "deleted"
-        image = Image.model_validate(document)
+        try:
+            image = Image.model_validate(document)
+        except ValidationError:
+            return "unreadable"
         if image.state == "ready":
             return "ready"
         if image.encoded is None and not image.is_original_kept:
@@ -172,7 +179,7 @@ async def _keep(catalog: Catalog, body: bytes, queue: str, code: str, what: Docu
     # The same message dead in the same queue is the same letter, so that burying it twice keeps one.
     letter_id = str(uuid.uuid5(_IDS, queue + "\0" + body.hex()))
     letter: Document = {"at": utc_now(), "queue": queue, "stage": _stage(queue), "code": code, **what}
-    await catalog.dead_letters.update_one({"_id": letter_id}, {"$set": letter}, upsert=True)
+    await catalog.dead_letters.replace_one({"_id": letter_id}, letter, upsert=True)
 
 
 def _stage(queue: str) -> str:

@@ -61,17 +61,19 @@ async def run(
         name: whose run it is; each name has its own progress.
         options: what to do.
         tell: called with each finding as it is made.
-        go_on: asked before each batch; False interrupts the run.
+        go_on: asked after each batch; False interrupts the run.
     """
     started = await resumed(catalog, name, options) or Report(started_at=utc_now())
     check = _Check(catalog, blobs, options, started, tell)
-    while started.at is not None and await go_on():
+    while started.at is not None:
         last = await check.batch(started.at)
         if last is None:
             started.at, last = FOLLOWING[started.at], ""
         started.last = last
         if started.at is None:
             started.finished_at = utc_now()
+        if not await go_on():
+            break  # how far it got is somebody else's to say now
         await save(catalog, name, options, started)
     return started
 

@@ -82,9 +82,12 @@ async def accept_thumbnail(
         "encoded.blob_id": event.source.blob_id,
     }
     while True:
+        # Not just `wanted` the second time: the image may have become one to decide about in between.
         document = await _change(
             catalog, {**wanted, "is_original_kept": None}, deciding, event, "thumbnailer", context
-        ) or await _change(catalog, wanted, changes, event, "thumbnailer", context)
+        ) or await _change(
+            catalog, {**wanted, "is_original_kept": {"$ne": None}}, changes, event, "thumbnailer", context
+        )
         if document is not None:
             image = Image.model_validate(document)
             return Outcome(image, lost=_leftovers(image))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -42,14 +41,17 @@ async def undo_expired_intents(catalog: Catalog, blobs: BlobStore) -> int:
 async def standing_still(catalog: Catalog, states: Sequence[State]) -> list[Still]:
     """Images in one of the states whose time to be looked at has come, the longest waiting first.
 
-    A record that cannot be read is left to the scheduled check, which tells of it.
+    A record that cannot be read is looked at an hour later, behind all others; the scheduled check tells of it.
     """
     wanted = {"check_at": {"$lt": utc_now()}, "state": {"$in": states}}
     documents = await catalog.images.find(wanted).sort("check_at").to_list(BATCH)
     found = []
     for document in documents:
-        with suppress(ValidationError):
+        try:
             found.append(Still(Image.model_validate(document), document.get("checks", 0)))
+        except ValidationError:
+            later = {"$set": {"check_at": utc_now() + timedelta(hours=1)}}
+            await catalog.images.update_one({"_id": document["_id"], "check_at": document["check_at"]}, later)
     return found
 
 

@@ -46,7 +46,8 @@ class Checkup:
             if not await lease.go_on():
                 return  # another replica is at it
             report = await fsck.run(core.catalog, core.blobs, self._name, self._options, tell, lease.go_on)
-            get_logger().info("checked what is stored", checked=report.checked, left=report.left)
+            if report.finished_at is not None:
+                get_logger().info("checked what is stored", checked=report.checked, left=report.left)
         finally:
             self._is_running = False
             with anyio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(mongo.DriverError):

@@ -24,6 +24,7 @@ from services.api.core import Core
 LEASE = timedelta(seconds=15)
 CHECKUP = "schedule"
 CHECKUP_OPTIONS = findings.Options(repair=True)
+GoOn = Callable[[], Awaitable[bool]]
 NEARLY_EMPTY = 20
 """With more messages than this waiting, standing still is only waiting: emitting again would multiply the backlog."""
 
@@ -50,16 +51,18 @@ async def run(core: Core) -> None:
             await lease.end()
 
 
-async def reconcile(core: Core, go_on: Callable[[], Awaitable[bool]]) -> None:
+async def reconcile(core: Core, go_on: GoOn) -> None:
     """One round of repairs, as long as ``go_on`` lets it; each is safe to repeat.
 
     What stands still comes first, and of the rest a little each round, so that nobody waits for a large deletion.
     """
-    await _emit_again(core)
+    await _emit_again(core, go_on)
+    if not await go_on():
+        return
     if undone := await repairs.undo_expired_intents(core.catalog, core.blobs):
         get_logger().info("undid uploads that never ended", count=undone)
     retention = core.settings.failed_retention_days
-    if retention is not None:
+    if retention is not None and await go_on():
         dropped = await repairs.drop_originals_of_failed(core.catalog, core.blobs, timedelta(days=retention))
         if dropped:
             get_logger().info("dropped uploads of images that failed long ago", count=dropped)
@@ -73,7 +76,7 @@ async def reconcile(core: Core, go_on: Callable[[], Awaitable[bool]]) -> None:
         await deletions.sweep_batch(core.catalog, core.blobs, album_id, Context())
 
 
-async def _emit_again(core: Core) -> None:
+async def _emit_again(core: Core, go_on: GoOn) -> None:
     waiting = (await core.publisher.queue_state(queue_of("api"))).messages
     idle: list[State] = [
         state
@@ -81,6 +84,8 @@ async def _emit_again(core: Core) -> None:
         if waiting + (await core.publisher.queue_state(queue_of(stage))).messages <= NEARLY_EMPTY
     ]
     for item in await repairs.standing_still(core.catalog, idle):
+        if not await go_on():
+            return
         image = item.image
         if await requests.emit_again(core.catalog, image, item.checks + 1, image.context):
             get_logger().warning("emitted an image again", image_id=image.id, state=image.state)

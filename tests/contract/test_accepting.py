@@ -5,14 +5,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from libs.catalog import deletions, uploads
+from libs.catalog import deletions, progress, repairs, uploads
 from libs.catalog.requests import request_thumbnail
 from libs.catalog.uploads import Intent
 from libs.shared.errors import Outage
-from libs.shared.events import Context
+from libs.shared.events import Context, utc_now
 from tests.support.shelf import CALLER, CONTENT, Shelf, a_shelf, stream
 
 pytestmark = pytest.mark.anyio
@@ -83,3 +84,41 @@ async def test_a_deleted_album_is_swept_in_batches(shelf: Shelf, monkeypatch: py
 
     assert [await sweep() for _ in range(3)] == [(True, len(images) - 2), (True, 0), (False, 0)]
     assert await shelf.catalog.albums.find_one({"sweep": True}) is None
+
+
+async def test_an_original_is_decided_about_though_its_picture_is_accepted_just_then(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued = await shelf.queued()
+    picture = await shelf.encoded_event(queued)
+    change, is_first = progress._change, True
+
+    async def change_slowly(*arguments: Any) -> Any:
+        nonlocal is_first
+        changed = await change(*arguments)
+        if is_first:
+            is_first = False
+            await progress.accept_encoded(shelf.catalog, picture, Context())
+        return changed
+
+    monkeypatch.setattr(progress, "_change", change_slowly)
+    early = queued.model_copy(update={"encoded": picture.encoded})
+
+    ready = await shelf.thumbnail(early, keep_original=False)
+
+    assert (ready.state, ready.is_original_kept) == ("ready", False)
+    assert ready.original is not None
+    assert not await shelf.blobs.exists(ready.original.blob_id)
+
+
+async def test_a_record_that_cannot_be_read_holds_up_no_other(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repairs, "BATCH", 1)
+    broken, sound = await shelf.queued(), await shelf.queued()
+    for number, image in enumerate((broken, sound)):
+        due = {"$set": {"check_at": utc_now() - timedelta(minutes=10 - number)}}
+        await shelf.catalog.images.update_one({"_id": image.id}, due)
+    await shelf.catalog.images.update_one({"_id": broken.id}, {"$unset": {"name": ""}})
+
+    found = [[still.image.id for still in await repairs.standing_still(shelf.catalog, ["queued"])] for _ in range(2)]
+
+    assert found == [[], [sound.id]]

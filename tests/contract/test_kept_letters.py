@@ -93,6 +93,15 @@ async def cut_short(*_: object) -> None:
     raise Outage("the database does not answer")
 
 
+async def test_a_letter_about_a_record_that_cannot_be_read_holds_up_no_other(shelf: Shelf) -> None:
+    sound, broken = await shelf.queued(), await shelf.queued()
+    for image in (sound, broken):
+        await die(shelf, image.id, 1)
+    await shelf.catalog.images.update_one({"_id": broken.id}, {"$unset": {"name": ""}})
+
+    assert sorted(await retried(shelf)) == ["queued", "unreadable"]
+
+
 async def test_an_image_that_became_ready_has_its_whole_budget_again(shelf: Shelf) -> None:
     image = await shelf.encoded()
     ready = await shelf.thumbnail(await die(shelf, image.id, BUDGET - 1))

@@ -58,7 +58,13 @@ class Shelf:
 
     async def encoded(self) -> Image:
         image = await self.queued()
-        event = ImageEncoded(
+        event = await self.encoded_event(image)
+        assert (await progress.accept_encoded(self.catalog, event, Context())).image is not None
+        return await self.image(image.id)
+
+    async def encoded_event(self, image: Image) -> ImageEncoded:
+        """What the decoder answers to the current attempt at an image."""
+        return ImageEncoded(
             album_id=image.album_id,
             image_id=image.id,
             generation=image.generation,
@@ -69,8 +75,6 @@ class Shelf:
             animated=False,
             placeholder="",
         )
-        assert (await progress.accept_encoded(self.catalog, event, Context())).image is not None
-        return await self.image(image.id)
 
     async def ready(self) -> Image:
         return await self.thumbnail(await self.encoded())
