@@ -6,7 +6,7 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib import import_module
 from itertools import islice
@@ -119,9 +119,9 @@ def is_overlong(data: bytes, format: Format) -> bool:
         return strip_jpeg.is_overlong(data)
     if format in ("HEIF", "AVIF"):
         return has_too_many_boxes(data)
-    chunks = strip_png.chunks(data) if format == "PNG" else strip_webp.chunks(data)
+    parts: Iterator[object] = strip_png.places(data) if format == "PNG" else strip_webp.chunks(data)
     try:
-        return next(islice(chunks, MAX_CHUNKS, None), None) is not None
+        return next(islice(parts, MAX_CHUNKS, None), None) is not None
     except ValueError:
         return False
 

@@ -31,17 +31,25 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     Raises:
         ValueError: the data ends in the middle.
     """
-    position = len(SIGNATURE)
+    return ((kind, data[start:end]) for kind, start, end in places(data))
+
+
+def places(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind of each chunk up to IEND, and where its content starts and ends; nothing of that is copied.
+
+    Raises:
+        ValueError: the data ends in the middle.
+    """
+    start = len(SIGNATURE) + 8
     while True:
-        length = int.from_bytes(data[position : position + 4], "big")
-        kind = data[position + 4 : position + 8]
-        content = data[position + 8 : position + 8 + length]
-        position += 12 + length
-        if position > len(data):
+        end = start + int.from_bytes(data[start - 8 : start - 4], "big")
+        kind = data[start - 4 : start]
+        if end + 4 > len(data):
             raise ValueError("a chunk is cut off")
-        yield kind, content
+        yield kind, start, end
         if kind == b"IEND":
             return
+        start = end + 12
 
 
 def samples(data: bytes) -> tuple[int, int]:
@@ -101,11 +109,10 @@ def without_text(data: bytes) -> bytes:
     Raises:
         ValueError: the data ends in the middle.
     """
-    parts, position = [SIGNATURE], len(SIGNATURE)
-    for kind, content in chunks(data):
-        whole = data[position : position + 12 + len(content)]
-        position += len(whole)
-        if kind[:1].isupper() or (kind not in _TEXT and whole == chunk(kind, content)):
+    parts = [SIGNATURE]
+    for kind, start, end in places(data):
+        whole = data[start - 8 : end + 4]
+        if kind[:1].isupper() or (kind not in _TEXT and whole == chunk(kind, data[start:end])):
             parts.append(whole)
     return b"".join(parts)
 
@@ -114,11 +121,11 @@ def find(data: bytes, *kinds: bytes) -> dict[bytes, bytes]:
     """The contents of the first chunk of each of ``kinds`` before the pixels, as far as the data goes."""
     found: dict[bytes, bytes] = {}
     try:
-        for kind, content in chunks(data):
+        for kind, start, end in places(data):
             if kind == b"IDAT":
                 break
             if kind in kinds:
-                found.setdefault(kind, content)
+                found.setdefault(kind, data[start:end])
     except ValueError:
         return found
     return found
@@ -129,7 +136,7 @@ def is_cut_off(data: bytes) -> bool:
     if not b"\0\0\0\rIHDR".startswith(data[8:16]):
         return False
     try:
-        for _ in chunks(data):
+        for _ in places(data):
             pass
     except ValueError:
         return True
