@@ -19,7 +19,7 @@ from services.decoder import opening, strip_jpeg, strip_png, strip_webp
 from services.thumbnailer.pixels import shrink
 from tests.support.decoding import difference, opened, processed
 from tests.support.pictures import FORMATS, encoded, picture, scene, stored
-from tests.support.profiles import DISPLAY_P3, rgb_profile
+from tests.support.profiles import DISPLAY_P3, PROPHOTO, rgb_profile
 from tests.support.traces import CANARY, odd_parts, traces
 
 MEGABYTE = 1 << 20
@@ -151,10 +151,19 @@ def test_a_long_profile_excuses_no_wrong_checksum() -> None:
         processed(bytes(plain))
 
 
-def test_a_png_whose_profile_is_a_bomb_is_shown_without_it() -> None:
+@pytest.mark.parametrize(("before", "behind"), [(1, 0), (2, 0), (0, 1), (1, 1)])
+def test_a_png_whose_profile_is_a_bomb_is_shown_without_it(before: int, behind: int) -> None:
     plain = picture("PNG")
     bomb = strip_png.chunk(b"iCCP", b"bomb\0\0" + zlib.compress(bytes(50_000_000), 9))
-    assert processed(plain[:33] + bomb + plain[33:]).encoded == plain
+    assert processed(plain[:33] + bomb * before + plain[33:-12] + bomb * behind + plain[-12:]).encoded == plain
+
+
+def test_a_profile_behind_the_pixels_of_a_png_is_passed_over() -> None:
+    wide, wider = (rgb_profile(space, 1.0) for space in (DISPLAY_P3, PROPHOTO))
+    plain, late = picture("PNG"), strip_png.chunk(b"iCCP", b"late\0\0" + zlib.compress(wider))
+    assert processed(plain[:-12] + late + plain[-12:]).encoded == plain
+    first = picture("PNG", icc_profile=wide)
+    assert processed(first[:-12] + late + first[-12:]).encoded == processed(first).encoded != plain
 
 
 @pytest.mark.parametrize(
