@@ -48,7 +48,11 @@ def _opaque_pixels(work: Work, clear: tuple[int, ...]) -> Image.Image:
 
 
 def _low_bytes(data: bytes) -> Image.Image:
-    """The lower bytes of 16-bit RGB samples; since Pillow keeps the upper ones only, it takes a second decode."""
+    """The lower bytes of 16-bit RGB samples; since Pillow keeps the upper ones only, it takes a second decode.
+
+    Nothing may make that one begin anew, or it would yield the upper ones.
+    """
+    data = strip_png.without_text_and_profiles(data)
     picture = opening.open_header(data, "PNG")
     picture.tile = [tile._replace(args="RGB;16L") for tile in picture.tile]
     return opening.load(picture, data, "PNG")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 from PIL import Image, ImageChops, ImageCms, ImageFilter
 
@@ -16,6 +17,9 @@ _NEAR = 2
 
 _MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """Of pixels that a profile for a space is made for."""
+
+_MAX_REMEMBERED_BYTES = 64 << 10
+"""Of a profile: those of cameras and screens are shorter, and what hostile files hold must not outlive them."""
 
 
 def flatten(image: Image.Image) -> Image.Image:
@@ -67,10 +71,11 @@ def _shown(image: Image.Image, base: str, meaning: Meaning) -> Image.Image | Non
     """A picture in sRGB but for its alpha channel: ``image`` itself if it is so already, None if it makes no sense."""
     if isinstance(meaning, ImageFilter.Color3DLUT):
         return image.convert("RGB").filter(meaning)
-    transform = _transform(meaning, base)
-    if transform is None:
+    way = (_remembered_way if len(meaning) <= _MAX_REMEMBERED_BYTES else _way)(meaning, base)
+    if way is None:
         return None
-    if _is_identity(transform, base):
+    transform, is_identity = way
+    if is_identity:
         return image
     if base == "L":
         ramp = _applied(transform, Image.frombytes("L", (256, 1), bytes(range(256))))
@@ -79,7 +84,21 @@ def _shown(image: Image.Image, base: str, meaning: Meaning) -> Image.Image | Non
     return _applied(transform, image)
 
 
-@lru_cache(maxsize=16)
+class _Way(NamedTuple):
+    """How pixels get to sRGB, and whether they are there already."""
+
+    transform: ImageCms.ImageCmsTransform
+    is_identity: bool
+
+
+def _way(profile: bytes, base: str) -> _Way | None:
+    transform = _transform(profile, base)
+    return None if transform is None else _Way(transform, _is_identity(transform, base))
+
+
+_remembered_way = lru_cache(maxsize=16)(_way)
+
+
 def _transform(profile: bytes, base: str) -> ImageCms.ImageCmsTransform | None:
     """From an embedded profile to sRGB, with the perceptual intent that browsers use; None where it does not apply.
 
@@ -102,7 +121,6 @@ def _applied(transform: ImageCms.ImageCmsTransform, image: Image.Image) -> Image
     return shown
 
 
-@lru_cache(maxsize=16)
 def _is_identity(transform: ImageCms.ImageCmsTransform, base: str) -> bool:
     if base == "CMYK":
         return False

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from services.decoder import cicp, png_gamma
+from services.decoder import cicp, png_gamma, png_profile
 from services.decoder.colour import Meaning
 from services.decoder.work import Work
 
 
 def meanings(work: Work) -> Iterator[Meaning]:
     """All that is said, the weightiest first; what makes no sense for the picture is to be passed over."""
-    profile: bytes | None = work.stored.info.get("icc_profile")
-    said = _said_in_png(work.data, profile) if work.format == "PNG" else _said_elsewhere(work, profile)
+    said = _said_in_png(work.data) if work.format == "PNG" else _said_elsewhere(work)
     return (meaning for meaning in said if meaning)
 
 
-def _said_in_png(data: bytes, profile: bytes | None) -> Iterator[Meaning | None]:
+def _said_in_png(data: bytes) -> Iterator[Meaning | None]:
     """In the order of the PNG specification, third edition, 4.3."""
     yield cicp.meaning_of(cicp.code_points(data, "PNG"))
-    yield profile
+    yield png_profile.profile(data)
     yield png_gamma.profile(data)
 
 
-def _said_elsewhere(work: Work, profile: bytes | None) -> Iterator[Meaning | None]:
+def _said_elsewhere(work: Work) -> Iterator[Meaning | None]:
     """A profile first, as in browsers."""
-    yield profile
+    yield work.stored.info.get("icc_profile")
     yield cicp.meaning_of(cicp.code_points(work.data, work.format))

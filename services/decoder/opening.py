@@ -6,7 +6,7 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib import import_module
 from itertools import islice
@@ -40,9 +40,6 @@ DECODER_ERRORS = (
 
 MAX_CHUNKS = 100_000
 """Of a PNG or WebP: an animation of an hour, or fifty megabytes in pieces of half a kilobyte."""
-
-MAX_PROFILE_BYTES = 16 << 20
-"""As much as a JPEG can hold."""
 
 _DECODED_ITEMS = {"HEIF": {b"hvc1", b"grid", b"iden", b"iovl"}, "AVIF": {b"av01", b"grid"}}
 
@@ -119,9 +116,9 @@ def is_overlong(data: bytes, format: Format) -> bool:
         return strip_jpeg.is_overlong(data)
     if format in ("HEIF", "AVIF"):
         return has_too_many_boxes(data)
-    chunks = strip_png.chunks(data) if format == "PNG" else strip_webp.chunks(data)
+    parts: Iterator[object] = strip_png.places(data) if format == "PNG" else strip_webp.chunks(data)
     try:
-        return next(islice(chunks, MAX_CHUNKS, None), None) is not None
+        return next(islice(parts, MAX_CHUNKS, None), None) is not None
     except ValueError:
         return False
 
@@ -152,31 +149,14 @@ def _open(data: bytes, format: Format) -> ImageFile.ImageFile:
 def _opened_for_pixels(data: bytes, format: Format) -> ImageFile.ImageFile:
     """Open a file without the metadata that its decoder may have stumbled over.
 
-    PNG limits its text and profile, AVIF wants sound EXIF; none of it is a reason to refuse a picture. Text may come
-    after the pixels. The profile is kept, if it can be read: without it the colours would be others.
+    PNG limits its text and profiles, AVIF wants sound EXIF; none of it is a reason to refuse a picture. Both kinds of
+    PNG's may come after the pixels.
     """
-    profile = None
     if format == "PNG":
-        data = strip_png.without_text(data)
-        packed = strip_png.find(data, b"iCCP").get(b"iCCP", b"")
-        profile = _png_profile(packed)
-        data = data.replace(strip_png.chunk(b"iCCP", packed), b"", 1)
+        data = strip_png.without_text_and_profiles(data)
     elif format == "AVIF":
         data = without_exif(data)
-    image = decoders(features.check("avif"))[format](io.BytesIO(data))
-    if profile:
-        image.info["icc_profile"] = profile
-    return image
-
-
-def _png_profile(packed: bytes) -> bytes | None:
-    """The profile in an ``iCCP`` chunk (PNG third edition, 11.3.2.3); None where it is broken or too long."""
-    unpacker = zlib.decompressobj()
-    try:
-        profile = unpacker.decompress(packed.partition(b"\0")[2][1:], MAX_PROFILE_BYTES)
-    except zlib.error:
-        return None
-    return profile if unpacker.eof else None
+    return decoders(features.check("avif"))[format](io.BytesIO(data))
 
 
 def _is_uncommonly_coded(data: bytes, format: Format) -> bool:

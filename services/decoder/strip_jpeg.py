@@ -107,9 +107,10 @@ def is_overlong(data: bytes) -> bool:
     """Whether there is more than any picture needs.
 
     What is before the first scan is walked just as Pillow's JpegImagePlugin does; behind it, libjpeg looks again at all
-    fill bytes since the last sample whenever it is given more of them.
+    fill bytes since the last sample whenever it is given more of them. Behind the end of the image nobody looks.
     """
-    if _TOO_MUCH_FILL in data:
+    fill = data.find(_TOO_MUCH_FILL)
+    if fill >= 0 and not _has_end(data[:fill]):
         return True
     position, idle_bytes, exif_segments = 2, 0, 0
     for _ in range(MAX_SEGMENTS):
@@ -128,6 +129,14 @@ def is_overlong(data: bytes) -> bool:
         if idle_bytes > MAX_IDLE_BYTES or exif_segments > MAX_EXIF_SEGMENTS:
             return True
     return True
+
+
+def _has_end(data: bytes) -> bool:
+    """Whether the image ends within ``data``, with nothing wrong before."""
+    try:
+        return any(marker == _END for marker, _ in segments(data))
+    except ValueError:
+        return False
 
 
 def has_more_scans(data: bytes, most: int) -> bool:

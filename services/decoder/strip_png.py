@@ -22,7 +22,7 @@ _PLACES = {
 
 _PALETTE, _WITH_ALPHA = 3, (4, 6)
 _MAX_LENGTHS = {b"sRGB": 1, b"tRNS": 256, b"PLTE": 768, b"IHDR": 13, b"IEND": 0}
-_TEXT = {b"tEXt", b"zTXt", b"iTXt"}
+_LIMITED = {b"tEXt", b"zTXt", b"iTXt", b"iCCP"}
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -31,17 +31,25 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     Raises:
         ValueError: the data ends in the middle.
     """
-    position = len(SIGNATURE)
+    return ((kind, data[start:end]) for kind, start, end in places(data))
+
+
+def places(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind of each chunk up to IEND, and where its content starts and ends; nothing of that is copied.
+
+    Raises:
+        ValueError: the data ends in the middle.
+    """
+    start = len(SIGNATURE) + 8
     while True:
-        length = int.from_bytes(data[position : position + 4], "big")
-        kind = data[position + 4 : position + 8]
-        content = data[position + 8 : position + 8 + length]
-        position += 12 + length
-        if position > len(data):
+        end = start + int.from_bytes(data[start - 8 : start - 4], "big")
+        kind = data[start - 4 : start]
+        if end + 4 > len(data):
             raise ValueError("a chunk is cut off")
-        yield kind, content
+        yield kind, start, end
         if kind == b"IEND":
             return
+        start = end + 12
 
 
 def samples(data: bytes) -> tuple[int, int]:
@@ -93,32 +101,37 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
 
 
-def without_text(data: bytes) -> bytes:
-    """The same file without its text, which decoders limit, and without ancillary chunks whose checksum is wrong.
+def without_text_and_profiles(data: bytes) -> bytes:
+    """The same file without what decoders limit the length of, and without chunks that do not count.
 
-    No picture depends on either. Critical chunks are copied as they are, right or wrong.
-
-    Raises:
-        ValueError: the data ends in the middle.
+    The pixels depend on neither. Critical chunks are copied as they are, right or wrong, and so is one that is cut off.
     """
-    parts, position = [SIGNATURE], len(SIGNATURE)
-    for kind, content in chunks(data):
-        whole = data[position : position + 12 + len(content)]
-        position += len(whole)
-        if kind[:1].isupper() or (kind not in _TEXT and whole == chunk(kind, content)):
-            parts.append(whole)
+    parts, done = [SIGNATURE], len(SIGNATURE)
+    try:
+        for kind, start, end in places(data):
+            done = end + 4
+            if kind not in _LIMITED and _counts(data, start, end):
+                parts.append(data[start - 8 : done])
+    except ValueError:
+        parts.append(data[done:])
     return b"".join(parts)
 
 
+def _counts(data: bytes, start: int, end: int) -> bool:
+    """Whether a chunk is to be obeyed; no decoder obeys an ancillary one whose checksum is wrong."""
+    is_critical = data[start - 4 : start - 3].isupper()
+    return is_critical or zlib.crc32(data[start - 4 : end]) == int.from_bytes(data[end : end + 4], "big")
+
+
 def find(data: bytes, *kinds: bytes) -> dict[bytes, bytes]:
-    """The contents of the first chunk of each of ``kinds`` before the pixels, as far as the data goes."""
+    """The contents of the first chunk of each of ``kinds`` before the pixels that counts, as far as the data goes."""
     found: dict[bytes, bytes] = {}
     try:
-        for kind, content in chunks(data):
+        for kind, start, end in places(data):
             if kind == b"IDAT":
                 break
-            if kind in kinds:
-                found.setdefault(kind, content)
+            if kind in kinds and _counts(data, start, end):
+                found.setdefault(kind, data[start:end])
     except ValueError:
         return found
     return found
@@ -129,7 +142,7 @@ def is_cut_off(data: bytes) -> bool:
     if not b"\0\0\0\rIHDR".startswith(data[8:16]):
         return False
     try:
-        for _ in chunks(data):
+        for _ in places(data):
             pass
     except ValueError:
         return True

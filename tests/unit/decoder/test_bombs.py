@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import psutil
 import pytest
@@ -95,6 +96,12 @@ def test_a_picture_may_have_some_parts_that_mean_nothing() -> None:
     plain = picture("JPEG")
     upload = plain[:2] + b"\xff" * 500_000 + b"\xff\xfe\0\2" * 9_000 + plain[2:]
     assert process(upload, DecoderSettings()).encoded == plain
+
+
+@pytest.mark.parametrize("coding", [{}, {"progressive": True}, {"restart_marker_rows": 1}], ids=str)
+def test_a_jpeg_padded_behind_its_end_is_no_bomb(coding: dict[str, Any]) -> None:
+    plain = picture("JPEG", **coding)
+    assert process(plain + b"\xff" * (2 * MEGABYTE), DecoderSettings()).encoded == plain
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP"])

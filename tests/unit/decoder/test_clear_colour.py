@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import struct
+import zlib
 
 import pytest
 
@@ -14,6 +15,8 @@ from tests.support.decoding import opened, processed
 from tests.support.png import GRAY, PALETTE, RGB, Chunk, png
 
 SIDEWAYS: Chunk = (b"eXIf", b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0")
+LONG_TEXT, LONG_PROFILE = (chunk(kind, b"long\0\0" + zlib.compress(bytes(3_000_000))) for kind in (b"zTXt", b"iCCP"))
+END = chunk(b"IEND", b"")
 KEY = (0x1234, 0x5678, 0x9ABC)
 
 
@@ -54,6 +57,13 @@ def test_16_bit_colours_are_transparent_only_if_every_bit_is_the_same() -> None:
     samples = [sample for colour in row for sample in colour]
     work = processed(png(16, RGB, [samples], (b"tRNS", struct.pack(">3H", *KEY))))
     assert is_clear_everywhere(work, [0, 255, 255, 255, 255, 0])
+
+
+@pytest.mark.parametrize("end", [LONG_TEXT + END, LONG_PROFILE + END, LONG_TEXT, b""], ids=range(4))
+def test_16_bit_colours_are_transparent_whatever_follows_the_pixels(end: bytes) -> None:
+    """Pillow stumbles over more than a megabyte of text or profile, and does not miss the end."""
+    whole = png(16, RGB, [[*KEY, 1, 2, 3]], (b"tRNS", struct.pack(">3H", *KEY)))
+    assert is_clear_everywhere(processed(whole.removesuffix(END) + end), [0, 255])
 
 
 def test_a_sideways_16_bit_picture_keeps_its_transparency() -> None:

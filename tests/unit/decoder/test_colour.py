@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import sys
 import zlib
 from typing import Any
 
@@ -87,6 +89,23 @@ def test_an_srgb_profile_costs_no_generation() -> None:
 @pytest.mark.parametrize("profile", [b"", b"\0" * 200, b"not a profile at all", SPACES["Adobe RGB"][:300]])
 def test_a_broken_profile_is_passed_over(profile: bytes) -> None:
     assert processed(encoded(chart(), "JPEG", icc_profile=profile)).is_normal
+
+
+def transforms() -> set[int]:
+    """All that there are."""
+    gc.collect()
+    return {id(thing) for thing in gc.get_objects() if type(thing) is ImageCms.ImageCmsTransform}
+
+
+@pytest.mark.parametrize("profile", [SPACES["Adobe RGB"], b"junk"], ids=["sound", "broken"])
+def test_a_long_profile_is_forgotten_with_its_picture(profile: bytes) -> None:
+    """A child may see hundreds, and neither the file's bytes nor what littleCMS copied of them may stay."""
+    length = 100_000
+    long = length.to_bytes(4, "big") + profile[4:].ljust(length - 4, b"\0")
+    before = sys.getrefcount(long), transforms()
+    image = chart()
+    assert (to_srgb(image, [long]) is image) == (profile == b"junk")
+    assert (sys.getrefcount(long), transforms()) == before
 
 
 def test_a_profile_for_other_pixels_is_passed_over() -> None:

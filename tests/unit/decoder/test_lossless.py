@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import zlib
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,13 +15,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
 from libs.shared.errors import Rejection
-from services.decoder import strip_jpeg, strip_png, strip_webp
+from services.decoder import opening, strip_jpeg, strip_png, strip_webp
 from services.thumbnailer.pixels import shrink
 from tests.support.decoding import difference, opened, processed
 from tests.support.pictures import FORMATS, encoded, picture, scene, stored
-from tests.support.profiles import DISPLAY_P3, rgb_profile
+from tests.support.profiles import DISPLAY_P3, PROPHOTO, rgb_profile
 from tests.support.traces import CANARY, odd_parts, traces
 
+MEGABYTE = 1 << 20
 GPS_INFO, MAKER_NOTE, DESCRIPTION = 0x8825, 0x927C, 0x010E
 
 
@@ -147,10 +151,35 @@ def test_a_long_profile_excuses_no_wrong_checksum() -> None:
         processed(bytes(plain))
 
 
-def test_a_png_whose_profile_is_a_bomb_is_shown_without_it() -> None:
+@pytest.mark.parametrize(("before", "behind"), [(1, 0), (2, 0), (0, 1), (1, 1)])
+def test_a_png_whose_profile_is_a_bomb_is_shown_without_it(before: int, behind: int) -> None:
     plain = picture("PNG")
     bomb = strip_png.chunk(b"iCCP", b"bomb\0\0" + zlib.compress(bytes(50_000_000), 9))
-    assert processed(plain[:33] + bomb + plain[33:]).encoded == plain
+    assert processed(plain[:33] + bomb * before + plain[33:-12] + bomb * behind + plain[-12:]).encoded == plain
+
+
+def test_a_profile_behind_the_pixels_of_a_png_is_passed_over() -> None:
+    wide, wider = (rgb_profile(space, 1.0) for space in (DISPLAY_P3, PROPHOTO))
+    plain, late = picture("PNG"), strip_png.chunk(b"iCCP", b"late\0\0" + zlib.compress(wider))
+    assert processed(plain[:-12] + late + plain[-12:]).encoded == plain
+    first = picture("PNG", icc_profile=wide)
+    assert processed(first[:-12] + late + first[-12:]).encoded == processed(first).encoded != plain
+
+
+@pytest.mark.parametrize(
+    "look",
+    [strip_png.samples, strip_png.is_cut_off, partial(opening.is_overlong, format="PNG")],
+    ids=["samples", "end", "length"],
+)
+def test_to_look_into_a_png_copies_none_of_its_pixels(look: Callable[[bytes], object]) -> None:
+    plain = picture("PNG")
+    upload = plain[:33] + strip_png.chunk(b"IDAT", bytes(MEGABYTE)) + plain[33:]
+    tracemalloc.start()
+    try:
+        look(upload)
+        assert tracemalloc.get_traced_memory()[1] < MEGABYTE
+    finally:
+        tracemalloc.stop()
 
 
 def test_two_headers_are_never_copied() -> None:

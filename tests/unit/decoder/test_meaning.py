@@ -176,6 +176,13 @@ def test_the_weightiest_that_makes_sense_counts(
     assert shown(processed(drawn(*said)).encoded) == pytest.approx(meant(COLOURS, light, matrix), abs=1.01)
 
 
+@pytest.mark.parametrize("said", [LINEAR, code_points(12, 13), WIDE], ids=["gamma", "code points", "profile"])
+def test_what_has_a_wrong_checksum_says_nothing(said: Chunk) -> None:
+    upload = bytearray(drawn(said))
+    upload[33 + 8 + len(said[1])] ^= 1
+    assert processed(bytes(upload)).encoded == drawn()
+
+
 def test_a_profile_of_numbers_has_the_published_colorants() -> None:
     """Display P3 and Adobe RGB, adapted to D50, as in the profiles of Apple and Adobe."""
     for numbers, published in ((P3, DISPLAY_P3), (ADOBE, ADOBE_RGB)):
