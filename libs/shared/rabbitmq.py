@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, cast
 
 import aio_pika
 import anyio
 import pamqp.exceptions
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from pydantic import SecretStr
 from yarl import URL
@@ -36,14 +37,8 @@ WATCH_SECONDS = 2.0
 RECONNECT_SECONDS = (0.2, 2.0)
 """Between two tries to consume: a random time, so that many workers do not come back as one."""
 
-BROKER_ERRORS = (
-    AMQPError,
-    pamqp.exceptions.PAMQPException,
-    OSError,
-    RuntimeError,
-    TimeoutError,
-    asyncio.TimeoutError,  # another one than the line above before Python 3.11
-)
+# Before Python 3.11 the last two are not the same.
+BROKER_ERRORS = (AMQPError, pamqp.exceptions.PAMQPException, OSError, RuntimeError, TimeoutError, asyncio.TimeoutError)
 """Whatever aio-pika 9 and 10 raise when a connection or a channel is not there: RuntimeError and OSError too."""
 
 
@@ -121,6 +116,15 @@ async def _declare_exchanges(channel: AbstractChannel) -> AbstractExchange:
     return work
 
 
+async def _declare_stage(
+    channel: AbstractChannel, work: AbstractExchange, queue: str, events: Iterable[type[Event]]
+) -> AbstractQueue:
+    declared = await channel.declare_queue(queue, durable=True, arguments=topology.stage_queue_arguments())
+    for event in events:
+        await declared.bind(work, event.routing_key)
+    return declared
+
+
 @dataclass
 class _Link:
     """A connection with its channel, the exchanges to publish to, and a channel that a wrong question may close."""
@@ -153,15 +157,22 @@ class _Link:
 class Publisher:
     """Publishes with confirms on a connection of its own, connecting when first needed and whenever it broke."""
 
-    def __init__(self, url: SecretStr, on_sent: Callable[[str, str], None] = lambda exchange, error: None) -> None:
+    def __init__(
+        self,
+        url: SecretStr,
+        on_sent: Callable[[str, str], None] = lambda exchange, error: None,
+        stages: Mapping[str, Sequence[type[Event]]] = MappingProxyType({}),
+    ) -> None:
         """Describe a publisher.
 
         Args:
             url: of the broker; several addresses of a cluster are separated by commas.
             on_sent: told the exchange of each publish and the type of the error that it met, or an empty string.
+            stages: queues that must be there first, with what they are bound to: those who answer each other's events.
         """
         self._url = url
         self._on_sent = on_sent
+        self._stages = stages
         self._link: _Link | None = None
         self._connecting = anyio.Lock()
 
@@ -248,7 +259,9 @@ class Publisher:
         connection = await _connect(self._url)
         try:
             channel = await connection.channel(on_return_raises=True)
-            await _declare_exchanges(channel)
+            work = await _declare_exchanges(channel)
+            for queue, events in self._stages.items():
+                await _declare_stage(channel, work, queue, events)
             names = (WORK_EXCHANGE, EVENTS_EXCHANGE)
             return _Link(connection, channel, {name: await channel.get_exchange(name, ensure=False) for name in names})
         except BaseException:
@@ -368,7 +381,7 @@ class Consumer:
     def _wake(self, *_: object) -> None:
         self._changed.set()
 
-    async def _declare(self, channel: AbstractChannel) -> aio_pika.abc.AbstractQueue:
+    async def _declare(self, channel: AbstractChannel) -> AbstractQueue:
         work = await _declare_exchanges(channel)
         if self._is_subscriber:
             queue = await channel.declare_queue(
@@ -378,10 +391,7 @@ class Consumer:
             return queue
         if not self._work:
             return await channel.declare_queue(self._queue, durable=True, arguments=topology.dead_queue_arguments())
-        queue = await channel.declare_queue(self._queue, durable=True, arguments=topology.stage_queue_arguments())
-        for event in self._work:
-            await queue.bind(work, event.routing_key)
-        return queue
+        return await _declare_stage(channel, work, self._queue, self._work)
 
 
 async def _close_quietly(connection: AbstractConnection) -> None:

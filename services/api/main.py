@@ -32,7 +32,7 @@ from libs.shared.topology import DEAD_QUEUE, WORK_EXCHANGE
 from libs.shared.worker import Worker
 from libs.webhooks.registry import Registry
 from libs.webhooks.settings import WebhookSettings
-from services.api import dead_letters, problems, progress, reconcile
+from services.api import contracts, dead_letters, problems, progress, reconcile
 from services.api.access import Access
 from services.api.answers import FAILS
 from services.api.backlog import Backlog
@@ -135,7 +135,9 @@ async def _lifespan(
         client = mongo.connect(settings)
         stack.callback(client.close)
         metrics: ApiMetrics = app.state.metrics
-        publisher = Publisher(settings.amqp_url, metrics.count_sent)
+        # A picture may be decoded before any thumbnailer has declared its queue.
+        stages = {queue_of(name): part.receives for name, part in contracts.PIPELINE.items()}
+        publisher = Publisher(settings.amqp_url, metrics.count_sent, stages)
         public = Publisher(settings.amqp_url, metrics.count_sent)
         stack.push_async_callback(publisher.close)
         stack.push_async_callback(public.close)
