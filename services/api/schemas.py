@@ -12,6 +12,7 @@ from libs.catalog.records import Album, Image
 from libs.catalog.sessions import Session
 from libs.shared.errors import Refusal
 from libs.shared.events import Timestamp
+from libs.shared.settings import LimitSettings
 
 MAX_NAME = 255
 MAX_PAGE = 10_000
@@ -269,8 +270,27 @@ class SessionCard(BaseModel):
         return cls(owner=key.owner_name, scopes=list(key.scopes), expire_date=session.expire_date)
 
 
+class Limits(BaseModel):
+    """What is accepted of a picture: bytes of its file, pixels across and down, and whether those may be turned."""
+
+    bytes: int
+    width: int
+    height: int
+    any_orientation: bool
+
+    @classmethod
+    def of(cls, limits: LimitSettings) -> Limits:
+        return cls(
+            bytes=limits.max_bytes,
+            width=limits.max_width,
+            height=limits.max_height,
+            any_orientation=limits.limit_any_orientation,
+        )
+
+
 class SessionAnswer(Done):
     session: SessionCard | None
+    limits: Limits
 
 
 class FailAnswer(BaseModel):

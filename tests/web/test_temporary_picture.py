@@ -10,6 +10,11 @@ from tests.support.stack import StartStack
 from tests.web.conftest import OpenScreen
 from tests.web.screen import Screen
 
+SLOW_DECODING = """
+const decode = HTMLImageElement.prototype.decode;
+const gate = new Promise((resolve) => { window.letDecode = resolve; });
+HTMLImageElement.prototype.decode = async function () { await gate; return decode.call(this); };
+"""
 SHOWABLE = {"a.jpg": "JPEG", "b.png": "PNG", "c.webp": "WEBP", "d.avif": "AVIF"}
 
 
@@ -85,3 +90,33 @@ def test_without_any_worker_the_chosen_file_stays_in_view(open_screen: OpenScree
     screen.choose({"a.jpg": picture("JPEG", 640, 480)})
     screen.expect_stage("a.jpg", "queued")
     screen.expect_shows("a.jpg", "local")
+
+
+def test_what_happens_while_the_chosen_file_is_decoded_does_not_make_it_one_that_cannot_be_shown(
+    screen: Screen,
+) -> None:
+    screen.page.add_init_script(SLOW_DECODING)
+    screen.open().create_album("Slow to draw")
+    screen.hold_uploads()
+    screen.choose({"a.jpg": picture("JPEG", 1600, 900)})
+    screen.expect_stage("a.jpg", "uploading")  # an update of the tile, and not the only one
+
+    screen.page.evaluate("letDecode()")
+
+    screen.expect_shows("a.jpg", "local")
+    screen.tile("a.jpg").click()
+    expect(screen.page.locator(".slide[data-step='0']")).to_have_attribute("data-shows", "local")
+
+
+def test_the_page_refuses_only_what_the_server_is_set_to_refuse(
+    open_screen: OpenScreen, start_stack: StartStack
+) -> None:
+    stack = start_stack(ALBUM_LIMIT_ANY_ORIENTATION="true", ALBUM_MAX_WIDTH="800", ALBUM_MAX_HEIGHT="600")
+    screen = open_screen(stack=stack).open()
+    screen.create_album("Other limits")
+    expect(screen.page.get_by_text("800 x 600 pixels and 50 MB each")).to_be_visible()
+
+    screen.choose({"portrait.png": picture("PNG", 600, 800), "large.png": picture("PNG", 801, 600)})
+
+    screen.expect_shows("portrait.png", "server")
+    expect(screen.row("large.png")).to_contain_text("801 x 600 pixels; at most 800 wide and 600 high")

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from libs.shared.events import utc_now
 from services.api.access import require_same_origin
 from services.api.dependencies import AnyCallerDependency, CoreDependency
-from services.api.schemas import Done, SessionAnswer, SessionCard, SignIn
+from services.api.schemas import Done, Limits, SessionAnswer, SessionCard, SignIn
 
 router = APIRouter(prefix="/session", tags=["session"])
 
@@ -25,14 +25,15 @@ async def sign_in(body: SignIn, request: Request, response: Response, core: Core
         httponly=True,
         samesite="strict",
     )
-    return SessionAnswer(message="signed in", session=SessionCard.of(session))
+    return SessionAnswer(message="signed in", session=SessionCard.of(session), limits=Limits.of(core.limits))
 
 
 @router.get("")
 async def get_session(request: Request, caller: AnyCallerDependency, core: CoreDependency) -> SessionAnswer:
-    """The session that the request's cookie is for; null for a key, and while there are no keys."""
+    """The session that the cookie is for, null for a key and while there are no keys; and what is accepted."""
     session = await core.access.session(request)
-    return SessionAnswer(message="you are known here", session=None if session is None else SessionCard.of(session))
+    card = None if session is None else SessionCard.of(session)
+    return SessionAnswer(message="you are known here", session=card, limits=Limits.of(core.limits))
 
 
 @router.delete("")

@@ -1,10 +1,14 @@
 // Sentences for people: counts, sizes, stages and reasons.
-import { MAX_BYTES, MAX_HEIGHT, MAX_WIDTH } from "./limits.js";
+import { limits } from "./limits.js";
 
 const numbers = new Intl.NumberFormat("en");
 const dates = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
 
 export const FORMATS_TAKEN = "JPEG, PNG, WebP, HEIC, HEIF and AVIF";
+
+/** What may be chosen, as one sentence. */
+export const taken = () =>
+  `${FORMATS_TAKEN}, up to ${limits.width} x ${limits.height} pixels and ${Math.floor(limits.bytes / 1_048_576)} MB each.`;
 
 export function count(number, one, many = `${one}s`) {
   return `${numbers.format(number)} ${number === 1 ? one : many}`;
@@ -22,10 +26,10 @@ export function bytes(length) {
 
 export const REFUSED = {
   empty: () => "The file is empty.",
-  bytes: (length) => `The file has ${numbers.format(length)} bytes; at most ${numbers.format(MAX_BYTES)} are accepted.`,
+  bytes: (length) => `The file has ${numbers.format(length)} bytes; at most ${numbers.format(limits.bytes)} are accepted.`,
   format: () => `This is not a picture in a format that is accepted: ${FORMATS_TAKEN}.`,
   size: (width, height) =>
-    `The picture is ${width} x ${height} pixels; at most ${MAX_WIDTH} wide and ${MAX_HEIGHT} high is accepted.`,
+    `The picture is ${width} x ${height} pixels; at most ${limits.width} wide and ${limits.height} high is accepted.`,
   unreadable: () => "The file could not be read. Was it moved or deleted?",
 };
 
@@ -34,7 +38,7 @@ const REASONS = {
   "unsupported-codec": "The picture is compressed in a way that cannot be read here.",
   "corrupt-image": "The picture is damaged.",
   "truncated-image": "The picture is incomplete: the end of the file is missing.",
-  "dimensions-too-large": `The picture is larger than ${MAX_WIDTH} x ${MAX_HEIGHT} pixels.`,
+  "dimensions-too-large": "The picture has more pixels than are accepted.",
   "too-complex": "The picture is too complex to be read safely.",
   "decode-timeout": "Reading the picture took too long.",
   "decode-out-of-memory": "Reading the picture took too much memory.",

@@ -190,6 +190,7 @@ async function lookAgainAndAgain() {
       () => showConnection("live"),
       (error) => {
         if (error.code === "unreachable") showConnection("away");
+        else if (error.code === "forbidden") askForKey();
         else if (!isSignedOut) notify(reason(error.code, error.message));
       },
     );

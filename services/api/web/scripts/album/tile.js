@@ -17,6 +17,7 @@ export class Tile {
   #timer = 0;
   #hintTimer = 0;
   #isAwake = false;
+  #arriving = null;
   #place = "";
 
   /** `actions` has `cancel(item)`, `retry(item)` and `remove(item)`. */
@@ -93,14 +94,18 @@ export class Tile {
       }, THUMBNAIL_PATIENCE_MS);
       return;
     }
-    if (await this.picture.show(address)) {
+    const arriving = this.picture.show(address);
+    if (arriving === this.#arriving) return; // an update while it is decoded: whoever asked first goes on
+    this.#arriving = arriving;
+    const image = await arriving;
+    if (image) {
       this.#failures = 0;
       this.link.style.backgroundColor = "";
       this.element.dataset.shows = this.picture.element.dataset.shows;
-    } else if (address === this.item.url) {
+    } else if (image === null && address === this.item.url) {
       this.item.isUnshowable = true;
       this.update();
-    } else if (address === tileAddress(this.item) && this.#failures < LATER_MS.length) {
+    } else if (image === null && address === tileAddress(this.item) && this.#failures < LATER_MS.length) {
       this.#timer = setTimeout(() => this.#showPicture(), LATER_MS[this.#failures]);
       this.#failures += 1;
     }

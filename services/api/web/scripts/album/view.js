@@ -6,7 +6,7 @@ import { notify, showConnection } from "../notices.js";
 import { albumLink, go, imageLink } from "../route.js";
 import { deleteAlbum, getAlbum } from "../server.js";
 import { cancel } from "../uploads/queue.js";
-import { count, FORMATS_TAKEN, reason } from "../words.js";
+import { count, reason, taken } from "../words.js";
 import { Viewer } from "../viewer/viewer.js";
 import { remove, retry } from "./actions.js";
 import { choosers } from "./choosers.js";
@@ -45,7 +45,7 @@ export class AlbumView {
       icon("upload"),
       el("h2", {}, "No pictures yet"),
       el("p", {}, "Drop pictures or folders anywhere on this page, paste them, or choose them with the button above."),
-      el("p", { class: "empty-fine" }, `${FORMATS_TAKEN}, up to 1920 x 1080 pixels and 50 MB each.`),
+      el("p", { class: "empty-fine" }, taken()),
     );
     this.element = el("main", { class: "page album-page", id: "main" }, this.bar, this.empty, this.grid.element, this.viewer.element);
     this.live = new Live(store.albumId, () => store.refresh());

@@ -1,5 +1,5 @@
 // Looks at a chosen file before it is sent: its format, its shape, and whether the server would refuse it.
-import { MAX_BYTES, MAX_HEIGHT, MAX_WIDTH } from "../limits.js";
+import { allows, limits } from "../limits.js";
 import { REFUSED } from "../words.js";
 import { sizeOf } from "./size.js";
 import { sniff } from "./sniff.js";
@@ -27,11 +27,11 @@ async function lookAt(file, length) {
   return { format, ...(format && sizeOf(view, format)) };
 }
 
-const isOver = ([width, height]) => width > MAX_WIDTH || height > MAX_HEIGHT;
+const isOver = (size) => !allows(...size);
 
 function refusalOf(file, { format, stored, shown, coded }) {
   if (!format) return REFUSED.format();
-  if (file.size > MAX_BYTES) return REFUSED.bytes(file.size);
+  if (file.size > limits.bytes) return REFUSED.bytes(file.size);
   if (stored && isOver(stored)) return REFUSED.size(...stored);
   // Turned or cropped: too large beyond doubt only if it is so either way.
   if (coded && isOver(coded) && isOver(shown)) return REFUSED.size(...shown);

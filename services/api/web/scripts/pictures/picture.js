@@ -8,6 +8,7 @@ export class Picture {
   #canvas = null;
   #hash = null;
   #wanted = null;
+  #pending = null;
 
   constructor(name) {
     this.element = el("span", { class: "picture" });
@@ -15,19 +16,30 @@ export class Picture {
     this.shown = null;
   }
 
-  /** Show the picture at an address once it is decoded. Resolves to its image element, or null if it cannot be shown. */
-  async show(address) {
-    if (this.#wanted === address) return this.shown === address ? this.#image : null;
-    this.#wanted = address;
+  /**
+   * Show the picture at an address once it is decoded. Resolves to its image element; to null if it cannot be shown, to
+   * undefined if another one was asked for meanwhile.
+   */
+  show(address) {
+    if (this.#wanted !== address) {
+      this.#wanted = address;
+      this.#pending = this.#change(address);
+    }
+    return this.#pending;
+  }
+
+  async #change(address) {
     const image = el("img", { alt: this.name, draggable: "false" });
     image.src = address;
     try {
       await image.decode();
     } catch {
-      if (this.#wanted === address) this.#wanted = this.shown;
+      if (this.#wanted !== address) return undefined;
+      this.#wanted = this.shown;
+      this.#pending = Promise.resolve(this.#image);
       return null;
     }
-    if (this.#wanted !== address) return null;
+    if (this.#wanted !== address) return undefined;
     this.#swap(image, address);
     return image;
   }

@@ -70,7 +70,8 @@ async function run(item) {
       return;
     } catch (error) {
       if (controller.signal.aborted) return;
-      if (!PASSING.has(error.code) || attempt === TRIES) {
+      // A server that says when to come back is asked again then, however often.
+      if (!PASSING.has(error.code) || (attempt >= TRIES && !error.retryAfter)) {
         Object.assign(item, { stage: "stopped", code: error.code, message: error.message });
         store.changed(item);
         return;
