@@ -32,7 +32,7 @@ def page(guarded: Stack) -> Iterator[AlbumClient]:
 def test_signing_in_tells_for_whom_and_how_long(guarded: Stack) -> None:
     answer = httpx.post(f"{guarded.url}/session", json={"key": make_key(guarded, "anna", "read")})
 
-    session = succeeded(answer, 201, "session")["session"]
+    session = succeeded(answer, 201, "session", "limits")["session"]
     assert (session["owner"], session["scopes"]) == ("anna", ["read"])
     assert session["expire_date"] > "2026"
 
@@ -44,7 +44,7 @@ def test_the_cookie_opens_pictures_and_events_and_takes_uploads(page: AlbumClien
     assert page.http.get(f"/album/{album_id}/image/{image_id}?variant=original").content == SMALL
     with page.http.stream("GET", "/events") as events:
         assert events.status_code == 200
-    assert succeeded(page.http.get("/session"), 200, "session")["session"]["owner"] == "anna"
+    assert succeeded(page.http.get("/session"), 200, "session", "limits")["session"]["owner"] == "anna"
 
 
 @pytest.mark.parametrize("key", ["", "x", f"album_{'0' * 16}_{'0' * 64}"])
@@ -136,5 +136,5 @@ def test_nonsense_for_a_cookie_is_no_session(guarded: Stack) -> None:
 
 
 def test_without_keys_everybody_is_known_and_nobody_signed_in(album: AlbumClient) -> None:
-    assert succeeded(album.http.get("/session"), 200, "session")["session"] is None
+    assert succeeded(album.http.get("/session"), 200, "session", "limits")["session"] is None
     failed(album.post("/session", key="x"), 401, "unauthorized")

@@ -126,6 +126,7 @@ export class AlbumStore extends EventTarget {
   }
 
   remove(item) {
+    if (item.isGone) return; // the answer to a deletion and the event that tells of it come in any order
     if (item.id) this.#gone.add(item.id);
     this.#replace(this.items.filter((other) => other !== item));
     item.isGone = true;
