@@ -60,6 +60,7 @@ export class AlbumView {
     on(this.live, "event", ({ detail }) => this.#take(detail));
     on(this.live, "missed", () => this.#load());
     on(this.live, "status", ({ detail }) => showConnection(detail));
+    this.activity.open(this.store);
     this.#wantedImage = image;
     this.#isFromGrid = !image;
     this.grid.open();
@@ -76,7 +77,7 @@ export class AlbumView {
     this.grid.close();
     this.viewer.hide();
     showConnection("live");
-    this.activity.leave(this.store.albumId);
+    this.activity.leave();
   }
 
   /** The address asks for an image, or for none. */
@@ -141,7 +142,6 @@ export class AlbumView {
   #showItem(item) {
     this.grid.update(item);
     this.viewer.update(item);
-    this.activity.note(item);
     if (this.viewer.item !== item) return;
     if (item.isGone) this.#turnFromGone();
     else if (item.id && this.#wantedImage !== item.id) {

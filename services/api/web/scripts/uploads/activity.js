@@ -4,6 +4,8 @@ import { isFailed, isSending, isSettled } from "../album/item.js";
 /** Tells listeners "entries" (some came or went) and "entry" (detail: one changed). */
 export class Activity extends EventTarget {
   #entries = new Set();
+  #followed = new WeakSet();
+  #openAlbum = null;
 
   get entries() {
     return [...this.#entries];
@@ -19,12 +21,25 @@ export class Activity extends EventTarget {
     this.add(files.map(({ file, refusal }) => ({ key: {}, name: file.name, stage: "refused", message: refusal, progress: 0 })));
   }
 
-  /** An item of an open album is in some state now. */
-  note(item) {
-    const isNew = !this.#entries.has(item) && !item.isGone && item.stage !== "ready";
-    if (isNew) this.add([item]);
-    else if (item.isGone) this.drop([item]);
+  /** An album is open: tell of all that it has, and from now on, open or not, of what is sent to it. */
+  open(store) {
+    this.#openAlbum = store.albumId;
+    if (this.#followed.has(store)) return;
+    this.#followed.add(store);
+    store.addEventListener("item", ({ detail }) => this.#note(detail));
+  }
+
+  /** An item of such an album is in some state now. */
+  #note(item) {
+    const isNew = !this.#entries.has(item) && item.stage !== "ready";
+    if (item.isGone || !this.#isToldOf(item)) this.drop([item]);
+    else if (isNew) this.add([item]);
     else if (this.#entries.has(item)) this.dispatchEvent(new CustomEvent("entry", { detail: item }));
+  }
+
+  /** Nobody follows the jobs of an album that was left. */
+  #isToldOf(item) {
+    return item.stage === "refused" || item.albumId === this.#openAlbum || isSending(item) || item.stage === "stopped";
   }
 
   drop(items) {
@@ -38,9 +53,10 @@ export class Activity extends EventTarget {
     this.drop(this.entries.filter((item) => item.stage === "refused" || isSettled(item)));
   }
 
-  /** Nobody follows the jobs of an album that is left; what is still being sent stays. */
-  leave(albumId) {
-    this.drop(this.entries.filter((item) => item.stage !== "refused" && item.albumId === albumId && !isSending(item) && item.stage !== "stopped"));
+  /** The open album is left; what is still being sent to it stays. */
+  leave() {
+    this.#openAlbum = null;
+    this.drop(this.entries.filter((item) => !this.#isToldOf(item)));
   }
 
   /** `{sending, working, failed, done, refused, progress}`: how many are where, and how much of all is sent. */
