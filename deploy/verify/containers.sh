@@ -170,6 +170,19 @@ look_inside() {
         rabbitmqctl -q version), $(podman exec "$(of_service api)" python --version)"
 }
 
+album_command() { "${compose[@]}" --profile tools run --rm --no-deps -T album "$@" 2>>"$work/up.log"; }
+
+# Makes a key that opens something, a check, and a backup that is still there for another container.
+the_command_works() {
+    local anna
+    anna=$(album_command keys create --owner anna | tr -d '\r' | grep -o 'album_[0-9a-f_]*') || fail "no key was made"
+    curl -sS --fail-with-body -o "$work/annas" -H "Authorization: Bearer $anna" "http://127.0.0.1:$port/album/list" --json '{}' ||
+        fail "the key that was made opens nothing"
+    album_command fsck || fail "fsck finds something"
+    album_command backup /backups/first && album_command backup /backups/first || fail "no backup can be made"
+    say "album keys, fsck and backup work in a container"
+}
+
 # podman-compose forgets what `up --scale` added.
 compose_down() {
     podman rm --force --ignore album_decoder_2 album_decoder_3 >>"$work/up.log" 2>&1
@@ -179,7 +192,7 @@ compose_down() {
 say "podman $(podman --version | cut -d' ' -f3), $(podman-compose --version 2>/dev/null | head -n 1), $(runc --version | head -n 1)"
 stand_in_bases
 say "stand-in base images are there"
-"${compose[@]}" build >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log"; fail "the build"; }
+"${compose[@]}" --profile tools build >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log"; fail "the build"; }
 say "images are built: $(podman images --format '{{.Repository}} {{.Size}}' | grep localhost/album | paste -sd, -)"
 trap 'compose_down --volumes' EXIT
 SECONDS=0
@@ -189,6 +202,7 @@ key=$(podman exec "$(of_service api)" cat /run/first-key/key)
 album=$(call /album/create --json '{"album_name": "Containers"}' | value '["album_snapshot"]["id"]')
 a_picture_goes_through
 look_inside
+the_command_works
 "${compose[@]}" up -d --scale decoder=3 >>"$work/up.log" 2>&1
 wait_for "three decoders are healthy" 120 is_healthy decoder
 [ "$(of_service decoder | wc -l)" = 3 ] || fail "not three decoders"

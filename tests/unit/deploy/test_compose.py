@@ -19,8 +19,17 @@ OURS = sorted(name for name, container in CONTAINERS.items() if "build" in conta
 def test_every_service_has_a_container_of_its_name() -> None:
     services = {file.parent.name for file in (PROJECT / "services").glob("*/__main__.py")}
 
-    assert set(OURS) == services - {"cli"}
-    assert [CONTAINERS[name]["build"]["args"]["SERVICE"] for name in OURS] == OURS
+    built = {name: CONTAINERS[name]["build"]["args"]["SERVICE"] for name in OURS}
+
+    assert built == {name: name for name in services - {"cli"}} | {"album": "cli"}
+
+
+def test_the_operators_command_runs_when_it_is_asked_for_and_keeps_its_backups() -> None:
+    command = CONTAINERS["album"]
+
+    assert (command["profiles"], command["restart"], command["build"]["target"]) == (["tools"], "no", "tools")
+    assert "backups:/backups" in command["volumes"]
+    assert "backups" in COMPOSE["volumes"]
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
