@@ -137,7 +137,7 @@ a_picture_goes_through() {
 # a_killed_one_comes_back SERVICE: its main process dies as if the kernel had killed it, and pictures still become ready.
 a_killed_one_comes_back() {
     local id started job
-    id=$(of_service "$1" | head -n 1)
+    id=$(of_service "$1" | sed -n 1p)
     started=$(podman inspect --format '{{.State.StartedAt}}' "$id")
     kill -KILL "$(podman inspect --format '{{.State.Pid}}' "$id")"
     wait_for "$1, killed, is started again" 60 is_started_after "$id" "$started"
@@ -153,7 +153,7 @@ look_inside() {
     password=$(podman exec "$(of_service api)" cat /run/secrets/album_amqp_url | sed -E 's/.*:(.*)@.*/\1/')
     [ ${#password} = 48 ] || fail "the broker's password is not there"
     for service in api decoder thumbnailer audit notifier mongo rabbitmq; do
-        id=$(of_service $service | head -n 1)
+        id=$(of_service $service | sed -n 1p)
         podman exec "$id" sh -c 'test "$(id -u)" != 0' || fail "$service runs as root"
         ! podman exec "$id" touch /written 2>/dev/null || fail "$service can write to its root"
         podman exec "$id" grep -q '^CapEff:\s*0*$' /proc/1/status || fail "$service has capabilities"
@@ -164,7 +164,7 @@ look_inside() {
     done
     [ "$(curl -s -o "$work/refused" -w '%{http_code}' -X POST "http://127.0.0.1:$port/album/list" --json '{}')" = 401 ] ||
         fail "it answers without a key"
-    ! podman exec "$(of_service decoder | head -n 1)" python3 -c \
+    ! podman exec "$(of_service decoder | sed -n 1p)" python3 -c \
         'import socket; socket.create_connection(("1.1.1.1", 53), timeout=3)' 2>/dev/null || fail "a decoder reaches out"
     say "$(podman exec "$(of_service mongo)" mongod --version | sed -n 's/^db version v/mongod /p'), RabbitMQ $(podman exec "$(of_service rabbitmq)" \
         rabbitmqctl -q version), $(podman exec "$(of_service api)" python --version)"
@@ -189,7 +189,7 @@ compose_down() {
     "${compose[@]}" down --timeout 20 "$@" >>"$work/up.log" 2>&1
 }
 
-say "podman $(podman --version | cut -d' ' -f3), $(podman-compose --version 2>/dev/null | head -n 1), $(runc --version | head -n 1)"
+say "podman $(podman --version | cut -d' ' -f3), $(podman-compose --version 2>/dev/null | sed -n 1p), $(runc --version | sed -n 1p)"
 stand_in_bases
 say "stand-in base images are there"
 "${compose[@]}" --profile tools build >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log"; fail "the build"; }
