@@ -6,7 +6,7 @@ interrupted goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from libs.catalog import deletions, orphans, repairs
 from libs.catalog.catalog import Catalog
 from libs.catalog.findings import Count, Finding, Kind, Options, Pass, Report, resumed, save
+from libs.catalog.leases import GoOn
 from libs.catalog.mending import mend
 from libs.catalog.orphans import Batch
 from libs.catalog.records import VISIBLE, Image
@@ -51,7 +52,7 @@ async def run(
     name: str,
     options: Options,
     tell: Tell,
-    go_on: Callable[[], Awaitable[bool]] = _always,
+    go_on: GoOn = _always,
 ) -> Report:
     """Check everything, or what an interrupted run of this name and with these options has left.
 

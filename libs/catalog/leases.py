@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from pymongo.errors import DuplicateKeyError
 
 from libs.catalog.catalog import Catalog
 from libs.shared.events import utc_now
+
+GoOn = Callable[[], Awaitable[bool]]
+"""Asked between the parts of a work: False ends it."""
 
 
 async def hold(catalog: Catalog, name: str, holder: str, duration: timedelta) -> bool:

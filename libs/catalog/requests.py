@@ -64,8 +64,8 @@ async def emit_again(
         Whether this call gave it; not if the image has moved on.
     """
     still = {"state": image.state}
-    deaths = 1 if is_after_death else 0
-    return await _again(catalog, image, still, context, is_told=False, checks=checks, deaths=deaths) is not None
+    again = await _again(catalog, image, still, context, is_told=False, checks=checks, is_after_death=is_after_death)
+    return again is not None
 
 
 async def _again(
@@ -76,7 +76,7 @@ async def _again(
     *,
     is_told: bool,
     checks: int = 0,
-    deaths: int = 0,
+    is_after_death: bool = False,
 ) -> Image | None:
     now = utc_now()
     generation = image.generation + 1
@@ -95,8 +95,8 @@ async def _again(
         },
         "$unset": dict.fromkeys(forgotten, ""),
     }
-    if deaths:
-        changes["$inc"] = {"deaths": deaths}
+    if is_after_death:
+        changes["$inc"] = {"deaths": 1}
     if state != image.state:
         changes["$push"] = {"timeline": {"event": state, "at": now}}
     is_public = is_told and image.encoded is None

@@ -54,10 +54,12 @@ def _png_size(head: bytes) -> Size | None:
     return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
 
 
-_MARKER = re.compile(rb"\xff[^\x00\xff]")
+JPEG_MARKER = re.compile(rb"\xff[^\x00\xff]")
 """Bytes that are none are passed over: junk, fill bytes and zeros behind them."""
 
-_STANDALONE = {0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}
+JPEG_STANDALONE = {0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}
+"""Markers that no length follows, as Pillow takes them."""
+
 _FRAMES = {0xDE, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
 
@@ -66,9 +68,9 @@ def _jpeg_size(head: bytes) -> Size | None:
     """From the last frame header before the first scan: ITU-T T.81 B.2.2, walked just as Pillow's JpegImagePlugin."""
     size: Size | None = None
     position = 2
-    while found := _MARKER.search(head, position):
+    while found := JPEG_MARKER.search(head, position):
         marker, position = head[found.end() - 1], found.end()
-        if marker in _STANDALONE:
+        if marker in JPEG_STANDALONE:
             continue
         if marker < 0xC0 or position + 2 > len(head):
             return None

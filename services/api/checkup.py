@@ -16,8 +16,8 @@ from libs.shared.mongo import CLEANUP_SECONDS
 from services.api.background import in_background
 from services.api.core import Core
 
-LEASE = timedelta(minutes=5)
-"""A batch may read 50 pictures whole."""
+LEASE = timedelta(minutes=1)
+"""A batch looks at 50 images and none of their bytes."""
 
 
 class Checkup:
@@ -44,7 +44,8 @@ class Checkup:
         core, lease = self._core, Lease(self._core.catalog, f"fsck {self._name}", LEASE)
         try:
             if not await lease.go_on():
-                return  # another replica is at it
+                get_logger().info("another replica checks what is stored, or was killed a minute ago")
+                return
             report = await fsck.run(core.catalog, core.blobs, self._name, self._options, tell, lease.go_on)
             if report.finished_at is not None:
                 get_logger().info("checked what is stored", checked=report.checked, left=report.left)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 
 import anyio
 
 from libs.catalog import deletions, findings, repairs, requests
-from libs.catalog.leases import Lease
+from libs.catalog.leases import GoOn, Lease
 from libs.catalog.records import State
 from libs.catalog.status import STAGES
 from libs.shared import mongo
@@ -24,7 +23,6 @@ from services.api.core import Core
 LEASE = timedelta(seconds=15)
 CHECKUP = "schedule"
 CHECKUP_OPTIONS = findings.Options(repair=True)
-GoOn = Callable[[], Awaitable[bool]]
 NEARLY_EMPTY = 20
 """With more messages than this waiting, standing still is only waiting: emitting again would multiply the backlog."""
 
@@ -56,7 +54,11 @@ async def reconcile(core: Core, go_on: GoOn) -> None:
 
     What stands still comes first, and of the rest a little each round, so that nobody waits for a large deletion.
     """
-    await _emit_again(core, go_on)
+    try:
+        await _emit_again(core, go_on)
+    except Outage as outage:
+        # The broker's, most likely, which nothing of what follows needs.
+        get_logger().warning("cannot see to what stands still", error=outage.message)
     if not await go_on():
         return
     if undone := await repairs.undo_expired_intents(core.catalog, core.blobs):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from libs.shared.imaging import JPEG_MARKER, JPEG_STANDALONE
+
 _END = 0xD9
 _START_OF_SCAN = 0xDA
 _KEPT_TABLES = {0xC4, 0xDB, 0xDD}
@@ -26,8 +28,6 @@ MAX_EXIF_SEGMENTS = 64
 """More than any program wrote; decoders take time over each segment and each byte that belongs to none."""
 
 _TOO_MUCH_FILL = b"\xff" * MAX_IDLE_BYTES
-_WITHOUT_LENGTH = {0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}
-_MARKER = re.compile(rb"\xff[^\x00\xff]")
 _NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 """The end of entropy-coded data: a marker that is neither a stuffed byte nor a restart."""
 
@@ -47,7 +47,7 @@ def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """
     position = 2
     for _ in range(MAX_SEGMENTS):
-        found = _MARKER.search(data, position)
+        found = JPEG_MARKER.search(data, position)
         if found is None:
             raise CutOff("no end of image")
         marker, position = data[found.end() - 1], found.end()
@@ -114,14 +114,14 @@ def is_overlong(data: bytes) -> bool:
         return True
     position, idle_bytes, exif_segments = 2, 0, 0
     for _ in range(MAX_SEGMENTS):
-        found = _MARKER.search(data, position)
+        found = JPEG_MARKER.search(data, position)
         if found is None:
             return len(data) - position + idle_bytes > MAX_IDLE_BYTES
         idle_bytes += found.start() - position
         marker, position = data[found.end() - 1], found.end()
         if marker == _START_OF_SCAN or marker < 0xC0:
             return idle_bytes > MAX_IDLE_BYTES
-        if marker in _WITHOUT_LENGTH:
+        if marker in JPEG_STANDALONE:
             continue
         # Pillow joins what it has of EXIF anew with every segment.
         exif_segments += marker == 0xE1 and data[position + 2 : position + 6] == b"Exif"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,21 +13,10 @@ from libs.catalog.requests import request_thumbnail
 from libs.catalog.uploads import Intent
 from libs.shared.errors import Outage
 from libs.shared.events import Context, utc_now
-from tests.support.shelf import CALLER, CONTENT, Shelf, a_shelf, stream
+from tests.support.shelf import CALLER, CONTENT, Shelf, stream
 
 pytestmark = pytest.mark.anyio
 KEY = uploads.idempotency_key(CALLER, "album", "once")
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def shelf(mongo_url: str, database: str) -> AsyncIterator[Shelf]:
-    async with a_shelf(mongo_url, database) as shelf:
-        yield shelf
 
 
 async def begun(shelf: Shelf) -> Intent:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import cast
 
@@ -13,20 +12,9 @@ from libs.shared.events import Context
 from services.api.core import Core
 from services.api.feed import Feed
 from services.api.streams import stream
-from tests.support.shelf import CALLER, Shelf, a_shelf
+from tests.support.shelf import CALLER, Shelf
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def shelf(mongo_url: str, database: str) -> AsyncIterator[Shelf]:
-    async with a_shelf(mongo_url, database) as shelf:
-        yield shelf
 
 
 async def test_a_replay_ends_where_its_key_does(shelf: Shelf) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -15,21 +14,10 @@ from libs.catalog.records import Image
 from libs.catalog.requests import request_thumbnail
 from libs.shared.errors import Outage
 from libs.shared.events import Context, ImageUploaded, work_envelope
-from tests.support.shelf import CALLER, Shelf, a_shelf
+from tests.support.shelf import CALLER, Shelf
 
 pytestmark = pytest.mark.anyio
 DECODER, THUMBNAILER = "album.decoder.v1", "album.thumbnailer.v1"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def shelf(mongo_url: str, database: str) -> AsyncIterator[Shelf]:
-    async with a_shelf(mongo_url, database) as shelf:
-        yield shelf
 
 
 def message(image: Image) -> bytes:

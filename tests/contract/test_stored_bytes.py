@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -16,21 +15,10 @@ from libs.catalog.requests import retry
 from libs.catalog.uploads import Intent, begin
 from libs.shared.errors import Refusal
 from libs.shared.events import BlobRef, Context, utc_now
-from tests.support.shelf import CALLER, CONTENT, Shelf, a_shelf
+from tests.support.shelf import CALLER, CONTENT, Shelf
 
 pytestmark = pytest.mark.anyio
 LONG_AGO = timedelta(hours=2)
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def shelf(mongo_url: str, database: str) -> AsyncIterator[Shelf]:
-    async with a_shelf(mongo_url, database) as shelf:
-        yield shelf
 
 
 def ref(blob: BlobRef | None) -> BlobRef:

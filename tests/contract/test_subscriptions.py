@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -17,21 +17,10 @@ from libs.shared.events import EVENTS, Context, Envelope, ImageUploaded, utc_now
 from libs.shared.outages import outage_of
 from libs.shared.subscription import LATE_AFTER, Lag, Subscription, lags
 from libs.shared.worker import Worker
-from tests.support.shelf import Shelf, a_shelf
+from tests.support.shelf import Shelf
 
 pytestmark = pytest.mark.anyio
 PUBLIC = [event for event in EVENTS if event.is_public]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def shelf(mongo_url: str, database: str) -> AsyncIterator[Shelf]:
-    async with a_shelf(mongo_url, database) as shelf:
-        yield shelf
 
 
 @dataclass

@@ -1,0 +1,80 @@
+"""A round of the reconciler: what it does first, where it stops, and what it does without a broker."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from libs.catalog import deletions
+from libs.shared.errors import Outage
+from libs.shared.events import Context, utc_now
+from libs.shared.stage import QueueState
+from services.api.core import Core
+from services.api.reconcile import reconcile
+from tests.support.shelf import CALLER, Shelf
+
+pytestmark = pytest.mark.anyio
+
+
+async def nothing_waits(queue: str) -> QueueState:
+    return QueueState(0, 1)
+
+
+async def nobody_answers(queue: str) -> QueueState:
+    raise Outage("the broker does not answer")
+
+
+async def always() -> bool:
+    return True
+
+
+def core_of(shelf: Shelf, *, is_broker_there: bool = True) -> Core:
+    publisher = SimpleNamespace(queue_state=nothing_waits if is_broker_there else nobody_answers)
+    settings = SimpleNamespace(failed_retention_days=None)
+    return cast(Core, SimpleNamespace(catalog=shelf.catalog, blobs=shelf.blobs, publisher=publisher, settings=settings))
+
+
+async def still_and_deleted(shelf: Shelf) -> tuple[str, str]:
+    """An image that stands still, and one that is deleted and not purged."""
+    still, deleted = await shelf.queued(), await shelf.queued()
+    await shelf.catalog.images.update_one({"_id": still.id}, {"$set": {"check_at": utc_now() - timedelta(minutes=1)}})
+    await deletions.delete_image(shelf.catalog, CALLER, shelf.album_id, deleted.id, Context())
+    return still.id, deleted.id
+
+
+async def is_purged(shelf: Shelf, image_id: str) -> bool:
+    return await shelf.catalog.files.find_one({"metadata.image_id": image_id}) is None
+
+
+async def test_a_round_sees_to_all_of_it(shelf: Shelf) -> None:
+    still, deleted = await still_and_deleted(shelf)
+
+    await reconcile(core_of(shelf), always)
+
+    assert (await shelf.image(still)).generation == 2
+    assert await is_purged(shelf, deleted)
+
+
+async def test_what_stands_still_comes_first_and_a_lost_lease_ends_the_round(shelf: Shelf) -> None:
+    still, deleted = await still_and_deleted(shelf)
+    answers = iter([True])
+
+    async def once() -> bool:
+        return next(answers, False)
+
+    await reconcile(core_of(shelf), once)
+
+    assert (await shelf.image(still)).generation == 2
+    assert not await is_purged(shelf, deleted)
+
+
+async def test_what_needs_no_broker_is_done_without_one(shelf: Shelf) -> None:
+    still, deleted = await still_and_deleted(shelf)
+
+    await reconcile(core_of(shelf, is_broker_there=False), always)
+
+    assert (await shelf.image(still)).generation == 1
+    assert await is_purged(shelf, deleted)
