@@ -31,6 +31,8 @@ OVERHEAD_BYTES = 65_536
 """More than the fields, boundaries and headers of any body that we can accept."""
 MIN_BYTES_PER_SECOND = 1024
 """What an upload must bring on average, or a handful of clients could hold all the places for uploads."""
+SHORT_BYTES = 1_048_576
+"""A body that is here in a moment, so that its acceptance tells soon enough whether there is such an album."""
 RENEWALS = 4
 """How often an upload that goes on shows it within its lease."""
 HEAD_BYTES = CHUNK_BYTES
@@ -65,17 +67,23 @@ async def receive(core: Core, request: Request, caller: Caller, context: Context
 async def _require_room(core: Core, caller: Caller, request: Request) -> None:
     await core.room.require()
     await core.backlog.require(is_broker_there=core.is_consuming)
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > core.limits.max_bytes + OVERHEAD_BYTES:
+    declared = _declared(request) or 0
+    if declared > core.limits.max_bytes + OVERHEAD_BYTES:
         raise _body_too_large(core.limits)
-    await core.quota.require(caller.owner, max(0, int(declared) - OVERHEAD_BYTES) if declared.isdecimal() else 0)
+    await core.quota.require(caller.owner, max(0, declared - OVERHEAD_BYTES))
+
+
+def _declared(request: Request) -> int | None:
+    """The length of the body by its header."""
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdecimal() else None
 
 
 async def _receive(core: Core, request: Request, caller: Caller, context: Context) -> Accepted:
     key = request.headers.get("idempotency-key")
     if key == "":
         raise Refusal("invalid-request", "an Idempotency-Key must not be empty")
-    upload = _Upload(core, caller, context, key)
+    upload = _Upload(core, caller, context, key, is_short=0 < (_declared(request) or 0) <= SHORT_BYTES)
     bind_contextvars(image_id=upload.image_id)
     try:
         body = upload.kept_alive(_patient(core, request))
@@ -111,9 +119,10 @@ async def _patient(core: Core, request: Request) -> AsyncIterator[bytes]:
 class _Upload:
     """One upload's way from intent to acceptance."""
 
-    def __init__(self, core: Core, caller: Caller, context: Context, header_key: str | None) -> None:
+    def __init__(self, core: Core, caller: Caller, context: Context, header_key: str | None, *, is_short: bool) -> None:
         self._core = core
         self._context = context
+        self._is_short = is_short
         self._intent = Intent(str(uuid.uuid4()), str(uuid.uuid4()), caller)
         self._header_key = header_key
         self._key: str | None = None
@@ -176,7 +185,9 @@ class _Upload:
         self._fields[part.name] = value
 
     async def _meet_album(self, album_id: str) -> None:
-        await uploads.check_album(self._core.catalog, self._intent.caller, album_id)
+        # Acceptance checks it again; only what is long to come, or was accepted under its key before, must know now.
+        if not self._is_short or self._header_key is not None:
+            await uploads.check_album(self._core.catalog, self._intent.caller, album_id)
         if self._header_key is not None:
             key = uploads.idempotency_key(self._intent.caller, album_id, self._header_key)
             known = await uploads.claim_key(self._core.catalog, key, self._intent)

@@ -170,3 +170,11 @@ def test_a_key_is_kept_for_24_hours(stack: Stack, album: AlbumClient) -> None:
 
 def test_an_empty_key_is_refused_since_it_would_make_all_uploads_one(album: AlbumClient) -> None:
     failed(album.upload(album.create(), SMALL, headers={"idempotency-key": ""}), 422, "invalid-request")
+
+
+def test_a_known_key_is_asked_for_in_vain_once_its_album_is_deleted(album: AlbumClient) -> None:
+    album_id = album.create()
+    album.upload(album_id, SMALL, headers=KEY)
+    album.post("/album/delete", album_id=album_id)
+
+    failed(album.upload(album_id, SMALL, headers=KEY), 404, "album-not-found")

@@ -44,6 +44,20 @@ def refused(answer: Any, status: int, code: str) -> dict[str, Any]:
     return failed(httpx.Response(answer.status_code, headers=answer.headers, content=answer.content), status, code)
 
 
+@pytest.mark.parametrize("is_declared", [True, False], ids=["with length", "without length"])
+def test_a_long_upload_to_an_unknown_album_is_refused_before_its_file_is_sent(stack: Stack, is_declared: bool) -> None:
+    start = field("album_id", ABSENT) + file_head()
+    with RawConnection(stack.url) as raw:
+        if is_declared:
+            raw.begin(content_length=2 * MEBIBYTE)
+            raw.send(start)
+        else:
+            raw.begin(transfer_encoding="chunked")
+            raw.send(b"%x\r\n%s\r\n" % (len(start), start))
+
+        refused(raw.answer(), 404, "album-not-found")
+
+
 @pytest.mark.parametrize("is_last", [False, True], ids=["before the file", "after the file"])
 def test_an_unknown_album_is_refused(stack: Stack, is_last: bool) -> None:
     parts = [field("album_id", ABSENT), file(SMALL)]
