@@ -29,7 +29,10 @@ class Servers:
     def stack(self, *, decoders: int = 1, thumbnailers: int = 1, **settings: str) -> Iterator[Stack]:
         """Run Album on them, one stack at a time; ``settings`` are ``ALBUM_...`` variables of the services."""
         counts = {"api": 1, "decoder": decoders, "thumbnailer": thumbnailers}
-        stack = run_stack(self.directory, self.mongo, self.database.url, self.broker.url, counts, **settings)
+        as_in_production = {"ALBUM_LOG_FORMAT": "json"}  # lines for people take several times as long to write
+        stack = run_stack(
+            self.directory, self.mongo, self.database.url, self.broker.url, counts, **as_in_production | settings
+        )
         try:
             yield stack
         finally:

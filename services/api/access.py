@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from datetime import timedelta
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import anyio
@@ -148,6 +149,7 @@ def _only_here() -> Refusal:
     return Refusal("forbidden", "without keys this server answers only to localhost")
 
 
+@lru_cache(64)
 def is_loopback(host: str) -> bool:
     """Whether a host's name or address can only be this machine."""
     try:
