@@ -79,6 +79,7 @@ def measure_cost(album: Album, options: Options, tell: Tell) -> list[Row]:
     cpu: dict[int, list[float]] = {SMALL_CATALOG: [], options.catalogued: []}
     short: list[float] = []
     long: list[float] = []
+    albums: dict[int, list[float]] = {size: [] for size in cpu}
     for number in range(1, options.rounds + 1):
         for size in cpu:
             filler = Filler(album, size)
@@ -86,10 +87,13 @@ def measure_cost(album: Album, options: Options, tell: Tell) -> list[Row]:
             upload_all(album, picture, options.concurrency, options.concurrency)
             run = upload_all(album, picture, options.count, options.concurrency)
             cpu[size].append(run.server_milliseconds_per_image)
+            albums[size] += _page_milliseconds(album, "/album/list", "albums", options.requests)
             if size == options.catalogued:
                 beside = Filler(album, PAGE)
-                short += _page_milliseconds(album, beside.album_id, options.requests)
-                long += _page_milliseconds(album, filler.album_id, options.requests)
+                for taken, album_id in ((short, beside.album_id), (long, filler.album_id)):
+                    taken += _page_milliseconds(
+                        album, "/album/images", "images", options.requests, album_id=album_id, order="newest"
+                    )
                 beside.remove()
             filler.remove()
         tell(
@@ -99,7 +103,7 @@ def measure_cost(album: Album, options: Options, tell: Tell) -> list[Row]:
     small, large = cpu.values()
     return [
         Row(
-            f"CPU an image at {options.catalogued} catalogued images to that at {SMALL_CATALOG}",
+            f"CPU an image at {options.catalogued} catalogued images and albums to that at {SMALL_CATALOG}",
             statistics.median(b / a for a, b in zip(small, large, strict=True)),
             f"{spread(large)} ms; {spread(small)} ms",
             at_most=1.05,
@@ -112,6 +116,13 @@ def measure_cost(album: Album, options: Options, tell: Tell) -> list[Row]:
             at_most=1.1,
             samples={"short_milliseconds": short, "long_milliseconds": long},
         ),
+        Row(
+            f"a page of {PAGE} of {options.catalogued} albums to one of {SMALL_CATALOG} albums",
+            statistics.median(albums[options.catalogued]) / statistics.median(albums[SMALL_CATALOG]),
+            f"{spread(albums[options.catalogued])} ms; {spread(albums[SMALL_CATALOG])} ms",
+            at_most=1.1,
+            samples={"few_milliseconds": albums[SMALL_CATALOG], "many_milliseconds": albums[options.catalogued]},
+        ),
     ]
 
 
@@ -122,19 +133,22 @@ def _is_idle(album: Album) -> bool:
     return sum(cpu_seconds(album.roots).values()) - before < IDLE_SHARE * LOOK_SECONDS
 
 
-def _page_milliseconds(album: Album, album_id: str, count: int) -> list[float]:
-    request, taken = post_json("/album/images", album_id=album_id, limit=PAGE, order="newest"), []
+def _page_milliseconds(album: Album, path: str, what: str, count: int, **asked: str) -> list[float]:
+    request, taken = post_json(path, limit=PAGE, **asked), []
     with Connection(album.url) as connection:
         for _ in range(count):
             began = time.perf_counter()
             answer = connection.send(request)
             taken.append(1000 * (time.perf_counter() - began))
-            assert len(answer.json()["images"]) == PAGE
+            assert len(answer.json()[what]) == PAGE
     return taken
 
 
 class Filler:
-    """An album of so many copies of one real image's records: as far as the catalog can tell they are images."""
+    """An album of so many copies of one real image's records, and beside it as many albums.
+
+    As far as the catalog can tell they are images and albums.
+    """
 
     def __init__(self, album: Album, count: int) -> None:
         self._database = album.images.database
@@ -143,6 +157,7 @@ class Filler:
         with Connection(album.url) as connection:
             accepted = connection.send(album.upload(template_id, photograph("JPEG", 64, 48))).json()
             connection.send(post_json("/job/get", job_id=accepted["job_id"], wait_seconds=30))
+        self._album = self._one("albums", {"_id": template_id})
         self._image: dict[str, Any] = self._one("images", {"_id": accepted["image_id"]})
         self._events = list(self._database["events"].find({"subject": accepted["image_id"]}))
         self._files = list(self._database["fs.files"].find({"metadata.image_id": accepted["image_id"]}))
@@ -152,6 +167,7 @@ class Filler:
         """Take them out again."""
         for name in ("images", "events", "fs.files"):
             self._database[name].delete_many({"album_id": self.album_id})
+        self._database["albums"].delete_many({"filler": self.album_id})
 
     def _fill(self, count: int) -> None:
         for start in range(0, count, BATCH):
@@ -161,6 +177,9 @@ class Filler:
                 for place, image_id in enumerate(ids)
             ]
             self._database["images"].insert_many(images)
+            self._database["albums"].insert_many(
+                {**self._album, "_id": str(uuid.uuid4()), "filler": self.album_id} for _ in ids
+            )
             for name, templates, key in (("events", self._events, "subject"), ("fs.files", self._files, "filename")):
                 self._database[name].insert_many(
                     {**template, "_id": str(uuid.uuid4()), "album_id": self.album_id, key: image_id}

@@ -111,12 +111,13 @@ def page(rows: Sequence[Row], cores: int, options: dict[str, Any]) -> str:
         "",
         "![each figure as a share of its goal](results.svg)",
         "",
-        *_breakdown(rows),
+        *_breakdown(rows, cores),
     ]
     return "\n".join(lines)
 
 
-def _breakdown(rows: Sequence[Row]) -> list[str]:
+def _breakdown(rows: Sequence[Row], cores: int) -> list[str]:
+    """What the processor's time goes into, and how many images a second would fill it: the model for planning."""
     prefix = "cpu_milliseconds_of_"
     by_format = {row.what.split()[0]: row.samples for row in rows if f"{prefix}client" in row.samples}
     if not by_format:
@@ -125,8 +126,9 @@ def _breakdown(rows: Sequence[Row]) -> list[str]:
     lines = [
         "## Processor time of an image, in milliseconds",
         "",
-        f"| | {' | '.join(processes)} | all but the client | tutorial build | database requests |",
-        "|---" * (len(processes) + 4) + "|",
+        f"| | {' | '.join(processes)} | all but the client | tutorial build | database requests "
+        f"| images/s that fill {cores} cores | measured |",
+        "|---" * (len(processes) + 6) + "|",
     ]
     for format, samples in by_format.items():
         keys = (
@@ -136,7 +138,9 @@ def _breakdown(rows: Sequence[Row]) -> list[str]:
             "database_requests_per_image",
         )
         figures = (f"{statistics.median(samples[key]):.1f}" if key in samples else "" for key in keys)
-        lines.append(f"| {format} | {' | '.join(figures)} |")
+        busy = statistics.median(samples["cpu_milliseconds_per_image"]) + statistics.median(samples[prefix + "client"])
+        rate = statistics.median(samples["images_per_second"])
+        lines.append(f"| {format} | {' | '.join(figures)} | {1000 * cores / busy:.1f} | {rate:.1f} |")
     return [*lines, ""]
 
 
