@@ -80,6 +80,23 @@ def test_without_events_the_page_asks_and_says_so(screen: Screen, album: AlbumCl
     screen.expect_shows("a.png", "server")
 
 
+def test_deletions_are_noticed_without_events(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("No events of deletions")
+    for name in ("old.png", "new.png"):
+        album.ready(album_id, picture("PNG", 64, 48), name)
+    screen.page.route("**/events*", lambda route: route.abort())
+    screen.open_album(album_id)
+    screen.expect_shows("old.png", "server")
+
+    old = album.post("/album/images", album_id=album_id).json()["images"][0]
+    album.post("/album/image/delete", album_id=album_id, image_id=old["id"])
+    expect(screen.tile("old.png")).to_have_count(0)
+    expect(screen.page.locator(".page-detail")).to_have_text("1 picture")
+
+    album.post("/album/delete", album_id=album_id)
+    screen.expect_notice("This album was deleted.")
+
+
 def test_a_lost_connection_is_said_and_made_up_for(screen: Screen, album: AlbumClient) -> None:
     album_id = album.create("In a tunnel")
     album.ready(album_id, picture("PNG", 64, 48), "old.png")
