@@ -129,6 +129,14 @@ class Screen:
             route.continue_()
         self.held.clear()
 
+    def turn_away(self, is_hidden: bool = True) -> None:
+        """Look at another tab, or with False at this one again: Playwright itself keeps every page visible."""
+        script = """(isHidden) => {
+          Object.defineProperty(document, 'hidden', { value: isHidden, configurable: true });
+          document.dispatchEvent(new Event('visibilitychange'));
+        }"""
+        self.page.evaluate(script, is_hidden)
+
     def until(self, condition: Callable[[], object], what: str) -> None:
         """Wait until something is so, letting the page and what is hooked into it go on meanwhile."""
         deadline = time.monotonic() + PATIENCE_MS / 1000

@@ -25,6 +25,15 @@ def serious_problems(screen: Screen) -> list[str]:
     ]
 
 
+def read_out(screen: Screen) -> str:
+    """What the places that are read out hold, as the browser tells it to screen readers: nothing of what is inert."""
+    session = screen.page.context.new_cdp_session(screen.page)
+    nodes = {node["nodeId"]: node for node in session.send("Accessibility.getFullAXTree")["nodes"]}
+    places = [node for node in nodes.values() if not node["ignored"] and node["role"]["value"] == "status"]
+    texts = [nodes[child] for place in places for child in place["childIds"]]
+    return " ".join(text["name"]["value"] for text in texts if not text["ignored"])
+
+
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_axe_finds_nothing_serious_on_any_view(open_screen: OpenScreen, album: AlbumClient, colours: str) -> None:
     screen = open_screen(color_scheme=colours, reduced_motion="reduce")
@@ -86,6 +95,30 @@ def test_every_picture_of_the_grid_is_one_stop_of_the_tab_key(screen: Screen, al
     screen.open_album(album_id)
     expect(screen.page.locator(".tile")).to_have_count(3)
     assert screen.page.locator(".tile-link[tabindex='0']").count() == 1
+
+
+def test_what_happens_is_read_out_whatever_is_open(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Heard")
+    album.ready(album_id, picture("PNG", 64, 48), "a.png")
+    screen.page.route("**/album/image/delete", lambda route: route.abort())
+    screen.open_album(album_id)
+    screen.tile("a.png").click()
+    screen.until(lambda: "a.png, picture 1 of 1" in read_out(screen), "the viewer is heard")
+
+    screen.page.keyboard.press("Delete")
+    screen.confirm("Delete")
+    screen.until(lambda: "a.png could not be deleted." in read_out(screen), "a notice is heard in the viewer")
+
+    screen.page.keyboard.press("Delete")
+    screen.page.context.set_offline(True)
+    screen.until(lambda: "The connection to the server is away." in read_out(screen), "one is heard in a question")
+
+    screen.confirm("Cancel")
+    screen.page.keyboard.press("Escape")
+    expect(screen.page.locator(".viewer")).to_be_hidden()
+    screen.page.context.set_offline(False)
+    album.post("/album/delete", album_id=album_id)
+    screen.until(lambda: "This album was deleted." in read_out(screen), "one is heard where nothing is open")
 
 
 def test_the_page_moves_nothing_for_those_who_want_no_motion(open_screen: OpenScreen, album: AlbumClient) -> None:

@@ -139,6 +139,19 @@ def test_the_end_of_a_long_album_is_reached_by_a_key(screen: Screen, great_album
     screen.expect_shows("1600x900.jpg", "server")
 
 
+def test_the_tab_key_leads_to_what_is_on_screen_after_scrolling_far(screen: Screen, great_album: str) -> None:
+    screen.open_album(great_album)
+    expect(screen.page.locator(".page-detail")).to_have_text("10,000 pictures", timeout=PATIENCE_MS)
+    screen.page.evaluate("scrollTo(0, 100_000)")
+    eventually(lambda: screen.page.evaluate(FIRST_ON_SCREEN))
+
+    screen.page.get_by_role("button", name="Delete the album").focus()
+    screen.page.keyboard.press("Tab")
+
+    expect(screen.page.locator(".tile-link:focus")).to_be_in_viewport()
+    assert screen.page.evaluate("scrollY") == 100_000
+
+
 def test_what_a_person_looks_at_stays_in_place_when_pictures_arrive_above(screen: Screen, album: AlbumClient) -> None:
     album_id = album.create("Growing")
     content = picture("PNG", 160, 120)

@@ -80,6 +80,23 @@ def test_without_events_the_page_asks_and_says_so(screen: Screen, album: AlbumCl
     screen.expect_shows("a.png", "server")
 
 
+def test_deletions_are_noticed_without_events(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("No events of deletions")
+    for name in ("old.png", "new.png"):
+        album.ready(album_id, picture("PNG", 64, 48), name)
+    screen.page.route("**/events*", lambda route: route.abort())
+    screen.open_album(album_id)
+    screen.expect_shows("old.png", "server")
+
+    old = album.post("/album/images", album_id=album_id).json()["images"][0]
+    album.post("/album/image/delete", album_id=album_id, image_id=old["id"])
+    expect(screen.tile("old.png")).to_have_count(0)
+    expect(screen.page.locator(".page-detail")).to_have_text("1 picture")
+
+    album.post("/album/delete", album_id=album_id)
+    screen.expect_notice("This album was deleted.")
+
+
 def test_a_lost_connection_is_said_and_made_up_for(screen: Screen, album: AlbumClient) -> None:
     album_id = album.create("In a tunnel")
     album.ready(album_id, picture("PNG", 64, 48), "old.png")
@@ -95,6 +112,30 @@ def test_a_lost_connection_is_said_and_made_up_for(screen: Screen, album: AlbumC
     screen.expect_shows("new.png", "server")
     expect(screen.tile("old.png")).to_have_count(0)
     expect(screen.page.locator(".notice:visible")).to_have_count(0)
+
+
+def test_more_tabs_are_open_than_the_browser_has_connections(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("In many tabs")
+    for _ in range(6):
+        Screen(screen.page.context.new_page(), screen.url).open_album(album_id).turn_away()
+    screen.open_album(album_id)
+
+
+def test_a_page_that_was_hidden_catches_up_and_is_live_again(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Behind another tab")
+    album.ready(album_id, picture("PNG", 64, 48), "old.png")
+    screen.open_album(album_id)
+    screen.turn_away()
+    album.ready(album_id, picture("PNG", 64, 48), "new.png")
+    old = album.post("/album/images", album_id=album_id).json()["images"][0]
+    album.post("/album/image/delete", album_id=album_id, image_id=old["id"])
+
+    screen.turn_away(False)
+
+    screen.expect_shows("new.png", "server")
+    expect(screen.tile("old.png")).to_have_count(0)
+    album.ready(album_id, picture("PNG", 64, 48), "newest.png")
+    screen.expect_shows("newest.png", "server")
 
 
 def test_a_reset_of_the_events_reloads_the_listing(screen: Screen, album: AlbumClient) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Dialog, expect
 
 from tests.support.client import AlbumClient
 from tests.support.keys import guarded_stack, make_key, with_key
@@ -126,6 +126,47 @@ def test_a_page_whose_key_is_revoked_asks_for_another(
     anna.upload(album_id, picture("PNG", 8, 8))  # its event ends the stream, and the page asks
 
     expect(screen.page.get_by_label("Key")).to_be_visible()
+
+
+def lose_key_while_uploading(screen: Screen, guarded: Stack) -> None:
+    """Sign in as anna, choose a file in a new album, and lose the key before it is sent."""
+    key = make_key(guarded, "anna")
+    sign_in(screen.open(), key)
+    screen.create_album("Half sent")
+    screen.hold_uploads()
+    screen.choose({"mine.png": picture("PNG", 64, 48)})
+    screen.until(lambda: screen.held, "the file is about to be sent")
+    run_album(guarded.environment, "keys", "revoke", key.split("_")[1])
+    screen.until(lambda: screen.page.request.get(f"{screen.url}/session").status == 401, "the session is refused")
+    screen.release_uploads()
+    expect(screen.row("mine.png")).to_have_attribute("data-stage", "stopped")
+
+
+def test_uploads_go_on_when_their_owner_signs_in_again(open_screen: OpenScreen, guarded: Stack) -> None:
+    screen = open_screen(stack=guarded)
+    lose_key_while_uploading(screen, guarded)
+
+    sign_in(screen, make_key(guarded, "anna"))
+
+    expect(screen.page.get_by_role("heading", name="Half sent", level=1)).to_be_visible()
+    screen.expect_shows("mine.png", "server")
+
+
+def test_chosen_files_are_not_lost_to_another_owner_without_asking(open_screen: OpenScreen, guarded: Stack) -> None:
+    screen = open_screen(stack=guarded)
+    lose_key_while_uploading(screen, guarded)
+    questions: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        questions.append(dialog.type)
+        dialog.dismiss()
+
+    screen.page.on("dialog", stay)
+    sign_in(screen, make_key(guarded, "bob"))
+    screen.until(lambda: questions == ["beforeunload"], "leaving the files is asked about")
+    sign_in(screen, make_key(guarded, "anna"))
+
+    screen.expect_shows("mine.png", "server")
 
 
 def test_who_may_only_look_is_offered_nothing_else(open_screen: OpenScreen, guarded: Stack, anna: AlbumClient) -> None:

@@ -25,6 +25,24 @@ DROP = """([type, names, bytes]) => {
   document.body.dispatchEvent(event);
 }"""
 
+# What a browser makes of a folder on the disk, of which a file and a folder cannot be read.
+DROP_FOLDER = """(bytes) => {
+  const refuse = (_, reject) => reject(new DOMException('', 'NotReadableError'));
+  const file = (name) => ({ name, isFile: true, file: (resolve) => resolve(new File([new Uint8Array(bytes)], name)) });
+  const folder = (name, children) => {
+    const portions = [children, []];
+    const readEntries = (resolve) => resolve(portions.shift());
+    return { name, isDirectory: true, createReader: () => ({ readEntries }) };
+  };
+  const locked = { name: 'locked', isDirectory: true, createReader: () => ({ readEntries: refuse }) };
+  const moved = { name: 'moved.png', isFile: true, file: refuse };
+  const dropped = folder('holiday', [file('a.png'), moved, locked, folder('deeper', [file('b.png')])]);
+  DataTransferItem.prototype.webkitGetAsEntry = () => dropped;
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([], 'holiday'));
+  document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: transfer }));
+}"""
+
 
 def test_all_five_formats_become_ready(screen: Screen) -> None:
     screen.open().create_album("Every format")
@@ -61,6 +79,15 @@ def test_a_folder_is_taken_with_what_is_in_its_folders(screen: Screen, tmp_path:
     for name in ("one.png", "two.png"):
         screen.expect_shows(name, "server")
     assert screen.page.locator(".tile").count() == 2
+
+
+def test_what_cannot_be_read_in_a_dropped_folder_is_named_and_the_rest_is_taken(screen: Screen) -> None:
+    screen.open().create_album("Partly readable")
+    screen.page.evaluate(DROP_FOLDER, list(picture("PNG", 64, 48)))
+    for name in ("a.png", "b.png"):
+        screen.expect_shows(name, "server")
+    for name in ("moved.png", "locked"):
+        expect(screen.row(name)).to_contain_text("It could not be read.")
 
 
 def test_at_most_five_uploads_are_under_way_at_a_time(screen: Screen) -> None:

@@ -69,6 +69,15 @@ def test_neighbours_are_loaded_before_they_are_asked_for(screen: Screen, album_i
         expect(screen.page.locator(f".slide[data-step='{step}'] img").last).to_have_js_property("complete", True)
 
 
+def test_a_picture_that_a_passing_error_kept_away_comes_while_it_is_looked_at(screen: Screen, album_id: str) -> None:
+    screen.page.route("**/album/*/image/*", lambda route: route.abort())
+    screen.open_album(album_id)
+    with screen.page.expect_event("requestfailed", lambda request: f"{album_id}/image/" in request.url):
+        screen.tile("b.png").click()
+    screen.page.unroute("**/album/*/image/*")
+    expect(screen.page.locator(f".slide[data-step='0'] img[src*='{album_id}/image/']")).to_be_visible()
+
+
 def test_the_download_is_the_original_under_its_name(screen: Screen, album: AlbumClient) -> None:
     album_id = album.create("Originals")
     original = picture("HEIF", 320, 240)

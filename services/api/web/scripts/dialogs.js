@@ -1,4 +1,5 @@
 // Questions to the person, as native dialogs: they hold the focus and give it back.
+import { voice } from "./announce.js";
 import { el } from "./dom.js";
 
 function ask(dialog, valueOf) {
@@ -23,6 +24,7 @@ function framed(title, detail, yes, isDangerous, field) {
     "dialog",
     { class: "dialog", "aria-labelledby": "dialog-title", "aria-describedby": text && "dialog-detail" },
     form,
+    voice(),
   );
   cancel.addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());

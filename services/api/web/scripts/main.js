@@ -11,7 +11,7 @@ import { begin } from "./session/session.js";
 import { SignInView } from "./session/view.js";
 import { Activity } from "./uploads/activity.js";
 import { takeIn } from "./uploads/intake.js";
-import { cancel, isBusy } from "./uploads/queue.js";
+import { cancel, isBusy, resendUnauthorized } from "./uploads/queue.js";
 import { Tray } from "./uploads/tray.js";
 
 const activity = new Activity();
@@ -48,7 +48,14 @@ function show() {
 function askForKey() {
   if (isSignedOut) return;
   isSignedOut = true;
-  change(new SignInView());
+  change(new SignInView(goOn));
+}
+
+function goOn() {
+  isSignedOut = false;
+  shown = undefined;
+  show();
+  resendUnauthorized();
 }
 
 function change(next, image) {

@@ -1,4 +1,5 @@
 // Short messages at the top of the page: one that stays while the connection is away, and passing ones.
+import { announce } from "./announce.js";
 import { el } from "./dom.js";
 
 const SHOWN_MS = 7000;
@@ -13,15 +14,18 @@ const SENTENCES = {
 
 export function showConnection(status) {
   const sentence = SENTENCES[status] ?? "";
+  if (connection.textContent === sentence) return;
   connection.hidden = !sentence;
   connection.textContent = sentence;
   rise();
+  if (sentence) announce(sentence, "connection");
 }
 
 export function notify(sentence) {
   const notice = el("p", { class: "notice" }, sentence);
   area.append(notice);
   rise();
+  announce(sentence);
   setTimeout(() => {
     notice.remove();
     rise();

@@ -30,7 +30,7 @@ export const REFUSED = {
   format: () => `This is not a picture in a format that is accepted: ${FORMATS_TAKEN}.`,
   size: (width, height) =>
     `The picture is ${width} x ${height} pixels; at most ${limits.width} wide and ${limits.height} high is accepted.`,
-  unreadable: () => "The file could not be read. Was it moved or deleted?",
+  unreadable: () => "It could not be read. Was it moved or deleted?",
 };
 
 const REASONS = {

@@ -108,6 +108,8 @@ export class Grid {
       tile.drop();
       this.#tiles.delete(item);
     }
+    // Below the bar, which covers as much of the screen as is above the grid.
+    this.#stopAt(this.#active ?? this.#anchor(y)?.item);
     const isFast = Math.abs(y - this.#lastY) > FAST_PX_PER_FRAME;
     this.#lastY = y;
     this.#wake(isFast ? 0 : WAKES_PER_FRAME, top + innerHeight / 2);
@@ -129,7 +131,6 @@ export class Grid {
       this.#tiles.set(item, tile);
       this.element.append(tile.element);
     }
-    if (item === this.#active || (!this.#active && index === 0)) tile.link.tabIndex = 0;
     tile.place(box.left, row.top, box.width, row.height, index + 1, this.#items.length);
     return item;
   }
@@ -181,8 +182,16 @@ export class Grid {
   }
 
   #setActive(item) {
-    for (const tile of this.#tiles.values()) tile.link.tabIndex = tile.item === item ? 0 : -1;
     this.#active = item;
+    this.#stopAt(item);
+  }
+
+  /** The Tab key stops at one tile: the one that had the focus last, or else the first on screen. */
+  #stopAt(item) {
+    for (const tile of this.#tiles.values()) {
+      const index = tile.item === item ? 0 : -1;
+      if (tile.link.tabIndex !== index) tile.link.tabIndex = index;
+    }
   }
 
   #onKey(event) {

@@ -1,5 +1,7 @@
 // What happens in an album as it happens: server-sent events, and looking every few seconds while there are none.
 //
+// All tabs of a browser share six connections to an HTTP/1.1 server: one that nobody sees keeps none for its events.
+//
 // Tells listeners "event" (detail: a CloudEvent), "missed" (read everything again) and "status" (detail: "live",
 // "polling" - events do not come but the server answers - or "away").
 import { eventsAddress } from "../server.js";
@@ -25,14 +27,14 @@ export class Live extends EventTarget {
     this.#look = look;
   }
 
-  /** Resolves once events come, or it is clear that they do not for now. */
+  /** Resolves once events come, or it is clear that they do not for now: in a hidden page when it is shown. */
   open() {
     addEventListener("offline", this.#onOffline);
     addEventListener("online", this.#onOnline);
+    document.addEventListener("visibilitychange", this.#onVisibility);
     return new Promise((resolve) => {
       this.addEventListener("status", resolve, { once: true });
-      this.#connect();
-      this.#fallBackSoon();
+      this.#follow();
     });
   }
 
@@ -40,15 +42,33 @@ export class Live extends EventTarget {
     this.#isClosed = true;
     removeEventListener("offline", this.#onOffline);
     removeEventListener("online", this.#onOnline);
-    this.#source?.close();
-    clearTimeout(this.#poll);
-    clearTimeout(this.#renew);
+    document.removeEventListener("visibilitychange", this.#onVisibility);
+    this.#rest();
   }
 
   #onOffline = () => this.#lost();
   #onOnline = () => this.#connect();
 
+  #onVisibility = () => {
+    if (document.hidden) this.#rest();
+    else this.#follow();
+  };
+
+  #follow() {
+    this.#connect();
+    this.#fallBackSoon();
+  }
+
+  #rest() {
+    this.#hasMissed = true;
+    this.#source?.close();
+    clearTimeout(this.#poll);
+    this.#poll = 0;
+    clearTimeout(this.#renew);
+  }
+
   #connect() {
+    if (document.hidden) return;
     this.#source?.close();
     const source = new EventSource(eventsAddress(this.#albumId));
     this.#source = source;
@@ -79,7 +99,7 @@ export class Live extends EventTarget {
   }
 
   #fallBackSoon() {
-    this.#poll ||= setTimeout(() => this.#fallBack(), PATIENCE_MS);
+    if (!document.hidden) this.#poll ||= setTimeout(() => this.#fallBack(), PATIENCE_MS);
   }
 
   async #fallBack() {
@@ -91,6 +111,7 @@ export class Live extends EventTarget {
     }
     if (this.#isClosed || !this.#poll) return;
     this.#become(status);
+    clearTimeout(this.#poll); // the page may have been hidden and shown meanwhile
     this.#poll = setTimeout(() => this.#fallBack(), POLL_MS);
   }
 

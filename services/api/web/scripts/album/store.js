@@ -1,7 +1,7 @@
 // What is known of one album: its items, newest first, kept up to date from listings, uploads and events.
 //
 // Tells listeners "items" (some came, went or changed shape), "item" (detail: one changed) and "loaded".
-import { listImages } from "../server.js";
+import { getAlbum, listImages } from "../server.js";
 import { itemOfCard, itemOfFile, releaseFile, takeCard, takeEvent } from "./item.js";
 
 const FIRST_PAGE = 200;
@@ -133,6 +133,13 @@ export class AlbumStore extends EventTarget {
     setTimeout(() => releaseFile(item), RELEASE_MS);
     this.#tell("items");
     this.dispatchEvent(new CustomEvent("item", { detail: item }));
+  }
+
+  /** Read what events would have told: what is new, and everything if something is gone. */
+  async look() {
+    await this.refresh();
+    const { album_snapshot: album } = await getAlbum(this.albumId);
+    if (album.content_count < this.items.filter(({ id }) => id).length) await this.load();
   }
 
   /** Read the newest pages until all that is new, and all that is not settled, has been seen. */

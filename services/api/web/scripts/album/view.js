@@ -48,7 +48,7 @@ export class AlbumView {
       el("p", { class: "empty-fine" }, taken()),
     );
     this.element = el("main", { class: "page album-page", id: "main" }, this.bar, this.empty, this.grid.element, this.viewer.element);
-    this.live = new Live(store.albumId, () => store.refresh());
+    this.live = new Live(store.albumId, () => this.#look());
   }
 
   async open(image) {
@@ -103,6 +103,15 @@ export class AlbumView {
       if (!this.name.textContent) await this.#showName();
     } catch (error) {
       this.#failed(error);
+    }
+  }
+
+  async #look() {
+    try {
+      await this.store.look();
+    } catch (error) {
+      if (error.code === "album-not-found") this.#leave("This album was deleted.");
+      throw error;
     }
   }
 

@@ -23,14 +23,19 @@ export async function fromTransfer(transfer) {
 
 async function walk(entry) {
   if (IS_LEFT_OUT.test(entry.name)) return [];
-  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
-  const reader = entry.createReader();
   const found = [];
-  for (;;) {
-    // A reader hands out a folder in portions; an empty one is the end.
-    const portion = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!portion.length) return found;
-    for (const child of portion) found.push(...(await walk(child)));
+  try {
+    if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+    const reader = entry.createReader();
+    for (;;) {
+      // A reader hands out a folder in portions; an empty one is the end.
+      const portion = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+      if (!portion.length) return found;
+      for (const child of portion) found.push(...(await walk(child)));
+    }
+  } catch {
+    // It stands among the files by its name, so that it is told of with what else is not taken.
+    return [...found, { name: entry.name, isUnreadable: true }];
   }
 }
 

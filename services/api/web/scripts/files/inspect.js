@@ -10,6 +10,7 @@ const SECOND_LOOK = 255 * 1024;
 /** `{format, width, height, refusal}`; width and height are upright and null if unknown, refusal a sentence or null. */
 export async function inspect(file) {
   const found = { format: null, width: null, height: null, refusal: null };
+  if (file.isUnreadable) return { ...found, refusal: REFUSED.unreadable() };
   if (file.size === 0) return { ...found, refusal: REFUSED.empty() };
   try {
     let look = await lookAt(file, FIRST_LOOK);

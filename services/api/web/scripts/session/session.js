@@ -1,6 +1,6 @@
 // Who is signed in, on a server that asks for keys.
 import { limits } from "../limits.js";
-import { getSession } from "../server.js";
+import { getSession, signIn } from "../server.js";
 
 /** `{owner, scopes, expire_date}`, or null where nobody needs to sign in. */
 export let session = null;
@@ -8,13 +8,24 @@ export let session = null;
 /** Ask the server once, before the first view. Resolves to whether the page may show anything. */
 export async function begin() {
   try {
-    const answer = await getSession();
-    session = answer.session;
-    Object.assign(limits, answer.limits);
+    take(await getSession());
   } catch (error) {
     // A server that is away now is one that the views themselves wait for.
     if (error.code === "unauthorized") return false;
   }
-  document.documentElement.classList.toggle("is-read-only", session !== null && !session.scopes.includes("write"));
   return true;
+}
+
+/** Sign in. Resolves to whether it is the owner who was signed in before: this page is nobody else's to go on with. */
+export async function signInAgain(key) {
+  const answer = await signIn(key);
+  if (answer.session.owner !== session?.owner) return false;
+  take(answer);
+  return true;
+}
+
+function take(answer) {
+  session = answer.session;
+  Object.assign(limits, answer.limits);
+  document.documentElement.classList.toggle("is-read-only", session !== null && !session.scopes.includes("write"));
 }

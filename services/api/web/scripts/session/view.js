@@ -1,11 +1,15 @@
 // The page of those who have yet to sign in: one field for a key.
 import { el, setText } from "../dom.js";
 import { icon } from "../icons.js";
-import { signIn } from "../server.js";
 import { reason } from "../words.js";
+import { signInAgain } from "./session.js";
 
 export class SignInView {
-  constructor() {
+  #onReturn;
+
+  /** `onReturn()` goes on with the page for the owner who was signed in before. */
+  constructor(onReturn) {
+    this.#onReturn = onReturn;
     // Password managers keep a key if it looks to them like a password.
     this.input = el("input", {
       id: "sign-in-key",
@@ -43,13 +47,13 @@ export class SignInView {
     this.button.disabled = true;
     setText(this.problem, "");
     try {
-      await signIn(this.input.value.trim());
-      // Afresh: nothing that another one saw in this page stays in it.
-      location.reload();
+      if (await signInAgain(this.input.value.trim())) this.#onReturn();
+      // Afresh: nothing that another one saw in this page stays in it. Who has files to lose here is asked, and may stay.
+      else location.reload();
     } catch (error) {
       setText(this.problem, error.code === "unauthorized" ? "This key is not valid." : reason(error.code, error.message));
-      this.button.disabled = false;
       this.input.select();
     }
+    this.button.disabled = false;
   }
 }

@@ -21,7 +21,7 @@ export function enqueue(store, items) {
 }
 
 /** Whether anything would be lost if the page were closed. */
-export const isBusy = () => running > 0 || waiting.length > 0;
+export const isBusy = () => uploads.size > 0;
 
 /** Give up an upload and its item. */
 export function cancel(item) {
@@ -42,6 +42,11 @@ export function resend(item) {
   upload.store.changed(item);
   waiting.push(item);
   fill();
+}
+
+/** Send again what was stopped for want of a key. */
+export function resendUnauthorized() {
+  for (const item of uploads.keys()) if (item.code === "unauthorized") resend(item);
 }
 
 function fill() {

@@ -107,7 +107,7 @@ export class Tray {
     const turn = `${sending + working > 0} ${failed} ${refused}`;
     if (turn === this.#said) return;
     this.#said = turn;
-    if (this.#entries.length) announce(sentence);
+    if (this.#entries.length) announce(sentence, "tray");
   }
 }
 

@@ -6,8 +6,11 @@ import { Picture } from "../pictures/picture.js";
 import { reason, stage } from "../words.js";
 
 const UNKNOWN = [960, 720];
+const AGAIN_MS = 3000;
 
 export class Slide {
+  #timer = 0;
+
   constructor(item) {
     this.item = item;
     this.picture = new Picture(item.name);
@@ -49,6 +52,14 @@ export class Slide {
   async #showFull() {
     const address = fullAddress(this.item);
     if (!address || address === this.picture.shown) return;
-    if (await this.picture.show(address)) this.element.dataset.shows = this.picture.element.dataset.shows;
+    const image = await this.picture.show(address);
+    if (image) this.element.dataset.shows = this.picture.element.dataset.shows;
+    // The server is asked again as long as the slide is there; a chosen file shows now or never.
+    else if (image === null && address !== this.item.url) this.#again();
+  }
+
+  #again() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.element.isConnected && this.#showFull(), AGAIN_MS);
   }
 }

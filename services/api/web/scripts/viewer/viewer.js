@@ -1,6 +1,6 @@
 // The viewer: one picture over the whole page, its neighbours loaded beside it. Keys, swipes and buttons turn it.
 import { downloadAddress, isFailed } from "../album/item.js";
-import { announce } from "../announce.js";
+import { announce, voice } from "../announce.js";
 import { el, setText } from "../dom.js";
 import { icon } from "../icons.js";
 import { bytes, reason, stage } from "../words.js";
@@ -32,7 +32,7 @@ export class Viewer {
     const heading = el("div", { class: "viewer-heading" }, this.title, this.detail);
     const bar = el("header", { class: "viewer-bar" }, this.leave, heading, this.retry, this.download, this.remove);
     this.stage = el("div", { class: "viewer-stage" }, this.strip, this.before, this.after);
-    this.element = el("dialog", { class: "viewer", "aria-labelledby": "viewer-name" }, bar, this.stage);
+    this.element = el("dialog", { class: "viewer", "aria-labelledby": "viewer-name" }, bar, this.stage, voice());
     this.#listen();
   }
 
@@ -51,7 +51,7 @@ export class Viewer {
     }
     this.#draw();
     const index = items.indexOf(item);
-    announce(`${item.name}, picture ${index + 1} of ${items.length}`);
+    announce(`${item.name}, picture ${index + 1} of ${items.length}`, "viewer");
   }
 
   hide() {
