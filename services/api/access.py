@@ -23,6 +23,8 @@ from services.api.settings import ApiSettings
 CACHE_SECONDS = 2.0
 """How long a revoked key may still be answered."""
 CACHED = 4096
+ENDED_SECONDS = 60.0
+"""How long an ended session is remembered: longer than a request that began before may take to find out who calls."""
 SAFE_METHODS = ("GET", "HEAD")
 EVERYBODY = Caller(LOCAL_OWNER, LOCAL_OWNER, frozenset(SCOPES))
 """Whoever calls while there are no keys."""
@@ -37,6 +39,7 @@ class Access:
         # By hash, so that neither lookups nor memory tell a secret.
         self._keys: TTLCache[str, Key] = TTLCache(CACHED, CACHE_SECONDS)
         self._sessions: TTLCache[str, Session] = TTLCache(CACHED, CACHE_SECONDS)
+        self._ended: TTLCache[str, bool] = TTLCache(CACHED, ENDED_SECONDS)
         self._has_keys = False
         self.opened = anyio.Event()
         """Set once the database is one that this program can work with: nobody is let in before."""
@@ -89,7 +92,7 @@ class Access:
             return None
         name = keys.digest(token)
         session = self._sessions.get(name) or await sessions.find_session(self._catalog, token)
-        if session is None or not session.is_valid:
+        if session is None or not session.is_valid or name in self._ended:
             return None
         self._sessions.setdefault(name, session)
         return session
@@ -108,7 +111,8 @@ class Access:
     async def sign_out(self, request: HTTPConnection) -> None:
         """End the session whose cookie a request carries."""
         token = request.cookies.get(self.cookie(request), "")
-        self._sessions.pop(keys.digest(token), None)
+        # Not only taken out of what is remembered: a request under way may have found it, and would put it back.
+        self._ended[keys.digest(token)] = True
         await sessions.close_session(self._catalog, token)
 
     def is_secure(self, request: HTTPConnection) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.cookies import SimpleCookie
+from threading import Barrier
 
 import httpx
 import pytest
@@ -96,6 +98,31 @@ def test_signing_out_forgets_the_session(guarded: Stack, page: AlbumClient) -> N
     assert "album_session" not in page.http.cookies
     again = httpx.post(f"{guarded.url}/album/list", json={}, headers={"cookie": f"album_session={token}"})
     failed(again, 401, "unauthorized")
+
+
+def test_no_request_under_way_keeps_a_session_that_ends(guarded: Stack) -> None:
+    key = make_key(guarded, "anna")
+    with ThreadPoolExecutor(8) as pool, httpx.Client(base_url=guarded.url) as asking:
+        for _ in range(10):
+            token = httpx.post(f"{guarded.url}/session", json={"key": key}).cookies["album_session"]
+            cookie = {"cookie": f"album_session={token}"}
+            all_ask = Barrier(9)
+            until_refused = [pool.submit(_ask_until_refused, asking, cookie, all_ask) for _ in range(8)]
+            all_ask.wait()
+
+            succeeded(httpx.delete(f"{guarded.url}/session", headers=cookie), 200)
+
+            failed(httpx.post(f"{guarded.url}/album/list", json={}, headers=cookie), 401, "unauthorized")
+            assert all(asked.result() for asked in until_refused)
+
+
+def _ask_until_refused(client: httpx.Client, headers: dict[str, str], all_ask: Barrier) -> bool:
+    """Ask for one thing after the other; whether nothing was answered after the first refusal."""
+    client.post("/album/list", json={}, headers=headers)
+    all_ask.wait()
+    while client.post("/album/list", json={}, headers=headers).status_code != 401:
+        pass
+    return client.post("/album/list", json={}, headers=headers).status_code == 401
 
 
 def test_a_session_ends_with_its_key(guarded: Stack) -> None:
