@@ -53,7 +53,7 @@ class Metrics:
         )
         self._processed = Histogram(
             "messaging_process_duration_seconds",
-            "From a message's delivery until it is settled, by queue; with an error type if it was not acked.",
+            "From a message's delivery until it is settled, by queue; with the type of the error that it met.",
             (*messaging, "error_type"),
             buckets=SECONDS,
             registry=self.registry,
@@ -89,7 +89,7 @@ class Metrics:
 
         Args:
             queue: whose messages they are.
-            handle: settles a message; returns the type of the error that it met, if it was not acked.
+            handle: settles a message; returns the type of the error that it met, if any.
         """
         delivered = self._consumed.labels(_SYSTEM, "deliver", queue)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import anyio
 import structlog
@@ -44,6 +44,7 @@ class Message(Protocol):
 Handle = Callable[[Envelope, Event], Awaitable["Event | None"]]
 Publish = Callable[[Envelope], Awaitable[None]]
 Classify = Callable[[BaseException], "Outage | None"]
+Result = TypeVar("Result")
 
 
 class Worker:
@@ -124,11 +125,11 @@ class Worker:
             await self._carry_out(here, event)
 
     async def _carry_out(self, envelope: Envelope, event: Event) -> None:
-        answer = await self._patiently(lambda: self._answer(envelope, event))
+        answer = await wait_out(lambda: self._answer(envelope, event), self._outage_of)
         publish = self._publish
         if answer is not None and publish is not None:
             reply = work_envelope(answer, self._name, envelope.context.caused_by(envelope.id))
-            await self._patiently(lambda: publish(reply))
+            await wait_out(lambda: publish(reply), self._outage_of)
 
     async def _answer(self, envelope: Envelope, event: Event) -> Event | None:
         try:
@@ -150,14 +151,15 @@ class Worker:
                 attempts=event.generation,
             )
 
-    async def _patiently(self, step: Callable[[], Awaitable[Event | None]]) -> Event | None:
-        """Run a step until no outage stands in its way."""
-        retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(lambda error: self._outage_of(error) is not None),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
-            before_sleep=lambda state: get_logger().warning("waiting out an outage", tries=state.attempt_number),
-        )
-        async for attempt in retrying:
-            with attempt:
-                return await step()
-        raise AssertionError("tenacity either returns or raises")
+
+async def wait_out(step: Callable[[], Awaitable[Result]], outage_of: Classify) -> Result:
+    """Run a repeatable step until no outage stands in its way, with backoff and jitter, however long that takes."""
+    retrying = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception(lambda error: outage_of(error) is not None),
+        wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
+        before_sleep=lambda state: get_logger().warning("waiting out an outage", tries=state.attempt_number),
+    )
+    async for attempt in retrying:
+        with attempt:
+            return await step()
+    raise AssertionError("tenacity either returns or raises")

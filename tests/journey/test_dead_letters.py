@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from libs.shared.topology import DEAD_QUEUE
+from tests.support import promql
 from tests.support.client import AlbumClient
 from tests.support.operator import album, succeeded
 from tests.support.pictures import picture
@@ -93,14 +95,18 @@ def test_a_message_that_cannot_be_read_is_shown_as_it_is_and_dropped(
     assert album(stack.environment, "dead-letters", "drop").exit_code == 2
 
 
+def spoil(stack: Stack, image_id: str) -> None:
+    """Leave a picture a record that no version of ours has written, which stands for the bug that nobody foresaw."""
+    stack.database["images"].update_one({"_id": image_id}, {"$unset": {"name": ""}})
+
+
 def test_a_letter_that_meets_a_bug_is_set_aside_and_ends_no_api(
     start_stack: StartStack, broker_api: httpx.Client
 ) -> None:
     stack = start_stack(decoders=0)
     with stack.client() as client:
-        job_id = queued(stack, client)
-        image_id = job_id.removesuffix("job")
-        stack.database["images"].update_one({"_id": image_id}, {"$unset": {"name": ""}})
+        image_id = queued(stack, client).removesuffix("job")
+        spoil(stack, image_id)
         kill_next(stack, broker_api)
 
         eventually(lambda: stack.database["dead_letters"].find_one({"code": "bug"}), what="it is set aside")
@@ -110,3 +116,25 @@ def test_a_letter_that_meets_a_bug_is_set_aside_and_ends_no_api(
         assert image_id in letter["body"].decode()
         assert client.http.get("/readyz").status_code == 200
         assert stack.processes["api-0"].exit_code is None
+
+
+def test_the_alert_about_bugs_sees_a_letter_that_met_one_and_no_other(
+    start_stack: StartStack, broker_api: httpx.Client
+) -> None:
+    stack = start_stack(decoders=0)
+    with stack.client() as client:
+
+        def seen() -> list[dict[str, str]]:
+            return promql.counted(promql.alerts()["AlbumBugs"], client.http.get("/metrics").text)
+
+        image_id = queued(stack, client).removesuffix("job")
+        kill_next(stack, broker_api)
+        again = {"_id": image_id, "generation": 2}
+        eventually(lambda: stack.database["images"].find_one(again), what="it is given another chance")
+        assert seen() == []
+
+        spoil(stack, image_id)
+        kill_next(stack, broker_api)
+
+        [labels] = eventually(seen, what="the bug is counted")
+        assert (labels["messaging_destination_name"], labels["error_type"]) == (DEAD_QUEUE, "ValidationError")

@@ -58,7 +58,7 @@ def test_waiting_for_a_job_ends_after_the_seconds_given(idle: AlbumClient) -> No
     answer = idle.post("/job/get", job_id=job_id, wait_seconds=0.5)
 
     assert answer.json()["job"]["state"] == "queued"
-    assert 0.5 <= answer.elapsed.total_seconds() < 5
+    assert 0.5 <= answer.elapsed.total_seconds() < 20
 
 
 def test_waiting_for_a_job_ends_when_it_has_failed(album: AlbumClient) -> None:

@@ -33,14 +33,15 @@ def restarted(stack: Stack, **settings: str) -> Iterator[None]:
 
 
 def test_a_receiver_that_fails_hangs_and_lies_is_tried_until_it_comes_back(
-    notified_client: AlbumClient, hook: NewHook
+    notified: Stack, notified_client: AlbumClient, hook: NewHook
 ) -> None:
     release = threading.Event()
     one = hook()
     one.receiver.script += [status(500), hang(release), raw(b"nonsense"), status(302, location="http://127.0.0.1/")]
 
-    notified_client.create()
-    one.settled("delivered")
+    with restarted(notified, TIMEOUT_SECONDS="3"):
+        notified_client.create()
+        one.settled("delivered")
     release.set()
 
     [delivery] = one.deliveries
@@ -137,13 +138,14 @@ def test_what_a_notifier_was_sending_when_it_was_killed_is_sent_again(
     release = threading.Event()
     one = hook()
     one.receiver.script += [hang(release)]
-    notified_client.create()
-    one.called(1)
+    with restarted(notified, TIMEOUT_SECONDS="4", LEASE_SECONDS="5"):
+        notified_client.create()
+        one.called(1)
 
-    notified.processes["notifier-0"].kill()
-    waiting = [notified_client.create() for _ in range(3)]
-    notified.start("notifier")
-    one.settled(*["delivered"] * 4)
+        notified.processes["notifier-0"].kill()
+        waiting = [notified_client.create() for _ in range(3)]
+        notified.start("notifier")
+        one.settled(*["delivered"] * 4)
     release.set()
 
     again = [id for id in one.receiver.ids if id == one.receiver.ids[0]]
@@ -159,9 +161,13 @@ def test_a_notifier_that_is_told_to_stop_finishes_the_call_under_way(
     notified_client.create()
     one.called(1)
 
+    def stops() -> int:
+        return notified.log("notifier-0").count("stopping")
+
+    before = stops()
     ending = threading.Thread(target=notified.processes["notifier-0"].stop)
     ending.start()
-    eventually(lambda: "stopping" in notified.log("notifier-0"), what="the notifier stops")
+    eventually(lambda: stops() > before, what="the notifier stops")
     release.set()
     ending.join()
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import signal
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from deploy.local import rabbitmq
+from deploy.local.node import running
 from libs.shared.events import EVENTS
 from tests.journey.expect import failed, succeeded
 from tests.support.client import AlbumClient
@@ -178,3 +181,17 @@ def test_a_server_that_is_told_to_stop_does_not_wait_for_streams_and_long_polls(
 
         assert api.exit_code in (0, -signal.SIGTERM)
         assert poll.answer().json()["job"]["state"] == "queued"
+
+
+def test_processes_whose_broker_hangs_end_all_the_same(start_stack: StartStack, tmp_path: Path) -> None:
+    graces = {f"ALBUM_{of}GRACE_SECONDS": "1" for of in ("", "DECODER_", "AUDIT_")}
+    with running(rabbitmq.prepare(tmp_path)) as (broker,):
+        stack = start_stack(thumbnailers=0, audits=1, ALBUM_AMQP_URL=broker.url, **graces)
+        processes = stack.processes.values()
+        broker.pause()
+
+        for process in processes:
+            process.terminate()
+
+        eventually(lambda: not any(process.is_running for process in processes), what="all have ended")
+        assert {process.exit_code for process in processes} <= {0, -signal.SIGTERM}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ SMALL = picture("JPEG", 32, 24)
 MEBIBYTE = 1024 * 1024
 MAX_BYTES = 52_428_800
 DRAIN_BYTES = 8 * MEBIBYTE
+DRAIN_SECONDS = 2.0
 KERNEL_BYTES = 12 * MEBIBYTE
 """What the buffers of both ends of a connection on this machine may hold beside what the server has read."""
 
@@ -276,10 +278,14 @@ def test_600_megabytes_that_begin_well_cost_no_more_than_the_most_bytes_and_the_
 
 def test_a_client_that_says_no_more_after_a_refusal_is_hung_up_on_after_two_seconds(stack: Stack) -> None:
     with RawConnection(stack.url) as raw:
+        began = time.monotonic()
         raw.begin(content_length=600 * MEBIBYTE)
         raw.answer()
 
-        assert 1.5 < raw.seconds_until_closed() < 4
+        raw.wait_until_closed()
+
+        # From before the server began to count; a busy machine may be late, but nothing else would end it so soon.
+        assert DRAIN_SECONDS < time.monotonic() - began < 20
 
 
 def test_a_client_that_goes_on_in_drops_after_a_refusal_is_hung_up_on_too(stack: Stack, album: AlbumClient) -> None:
@@ -299,7 +305,7 @@ def test_a_client_that_goes_on_in_drops_after_a_refusal_is_hung_up_on_too(stack:
             except ConnectionError:
                 return True
 
-        eventually(is_closed, 5, "the server hangs up")
+        eventually(is_closed, 20, "the server hangs up")
 
 
 @pytest.mark.parametrize("sent", [0, 100, 1000, 300_000, 3_000_000])
@@ -310,7 +316,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(stack: Stack, album: AlbumClie
         raw.send(body[:sent])
 
     eventually(lambda: metric(stack, "album_uploads_in_flight") == 0, what="the upload is given up")
-    eventually(lambda: not residue(stack.database), 5, "nothing is left")
+    eventually(lambda: not residue(stack.database), what="nothing is left")
 
 
 def metric(stack: Stack, name: str) -> float:
@@ -326,7 +332,7 @@ def test_a_body_shorter_than_its_declared_length_is_given_up(start_stack: StartS
         raw.send(body[:-50])
         refused(raw.answer(), 422, "invalid-request")
 
-    eventually(lambda: not residue(quick.database), 5, "nothing is left")
+    eventually(lambda: not residue(quick.database), what="nothing is left")
 
 
 def test_a_body_longer_than_its_declared_length_is_refused(stack: Stack, album: AlbumClient) -> None:

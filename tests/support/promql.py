@@ -1,12 +1,14 @@
-"""The metric names in PromQL, for comparing them with those that are really there."""
+"""What PromQL asks for, for comparing it with what is really there."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 _QUIET = re.compile(r'"[^"]*"|\{[^}]*\}|\[[^\]]*\]|\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)')
@@ -14,6 +16,14 @@ _WORD = re.compile(r"[A-Za-z_:][\w:]*(?!\w*\s*\()")
 _NO_METRICS = {"and", "or", "unless", "bool", "offset"}
 _SERVER_MAKES = {"up"}
 _DURATION = re.compile(r"\b\d+[smhd]\b")
+_SELECTOR = re.compile(r"([A-Za-z_:][\w:]*)\{([^}]*)\}")
+_MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
+_MATCHES: dict[str, Callable[[str, str], bool]] = {
+    "=": lambda value, wanted: value == wanted,
+    "!=": lambda value, wanted: value != wanted,
+    "=~": lambda value, wanted: re.fullmatch(wanted, value) is not None,
+    "!~": lambda value, wanted: re.fullmatch(wanted, value) is None,
+}
 
 
 def metric_names(expression: str) -> set[str]:
@@ -32,6 +42,21 @@ def panels() -> dict[str, list[str]]:
     """The expressions of each panel of the dashboard by its title."""
     document = json.loads((DEPLOY / "grafana/album.json").read_text())
     return {panel["title"]: [target["expr"] for target in panel["targets"]] for panel in document["panels"]}
+
+
+def counted(expression: str, exposition: str) -> list[dict[str, str]]:
+    """The labels of those series above zero in a ``/metrics`` that an expression selects by labels."""
+    asked = [(name, _MATCHER.findall(matchers)) for name, matchers in _SELECTOR.findall(expression)]
+    samples = [sample for family in text_string_to_metric_families(exposition) for sample in family.samples]
+    return [
+        sample.labels
+        for sample in samples
+        if sample.value > 0
+        and any(
+            sample.name == name and all(_MATCHES[how](sample.labels.get(label, ""), to) for label, how, to in matchers)
+            for name, matchers in asked
+        )
+    ]
 
 
 def exposed_names(exposition: str) -> set[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -106,13 +105,11 @@ class RawConnection:
                 headers[name.lower()] = value.strip()
             return Answer(status, headers, stream.read(int(headers.get("content-length", 0))))
 
-    def seconds_until_closed(self, timeout_seconds: float = 10.0) -> float:
-        """How long it takes until the server hangs up."""
-        started = time.monotonic()
+    def wait_until_closed(self, timeout_seconds: float = 30.0) -> None:
+        """Read and forget until the server hangs up."""
         self.socket.settimeout(timeout_seconds)
         try:
             while self.socket.recv(65536):
                 pass
         except ConnectionError:
             pass
-        return time.monotonic() - started

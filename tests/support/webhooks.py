@@ -22,13 +22,16 @@ from tests.support.waiting import eventually
 
 @pytest.fixture(scope="session")
 def notified(_stacks: StartStack) -> Iterator[Stack]:
-    """An API and a notifier that may call this machine, and that has little patience."""
+    """An API and a notifier that may call this machine, and that tries again soon.
+
+    It waits for an answer for longer than a busy machine may take to give one: else the calls could not be counted.
+    """
     stack = _stacks(
         decoders=0,
         thumbnailers=0,
         ALBUM_NOTIFIER_ALLOW_NETWORKS="127.0.0.1/32",
-        ALBUM_NOTIFIER_TIMEOUT_SECONDS="3",
-        ALBUM_NOTIFIER_LEASE_SECONDS="5",
+        ALBUM_NOTIFIER_TIMEOUT_SECONDS="60",
+        ALBUM_NOTIFIER_LEASE_SECONDS="120",
         ALBUM_NOTIFIER_POLL_SECONDS="0.05",
         ALBUM_NOTIFIER_RETRY_FIRST_SECONDS="0.05",
         ALBUM_NOTIFIER_RETRY_LONGEST_SECONDS="0.2",

@@ -169,6 +169,20 @@ def test_chosen_files_are_not_lost_to_another_owner_without_asking(open_screen: 
     screen.expect_shows("mine.png", "server")
 
 
+def test_the_operators_page_asks_for_another_key_when_the_one_given_is_not_good_enough(
+    open_screen: OpenScreen, guarded: Stack
+) -> None:
+    screen = open_screen(stack=guarded).open("admin")
+
+    with screen.page.expect_response(lambda answer: answer.status == 403):
+        sign_in(screen, make_key(guarded, "anna", "read,write"))
+    expect(screen.page.get_by_label("Key")).to_have_value("")
+    expect(screen.page.get_by_role("row", name="decoder")).to_have_count(0)
+    sign_in(screen, make_key(guarded, "anna", "admin"))
+
+    expect(screen.page.get_by_role("row", name="decoder")).to_be_visible()
+
+
 def test_who_may_only_look_is_offered_nothing_else(open_screen: OpenScreen, guarded: Stack, anna: AlbumClient) -> None:
     album_id = anna.create("To look at")
     anna.ready(album_id, picture("PNG", 64, 48), "a.png")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Response, Route, expect
 
 from deploy.local import rabbitmq
 from deploy.local.node import running
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
+from tests.support.raw import RawConnection
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 from tests.web.conftest import OpenScreen
@@ -130,6 +132,29 @@ def test_an_upload_that_breaks_off_is_tried_again_by_itself_and_stored_once(scre
     screen.choose({"a.png": picture("PNG", 64, 48)})
     screen.expect_shows("a.png", "server")
     assert album.post("/album/get", album_id=album_id).json()["album_snapshot"]["content_count"] == 1
+
+
+def test_an_upload_is_tried_again_as_often_as_a_busy_server_says_when(
+    open_screen: OpenScreen, start_stack: StartStack
+) -> None:
+    stack = start_stack(ALBUM_MAX_UPLOADS="1", ALBUM_UPLOAD_IDLE_SECONDS="600")
+    screen = open_screen(stack=stack).open()
+    screen.create_album("Busy")
+    answers: list[Response] = []
+    screen.page.on("response", lambda answer: answers.append(answer) if "upload" in answer.url else None)
+    with stack.client() as album, RawConnection(stack.url) as first:
+        first.begin(content_length=1_000_000)
+        eventually(lambda: "album_uploads_in_flight 1.0" in album.http.get("/metrics").text, what="it has begun")
+
+        screen.choose({"a.png": picture("PNG", 64, 48)})
+
+        # More often than it tries by itself where nobody says when.
+        screen.until(lambda: len(answers) > 5, "it is tried again and again")
+        assert {(answer.status, answer.headers["retry-after"]) for answer in answers} == {(503, "1")}
+        begun_at_ms = [answer.request.timing["startTime"] for answer in answers]
+        assert all(later - earlier > 990 for earlier, later in pairwise(begun_at_ms))
+    screen.expect_shows("a.png", "server")
+    assert answers[-1].status == 202
 
 
 def test_failed_uploads_are_sent_again_one_by_one_or_all(screen: Screen) -> None:

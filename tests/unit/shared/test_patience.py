@@ -1,11 +1,14 @@
-"""Operations are tried again while the database is away, and only then."""
+"""What an outage stands in the way of is tried again, and nothing else is."""
 
 from __future__ import annotations
 
 import pytest
 from pymongo.errors import AutoReconnect, DuplicateKeyError, OperationFailure
 
+from libs.shared.errors import Outage
 from libs.shared.mongo import StorageFull, patiently
+from libs.shared.outages import outage_of
+from libs.shared.worker import wait_out
 
 pytestmark = pytest.mark.anyio
 
@@ -49,3 +52,18 @@ async def test_what_waiting_does_not_mend_is_raised_after_an_outage_too() -> Non
     with pytest.raises(DuplicateKeyError):
         await patiently(operation)
     assert operation.tries == 2
+
+
+async def test_a_step_with_a_message_is_tried_until_no_outage_stands_in_its_way() -> None:
+    step = Failing(Outage("away"), AutoReconnect("away"), ConnectionResetError("away"))
+
+    assert await wait_out(step, outage_of) == "done"
+    assert step.tries == 4
+
+
+async def test_a_step_with_a_message_that_meets_a_bug_is_not_tried_again() -> None:
+    step = Failing(KeyError("a bug"))
+
+    with pytest.raises(KeyError):
+        await wait_out(step, outage_of)
+    assert step.tries == 1

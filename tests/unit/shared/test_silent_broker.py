@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import anyio
 import pytest
 from pydantic import SecretStr
 
-from libs.shared import rabbitmq
+from libs.shared import rabbitmq, runtime
 from libs.shared.rabbitmq import Consumer, Delivery
+from libs.shared.settings import ConsumerSettings
 
 pytestmark = pytest.mark.anyio
 
@@ -17,6 +20,10 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+async def handle(delivery: Delivery) -> None:
+    raise AssertionError("nothing is delivered")
 
 
 async def test_a_consumer_tries_again_when_a_connection_is_never_answered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,9 +39,6 @@ async def test_a_consumer_tries_again_when_a_connection_is_never_answered(monkey
         await reader.read()
         writer.close()
 
-    async def handle(delivery: Delivery) -> None:
-        raise AssertionError("nothing is delivered")
-
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     consumer = Consumer(SecretStr(f"amqp://127.0.0.1:{port}/"), "album.decoder.v1", prefetch=1)
@@ -43,3 +47,21 @@ async def test_a_consumer_tries_again_when_a_connection_is_never_answered(monkey
             await consumer.run(handle)
 
     assert tries >= 3
+
+
+async def test_a_process_that_is_told_to_stop_does_not_wait_until_its_connection_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rabbitmq, "PUBLISH_SECONDS", 600.0)
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    consumer = Consumer(SecretStr(f"amqp://127.0.0.1:{port}/"), "album.decoder.v1", prefetch=1)
+    async with server:
+        with anyio.fail_after(30):
+            await runtime._consume(consumer, handle, ConsumerSettings(grace_seconds=0.1))
