@@ -222,6 +222,18 @@ def test_a_setting_that_makes_no_sense_is_named(start_up: StartUp) -> None:
     assert up.said("^album: decoders: Input should be a valid integer")
 
 
+def test_a_setting_of_a_service_that_makes_no_sense_ends_it(
+    start_up: StartUp, mongo_url: str, amqp_url: str, database: str
+) -> None:
+    ours = {"ALBUM_MONGO_URL": mongo_url, "ALBUM_AMQP_URL": amqp_url, "ALBUM_DATABASE": database}
+    up = start_up(ALBUM_DECODER_QUALITY="high", **ours)
+
+    assert up.process.wait(60) == EX_UNAVAILABLE
+    assert up.said("^decoder-1 +decoder: ALBUM_DECODER_QUALITY: Input should be a valid integer")
+    assert up.said("^album: decoder-1 must not run as it is set up")
+    assert not up.said("Traceback|starting it again")
+
+
 def test_an_api_that_must_not_run_as_it_is_set_up_ends_it(start_up: StartUp, mongo_url: str, amqp_url: str) -> None:
     nobodys = {"ALBUM_MONGO_URL": mongo_url, "ALBUM_AMQP_URL": amqp_url, "ALBUM_DATABASE": "test_nobody"}
     up = start_up("--decoders", "0", "--thumbnailers", "0", ALBUM_HOST="0.0.0.0", **nobodys)
