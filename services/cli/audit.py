@@ -18,6 +18,7 @@ from libs.catalog.catalog import Catalog
 from libs.shared.events import rfc3339
 from libs.shared.gridfs import GridFsBlobStore
 from services.cli.catalog import with_catalog
+from services.cli.console import counted
 
 EX_BROKEN = 1
 POLL_SECONDS = 1.0
@@ -104,7 +105,8 @@ def verify(
     if as_json:
         typer.echo(json.dumps(asdict(verdict)))
     else:
-        typer.echo(f"{verdict.head.position:,} entries are in order; anchor {verdict.head}")
+        in_order = counted(verdict.head.position, "entry is in order", "entries are in order")
+        typer.echo(f"{in_order}; anchor {verdict.head}")
         if verdict.breach is not None:
             typer.echo(f"album: entry {verdict.breach.position} {verdict.breach.problem}", err=True)
     raise typer.Exit(EX_BROKEN if verdict.breach else 0)

@@ -19,7 +19,7 @@ from libs.webhooks.records import Attempt, Webhook
 from libs.webhooks.registry import Registry
 from libs.webhooks.settings import WebhookSettings
 from services.cli.catalog import with_catalog
-from services.cli.console import show_table
+from services.cli.console import counted, show_table
 
 TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 
@@ -98,7 +98,7 @@ def replay(
         await deliveries.replay_one(registry, webhook, delivery)
         return 1
 
-    typer.echo(f"{with_registry(work):,} deliveries are due again")
+    typer.echo(counted(with_registry(work), "delivery is due again", "deliveries are due again"))
 
 
 def with_registry(work: Callable[[Registry], Awaitable[Result]]) -> Result:
