@@ -234,6 +234,16 @@ def test_a_setting_of_a_service_that_makes_no_sense_ends_it(
     assert not up.said("Traceback|starting it again")
 
 
+def test_a_ctrl_c_while_it_ends_for_a_reason_of_its_own_ends_it_at_once(start_up: StartUp) -> None:
+    up = start_up(ALBUM_DECODER_QUALITY="high")
+    eventually(lambda: up.said("finishing what is in hand") or up.process.poll() is not None, START_SECONDS, "it ends")
+
+    up.process.send_signal(signal.SIGINT)
+
+    assert up.process.wait(STOP_SECONDS) == 130
+    assert not up.said("Traceback")
+
+
 def test_an_api_that_must_not_run_as_it_is_set_up_ends_it(start_up: StartUp, mongo_url: str, amqp_url: str) -> None:
     nobodys = {"ALBUM_MONGO_URL": mongo_url, "ALBUM_AMQP_URL": amqp_url, "ALBUM_DATABASE": "test_nobody"}
     up = start_up("--decoders", "0", "--thumbnailers", "0", ALBUM_HOST="0.0.0.0", **nobodys)
