@@ -85,7 +85,9 @@ def _database_in(data: Path) -> Iterator[CommandSettings]:
     try:
         with claimed(data), running(mongod.prepare(data)) as (database,):
             yield CommandSettings(mongo_url=SecretStr(database.url))
-    except (AlreadyClaimed, NodeFailed) as error:
+    except AlreadyClaimed as error:
+        raise ended(f"{error}: stop it first", EX_UNAVAILABLE) from None
+    except NodeFailed as error:
         raise ended(str(error), EX_UNAVAILABLE) from None
 
 

@@ -148,8 +148,10 @@ def test_what_was_backed_up_is_restored_for_a_stack_that_does_not_run(
     album_id, image_id = make_a_picture(up)
     operator.succeeded(elsewhere(up.log.parent / "data"), "backup", tmp_path / "backup")
 
-    in_use = operator.album({}, "restore", tmp_path / "backup", "--data", up.log.parent / "data", "--drop")
-    assert (in_use.exit_code, f"process {up.process.pid} is using" in in_use.stderr) == (EX_UNAVAILABLE, True)
+    taken = up.log.parent / "data"
+    in_use = operator.album({}, "restore", tmp_path / "backup", "--data", taken, "--drop")
+    assert in_use.exit_code == EX_UNAVAILABLE
+    assert in_use.stderr == f"album: process {up.process.pid} is using {taken}: stop it first\n"
     stale = tmp_path / "data" / "rabbitmq" / "queues"
     stale.mkdir(parents=True)
     operator.succeeded(elsewhere(tmp_path), "restore", tmp_path / "backup", "--data", tmp_path / "data", "--drop")
