@@ -81,7 +81,7 @@ async def orphan_chunks(catalog: Catalog, after: str, before: datetime) -> Batch
     # Asked again after their age is known: a write that ended meanwhile has its record now.
     lost = set(await _without_file(catalog, [total["_id"] for total in old])) - arriving
     orphans = [
-        Orphan(total["_id"], total["bytes"], f"{total['count']} chunks without a file record")
+        Orphan(total["_id"], total["bytes"], f"chunks without a file record: {total['count']}")
         for total in sorted(old, key=lambda total: str(total["_id"]))
         if total["_id"] in lost
     ]

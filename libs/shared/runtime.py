@@ -25,7 +25,7 @@ from libs.shared.outages import outage_of
 from libs.shared.ports import Toolbox
 from libs.shared.rabbitmq import CLOSE_SECONDS, Consumer, Delivery, Publisher
 from libs.shared.sandbox import NICENESS
-from libs.shared.settings import ConsumerSettings, RuntimeSettings
+from libs.shared.settings import ConsumerSettings, RuntimeSettings, StageSettings, SubscriberSettings, read_settings
 from libs.shared.stage import Stage
 from libs.shared.subscriber import Subscriber
 from libs.shared.subscription import Subscription
@@ -39,12 +39,20 @@ SUBSCRIBER_PREFETCH = 200
 def run(stage: Stage) -> None:
     """Run one stage until SIGTERM or SIGINT, finishing or giving back the messages in hand."""
     _step_back()
-    anyio.run(partial(_serve, stage), backend_options={"loop_factory": uvloop.new_event_loop})
+    with read_settings(stage.name):
+        shared, settings = RuntimeSettings(), stage.settings()
+    _run(partial(_serve, stage, shared, settings))
 
 
 def run_subscriber(subscriber: Subscriber) -> None:
     """Run one subscriber until SIGTERM or SIGINT, finishing or giving back the messages in hand."""
-    anyio.run(partial(_subscribe, subscriber), backend_options={"loop_factory": uvloop.new_event_loop})
+    with read_settings(subscriber.name):
+        shared, settings = RuntimeSettings(), subscriber.settings()
+    _run(partial(_subscribe, subscriber, shared, settings))
+
+
+def _run(process: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    anyio.run(process, backend_options={"loop_factory": uvloop.new_event_loop})
 
 
 def _step_back() -> None:
@@ -57,9 +65,7 @@ def _step_back() -> None:
             Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
-async def _serve(stage: Stage) -> None:
-    shared = RuntimeSettings()
-    settings = stage.settings()
+async def _serve(stage: Stage, shared: RuntimeSettings, settings: StageSettings) -> None:
     configure(stage.name, shared)
     metrics = Metrics()
     async with AsyncExitStack() as stack:
@@ -92,9 +98,7 @@ async def _serve(stage: Stage) -> None:
     get_logger().info("stopped")
 
 
-async def _subscribe(subscriber: Subscriber) -> None:
-    shared = RuntimeSettings()
-    settings = subscriber.settings()
+async def _subscribe(subscriber: Subscriber, shared: RuntimeSettings, settings: SubscriberSettings) -> None:
     configure(subscriber.name, shared)
     metrics = Metrics()
     async with AsyncExitStack() as stack:

@@ -15,6 +15,7 @@ import pickle
 import resource
 import signal
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,11 @@ def serve(channel: socket.socket, limits: ChildLimits) -> None:
     os.closerange(3, channel.fileno())
     os.closerange(channel.fileno() + 1, _MOST_DESCRIPTORS)
     confine(limits)
+    with suppress(ConnectionError):  # the worker is gone, and with it whoever waits for an answer
+        _serve(channel, limits)
+
+
+def _serve(channel: socket.socket, limits: ChildLimits) -> None:
     channel.send(READY)
     while True:
         message, descriptors, _, _ = socket.recv_fds(channel, MAX_MESSAGE_BYTES, _MAX_SPOOLS)

@@ -3,17 +3,58 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SECRETS = Path("/run/secrets")
 """Where containers find their secrets: a file named like the variable, such as ``album_amqp_url``."""
 
 
-class SharedSettings(BaseSettings):
+LogLevel = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(str.lower)]
+
+EX_CONFIG = 78
+"""sysexits.h: as it is set up, a process cannot run, and no further start will make it right."""
+
+
+class WrongSetting(Exception):
+    """The operator's fault: variables that say what cannot be, and why; never what they say, which may be secret."""
+
+
+class Settings(BaseSettings):
+    """Settings that name the variable which is wrong."""
+
+    def __init__(self, **given: Any) -> None:
+        """Read them.
+
+        Raises:
+            WrongSetting: one of them cannot be.
+        """
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            prefix = self.model_config.get("env_prefix", "")
+            wrong = ((prefix + (".".join(map(str, one["loc"])) or "..."), one["msg"]) for one in error.errors())
+            sentences = (f"{name.upper()}: {message.removeprefix('Value error, ')}" for name, message in wrong)
+            raise WrongSetting("; ".join(sentences)) from None
+
+
+@contextmanager
+def read_settings(service: str) -> Iterator[None]:
+    """End the process with a sentence and `EX_CONFIG` where a setting is wrong."""
+    try:
+        yield
+    except WrongSetting as error:
+        sys.stderr.write(f"{service}: {error}\n")
+        raise SystemExit(EX_CONFIG) from None
+
+
+class SharedSettings(Settings):
     """Where the servers are, and how a process reports. A variable wins over a file in `SECRETS`."""
 
     model_config = SettingsConfigDict(
@@ -29,7 +70,7 @@ class SharedSettings(BaseSettings):
     database: str = Field("album", description="MongoDB database of catalog and blobs")
     event_retention_days: float = Field(30.0, gt=0, description="how long the event log keeps its events")
     host: str = Field("127.0.0.1", description="address to listen on")
-    log_level: str = Field("info", description="debug, info, warning or error")
+    log_level: LogLevel = Field("info", description="debug, info, warning or error")
     log_format: str = Field("auto", description="json, text, or auto: text on a terminal, else json")
     tracing: bool = Field(False, description="send traces by OTLP/HTTP, where the standard `OTEL_...` variables say")
 
@@ -42,7 +83,7 @@ class RuntimeSettings(SharedSettings):
     )
 
 
-class LimitSettings(BaseSettings):
+class LimitSettings(Settings):
     """What is accepted: checked at upload as far as the first bytes prove it, and again by the decoder."""
 
     model_config = SettingsConfigDict(env_prefix="ALBUM_", extra="ignore", frozen=True)
@@ -69,7 +110,7 @@ class LimitSettings(BaseSettings):
         }
 
 
-class ConsumerSettings(BaseSettings):
+class ConsumerSettings(Settings):
     """What every stage and subscriber can be told; its own class sets the prefix ``ALBUM_<NAME>_`` and adds fields."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from libs.shared.settings import Settings
 from libs.webhooks.addresses import AddressPolicy, networks
 
 
-class WebhookSettings(BaseSettings):
+class WebhookSettings(Settings):
     """Whom webhooks may call, and how long is known what came of it."""
 
     model_config = SettingsConfigDict(env_prefix="ALBUM_NOTIFIER_", extra="ignore", frozen=True)

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from libs.shared import tracing
 from libs.shared.logs import configure, get_logger
-from libs.shared.settings import LimitSettings
+from libs.shared.settings import EX_CONFIG, LimitSettings, read_settings
 from libs.webhooks.settings import WebhookSettings
 from services.api.connections import Connection
 from services.api.core import Core
@@ -22,8 +22,6 @@ from services.api.settings import ApiSettings
 from services.api.startup import NotSafe, settle
 
 STARTUP_FAILED = 3
-EX_CONFIG = 78
-"""sysexits.h: as it is set up, it cannot run."""
 KEEP_ALIVE_SECONDS = 75
 """Longer than proxies and clients keep idle connections, so that they and not we close them."""
 
@@ -61,7 +59,8 @@ def configuration(app: ASGIApp, settings: ApiSettings) -> uvicorn.Config:
 
 
 if __name__ == "__main__":
-    settings = ApiSettings()
+    with read_settings("api"):
+        settings, limits, webhooks = ApiSettings(), LimitSettings(), WebhookSettings()
     configure("api", settings)
     try:
         asyncio.run(settle(settings))
@@ -70,7 +69,7 @@ if __name__ == "__main__":
         sys.exit(EX_CONFIG)
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # each connection is one
-    app = create_app(settings, LimitSettings(), WebhookSettings())
+    app = create_app(settings, limits, webhooks)
     server = Server(configuration(app, settings))
     with tracing.recording("api", settings), suppress(KeyboardInterrupt):
         server.run()

@@ -78,11 +78,20 @@ async def send_thumbnail(
     core: Core,
     caller: Caller,
     ids: tuple[str, str],
-    wait_seconds: float,
+    wait_seconds: float | None,
     context: Context,
     send: Callable[[Picture], Awaitable[Response]],
 ) -> Response | Pending:
     """Send the thumbnail of an image, ``ids`` being its album and itself; one that is missing is made again first.
+
+    Args:
+        core: the parts of this process.
+        caller: who asks.
+        ids: the album and the image.
+        wait_seconds: how long to wait for one that there has not been yet; not given, not at all for the picture, and
+            once that is there as long as for one that is lost.
+        context: where the request belongs.
+        send: makes the answer of what was found.
 
     Raises:
         Refusal: ``thumbnail-not-found``.
@@ -102,9 +111,9 @@ async def send_thumbnail(
 
 
 async def _find_thumbnail(
-    core: Core, caller: Caller, ids: tuple[str, str], wait_seconds: float, context: Context, lost: str | None
+    core: Core, caller: Caller, ids: tuple[str, str], wait_seconds: float | None, context: Context, lost: str | None
 ) -> Picture | Pending:
-    patience = max(wait_seconds, core.settings.thumbnail_wait_seconds)
+    patience, asked = core.settings.thumbnail_wait_seconds, wait_seconds or 0
     started, has_asked = time.monotonic(), False
     with core.feed.watch(ids[1]) as watch:
         while True:
@@ -118,7 +127,13 @@ async def _find_thumbnail(
                 if await requests.request_thumbnail(core.catalog, image, context) and image.thumbnail is not None:
                     await core.blobs.delete(image.thumbnail.blob_id)  # what is left of it
                 continue
-            left = started + (wait_seconds if image.encoded is None else patience) - time.monotonic()
+            if image.encoded is None:
+                most = asked
+            elif has_asked:  # one that was lost is made again in this request, whatever the caller would wait
+                most = max(asked, patience)
+            else:
+                most = patience if wait_seconds is None else asked
+            left = started + most - time.monotonic()
             if left <= 0 or core.feed.is_closed:
                 return Pending(image)
             await watch.wait(left)

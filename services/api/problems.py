@@ -56,6 +56,8 @@ _BY_STATUS = {
     404: ("not-found", "there is nothing here"),
     405: ("method-not-allowed", "this method is not for here"),
 }
+_NO_OBJECT = {"missing", "model_attributes_type"}
+"""What pydantic calls a body that there is not, or that is no JSON or something else than an object."""
 
 
 class EarlyProblem(JSONResponse):
@@ -135,6 +137,15 @@ class LastResort:
             await answer(error)(scope, receive, send)
 
 
+def _said(invalid: dict[str, Any]) -> str:
+    """What to mend in a request, of one of the things that pydantic found."""
+    if invalid["type"] == "json_invalid" or (invalid["loc"] == ("body",) and invalid["type"] in _NO_OBJECT):
+        return "the body must be a JSON object, sent with Content-Type: application/json"
+    where = ".".join(str(part) for part in invalid["loc"] if part not in ("body", "path", "query"))
+    message = str(invalid["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
+
+
 def install(app: FastAPI) -> None:
     """Let every error of ``app`` end in one of our answers."""
 
@@ -143,9 +154,7 @@ def install(app: FastAPI) -> None:
 
     async def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in ("body", "path", "query"))
-        return problem("invalid-request", f"{where}: {first['msg']}" if where else first["msg"])
+        return problem("invalid-request", _said(error.errors()[0]))
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -113,7 +113,7 @@ class GetImage(OneImage):
 
 class GetThumbnail(_Request):
     thumbnail_id: ThumbnailId
-    wait_seconds: WaitSeconds = 0
+    wait_seconds: WaitSeconds | None = None
 
 
 class OneJob(_Request):

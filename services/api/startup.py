@@ -52,7 +52,8 @@ async def _settle(catalog: Catalog, settings: ApiSettings) -> None:
             if needs_key and not await keys.has_keys(catalog):
                 raise NotSafe(
                     f"there is no key, so this server must not listen on {settings.host}, where others can reach it: "
-                    "make one with `album keys create --owner NAME`, or let everybody in: ALBUM_ALLOW_ANONYMOUS=true"
+                    "make one with `album keys create --owner NAME` while it listens on 127.0.0.1, name a file with "
+                    "one in ALBUM_FIRST_KEY_FILE, or let everybody in: ALBUM_ALLOW_ANONYMOUS=true"
                 )
             return
         except Outage:

@@ -8,9 +8,12 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from typer.core import TyperGroup
 
+from libs.shared.settings import WrongSetting
 from services.cli import audit, dead_letters, keys, webhooks
 from services.cli.backup import backup, restore
+from services.cli.catalog import ended
 from services.cli.console import Console
 from services.cli.fsck import fsck
 from services.cli.settings import UpSettings
@@ -22,7 +25,19 @@ from services.cli.up import up as run_up
 EX_USAGE = 64
 EX_UNAVAILABLE = 69
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, add_completion=False)
+
+class Commands(TyperGroup):
+    """The commands, each of which ends with a sentence where a setting is wrong."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run what was asked for."""
+        try:
+            return super().invoke(ctx)
+        except WrongSetting as error:
+            raise ended(str(error), EX_USAGE) from None
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_show_locals=False, add_completion=False)
 
 
 @app.callback()

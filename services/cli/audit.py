@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import datetime, timezone
 from typing import Annotated
 
 import anyio
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from libs.audit.entries import Anchor, Entry, Verdict
 from libs.audit.entries import verify as verify_entries
@@ -18,6 +16,8 @@ from libs.catalog.catalog import Catalog
 from libs.shared.events import rfc3339
 from libs.shared.gridfs import GridFsBlobStore
 from services.cli.catalog import with_catalog
+from services.cli.console import counted
+from services.cli.times import moment
 
 EX_BROKEN = 1
 POLL_SECONDS = 1.0
@@ -26,11 +26,7 @@ app = typer.Typer(no_args_is_help=True, help="What happened, who asked for it an
 
 
 def _moment(text: str) -> str:
-    try:
-        moment = TypeAdapter(datetime).validate_python(text)
-    except ValidationError:
-        raise typer.BadParameter("give a time such as 2026-11-22T08:00:00Z or 2026-11-22") from None
-    return rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc))
+    return rfc3339(moment(text))
 
 
 def _anchor(text: str) -> Anchor:
@@ -104,7 +100,8 @@ def verify(
     if as_json:
         typer.echo(json.dumps(asdict(verdict)))
     else:
-        typer.echo(f"{verdict.head.position:,} entries are in order; anchor {verdict.head}")
+        in_order = counted(verdict.head.position, "entry is in order", "entries are in order")
+        typer.echo(f"{in_order}; anchor {verdict.head}")
         if verdict.breach is not None:
             typer.echo(f"album: entry {verdict.breach.position} {verdict.breach.problem}", err=True)
     raise typer.Exit(EX_BROKEN if verdict.breach else 0)

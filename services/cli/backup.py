@@ -23,6 +23,7 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.restore import Restored
 from libs.shared.gridfs import GridFsBlobStore
 from services.cli.catalog import EX_UNAVAILABLE, ended, with_catalog
+from services.cli.console import counted
 from services.cli.settings import CommandSettings
 
 EX_DAMAGED = 1
@@ -47,7 +48,7 @@ def backup(directory: Directory, as_json: AsJson = False) -> None:
             raise OSError(error.errno, error.strerror, error.filename or str(directory)) from error
 
     copied = with_catalog(work)
-    _print(copied, f"{copied.reused:,} of them were there already", as_json=as_json)
+    _print(copied, counted(copied.reused, "of them was there already", "of them were there already"), as_json=as_json)
 
 
 def restore(
@@ -74,7 +75,8 @@ def restore(
             # What its queues hold is about the database that is gone; the broker is made anew at the next start.
             with suppress(FileNotFoundError):
                 shutil.rmtree(data / rabbitmq.DIRECTORY)
-    _print(restored, f"{restored.requeued:,} images were in flight and are queued again", as_json=as_json)
+    again = ("image was in flight and is queued again", "images were in flight and are queued again")
+    _print(restored, counted(restored.requeued, *again), as_json=as_json)
 
 
 @contextmanager
@@ -83,7 +85,9 @@ def _database_in(data: Path) -> Iterator[CommandSettings]:
     try:
         with claimed(data), running(mongod.prepare(data)) as (database,):
             yield CommandSettings(mongo_url=SecretStr(database.url))
-    except (AlreadyClaimed, NodeFailed) as error:
+    except AlreadyClaimed as error:
+        raise ended(f"{error}: stop it first", EX_UNAVAILABLE) from None
+    except NodeFailed as error:
         raise ended(str(error), EX_UNAVAILABLE) from None
 
 
@@ -95,9 +99,14 @@ def _print(done: Copied | Restored, more: str, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(done)))
     else:
-        typer.echo(
-            f"{done.albums:,} albums, {done.images:,} images, {done.events:,} events, {done.dead_letters:,} dead "
-            f"letters, {done.audit:,} audit entries, {done.webhooks:,} webhooks, {done.blobs:,} blobs with "
-            f"{done.bytes:,} bytes; {more}"
-        )
+        parts = [
+            counted(done.albums, "album"),
+            counted(done.images, "image"),
+            counted(done.events, "event"),
+            counted(done.dead_letters, "dead letter"),
+            counted(done.audit, "audit entry", "audit entries"),
+            counted(done.webhooks, "webhook"),
+            f"{counted(done.blobs, 'blob')} with {counted(done.bytes, 'byte')}",
+        ]
+        typer.echo(f"{', '.join(parts)}; {more}")
     raise typer.Exit(EX_DAMAGED if done.damaged else 0)

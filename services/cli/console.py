@@ -21,6 +21,11 @@ def show_table(table: Table) -> None:
     Terminal(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
 
 
+def counted(number: int, one: str, more: str = "") -> str:
+    """A number and what it counts: ``1 image``, ``1,000 images``; ``more`` where an s does not make the plural."""
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
+
+
 class Console:
     """Prints whole lines, in whatever thread they come."""
 

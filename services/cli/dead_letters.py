@@ -17,7 +17,7 @@ from libs.catalog.dead_letters import Letter, Outcome, Selection
 from libs.shared.events import rfc3339
 from libs.shared.gridfs import GridFsBlobStore
 from services.cli.catalog import Work, with_catalog
-from services.cli.console import show_table
+from services.cli.console import counted, show_table
 
 EX_NOT_ALL = 1
 SHOWN_BODY = 2000
@@ -111,7 +111,7 @@ def drop(id: Id = None, stage: Stage = None, code: Code = None, all: All = False
     dropped = with_catalog(work)
     if id is not None and not dropped:
         raise _nothing()
-    typer.echo(json.dumps({"dropped": dropped}) if as_json else f"{dropped:,} letters dropped")
+    typer.echo(json.dumps({"dropped": dropped}) if as_json else f"{counted(dropped, 'letter')} dropped")
 
 
 def _selected(id: str | None, stage: str | None, code: str | None, *, is_all: bool) -> Selection:

@@ -17,6 +17,7 @@ from libs.catalog.findings import Finding, Options, Report
 from libs.shared.events import rfc3339
 from libs.shared.gridfs import GridFsBlobStore
 from services.cli.catalog import with_catalog
+from services.cli.console import counted
 
 RUN = "command"
 EX_FINDINGS_LEFT = 1
@@ -42,7 +43,9 @@ def fsck(
             typer.echo(json.dumps(asdict(finding)))
         else:
             done = "repaired" if finding.is_repaired else "found"
-            console.print(f"{done} {finding.kind} {finding.subject}: {finding.detail} ({finding.bytes:,} bytes)")
+            console.print(
+                f"{done} {finding.kind} {finding.subject}: {finding.detail} ({counted(finding.bytes, 'byte')})"
+            )
 
     async def work(catalog: Catalog, blobs: GridFsBlobStore) -> Report:
         return await checks.run(catalog, blobs, RUN, options, tell)
@@ -71,7 +74,7 @@ def _print(console: Console, report: Report) -> None:
         for kind, count in sorted(report.findings.items()):
             table.add_row(kind, f"{count.found:,}", f"{count.repaired:,}", f"{count.bytes:,}")
         console.print(table)
-    checked = ", ".join(f"{count:,} {what}" for what, count in report.checked.items())
+    checked = ", ".join(counted(count, what.removesuffix("s")) for what, count in report.checked.items())
     since = f" (continued the run of {rfc3339(report.started_at)})" if report.is_resumed else ""
-    outcome = f"{report.left:,} findings are left" if report.left else "all is well"
+    outcome = counted(report.left, "finding is left", "findings are left") if report.left else "all is well"
     console.print(f"checked {checked}{since}: {outcome}")

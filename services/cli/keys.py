@@ -19,17 +19,26 @@ from services.cli.catalog import with_catalog
 from services.cli.console import show_table
 
 EX_NO_KEY = 1
+MOST_DAYS = 36_500
 
 app = typer.Typer(no_args_is_help=True, help="Who may call: make keys, list them, revoke them.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 
 
+def _days(given: float | None) -> float | None:
+    if given is not None and not 0 < given <= MOST_DAYS:
+        raise typer.BadParameter(f"give more than 0 and at most {MOST_DAYS:,} days")
+    return given
+
+
 @app.command()
 def create(
     owner: Annotated[str, typer.Option(help="Whose albums the key opens.")],
     scopes: Annotated[str, typer.Option(help=f"Some of {','.join(SCOPES)}.")] = "read,write",
-    expires_days: Annotated[float | None, typer.Option(min=0, help="Days until it ends; never if not given.")] = None,
+    expires_days: Annotated[
+        float | None, typer.Option(callback=_days, help="Days until it ends; never if not given.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print it: this is the only time that it is shown.

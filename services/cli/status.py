@@ -21,6 +21,7 @@ from libs.shared import mongo
 from libs.shared.rabbitmq import Publisher
 from libs.shared.stage import QueueState, queue_of
 from libs.shared.subscription import Lag
+from services.cli.console import counted
 from services.cli.service import checks_of
 from services.cli.settings import CommandSettings, address_of
 
@@ -177,7 +178,7 @@ def _queue(state: QueueState | None) -> tuple[str, str]:
 
 
 def _events(lag: Lag) -> str:
-    return f"{lag.events:,} event{'s' if lag.events > 1 else ''}, the oldest for {lag.oldest_seconds:,.0f} s"
+    return f"{counted(lag.events, 'event')}, the oldest for {lag.oldest_seconds:,.0f} s"
 
 
 def _numbers(found: Overview) -> Text:

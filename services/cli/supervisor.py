@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from libs.shared.settings import EX_CONFIG
+
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0
 # One that ran this long had started well: its next failure is a new story.
 STABLE_SECONDS = 60.0
 TICK_SECONDS = 0.1
 STILL_WAITING_SECONDS = 20.0
-# sysexits.h: a setting is wrong, and no further start will make it right.
-EX_CONFIG = 78
 
 
 class Misconfigured(Exception):

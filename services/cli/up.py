@@ -49,6 +49,9 @@ def up(settings: UpSettings, console: Console) -> None:
                 run(settings, console, stack)
             except Stopped:
                 console.say("stopping; Ctrl-C again ends it at once")
+            except (Misconfigured, NodeFailed):
+                end_on_signals()  # it stops already
+                raise
         console.say("Album has stopped")
     except AlreadyClaimed as error:
         raise CannotStart(f"{error}: stop it, or choose another directory with --data") from None
@@ -183,13 +186,22 @@ def stop_on_signals() -> None:
     """Make the first SIGINT, SIGTERM or SIGHUP raise ``Stopped``, and a second one end everything at once."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(each, end_at_once)
+        end_on_signals()
         raise Stopped
 
-    def end_at_once(number: int, frame: FrameType | None) -> None:
+    _on_signals(stop)
+
+
+def end_on_signals() -> None:
+    """Make the next SIGINT, SIGTERM or SIGHUP end everything at once."""
+
+    def end(number: int, frame: FrameType | None) -> None:
         # The kernel ends the children with this process; they are made to survive that.
         os._exit(EX_SECOND_SIGNAL)
 
+    _on_signals(end)
+
+
+def _on_signals(handler: Callable[[int, FrameType | None], None]) -> None:
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, stop)
+        signal.signal(each, handler)

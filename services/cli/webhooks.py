@@ -19,9 +19,8 @@ from libs.webhooks.records import Attempt, Webhook
 from libs.webhooks.registry import Registry
 from libs.webhooks.settings import WebhookSettings
 from services.cli.catalog import with_catalog
-from services.cli.console import show_table
-
-TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
+from services.cli.console import counted, show_table
+from services.cli.times import moment
 
 Result = TypeVar("Result")
 
@@ -83,7 +82,8 @@ def replay(
     webhook_id: Id,
     delivery: Annotated[str | None, typer.Option(help="One delivery, by its id.")] = None,
     since: Annotated[
-        datetime | None, typer.Option(formats=TIMES, help="All that came since then: 2026-11-22T08:00:00Z.")
+        datetime | None,
+        typer.Option(metavar="TIME", parser=moment, help="All that came since then. RFC 3339; without a zone, UTC."),
     ] = None,
 ) -> None:
     """Deliver again, whatever came of it before; a running notifier does it."""
@@ -98,7 +98,7 @@ def replay(
         await deliveries.replay_one(registry, webhook, delivery)
         return 1
 
-    typer.echo(f"{with_registry(work):,} deliveries are due again")
+    typer.echo(counted(with_registry(work), "delivery is due again", "deliveries are due again"))
 
 
 def with_registry(work: Callable[[Registry], Awaitable[Result]]) -> Result:

@@ -117,6 +117,18 @@ def test_a_backup_under_load_restores_to_images_whose_blobs_are_in_it(
     assert checked.exit_code == 0, checked.stdout
 
 
+def test_one_album_is_counted_as_one(start_stack: StartStack, tmp_path: Path) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0)
+    with stack.client() as client:
+        client.upload(client.create(), picture("PNG", 8, 8))
+
+    copied = album(stack.environment, "backup", tmp_path).stdout
+    checked = album(stack.environment, "fsck").stdout
+
+    assert copied.startswith("1 album, 1 image, 2 events, 0 dead letters, 0 audit entries, 0 webhooks, 1 blob with ")
+    assert checked == "checked 1 image, 1 file, 1 chunk: all is well\n"
+
+
 def test_a_second_backup_copies_only_what_is_new(start_stack: StartStack, tmp_path: Path) -> None:
     stack = start_stack()
     with stack.client() as client:

@@ -35,7 +35,8 @@ def test_without_a_key_it_does_not_listen_where_others_can_reach_it(start_stack:
     code, words = ended(stack, tmp_path / "log", ALBUM_HOST="0.0.0.0")
 
     assert code == EX_CONFIG
-    assert "album keys create" in words
+    assert "album keys create --owner NAME` while it listens on 127.0.0.1" in words
+    assert "ALBUM_FIRST_KEY_FILE" in words
     assert "Traceback" not in words
 
 

@@ -160,6 +160,23 @@ def test_a_body_of_another_type_is_refused(album: AlbumClient, content_type: str
         failed(album.http.post(path, content=body, headers={"content-type": content_type}), 422, "invalid-request")
 
 
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b'{"album_name": "Summer"}', {"content-type": "application/x-www-form-urlencoded"}),
+        (b"", JSON),
+        (b"[]", JSON),
+        (b"{", JSON),
+    ],
+    ids=["what curl -d declares", "nothing", "a list", "half an object"],
+)
+def test_who_sends_no_json_object_is_told_to(album: AlbumClient, body: bytes, headers: dict[str, str]) -> None:
+    answer = album.http.post("/album/create", content=body, headers=headers)
+
+    message = failed(answer, 422, "invalid-request")["message"]
+    assert message == "the body must be a JSON object, sent with Content-Type: application/json"
+
+
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "application/vnd.album+json"])
 def test_json_may_be_declared_with_parameters_or_a_suffix(album: AlbumClient, content_type: str) -> None:
     body = b'{"album_name": "Summer"}'

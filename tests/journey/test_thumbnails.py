@@ -152,6 +152,32 @@ def test_a_missing_thumbnail_that_cannot_be_made_now_is_answered_as_processing(s
         assert album.job(image_id + "job", wait_seconds=30)["state"] == "ready"
 
 
+def test_a_first_thumbnail_is_waited_for_as_long_as_was_asked(start_stack: StartStack) -> None:
+    stack = start_stack(ALBUM_THUMBNAIL_WAIT_SECONDS="20")
+    with stack.client() as album:
+        stack.processes["thumbnailer-0"].stop()
+        album_id = album.create()
+        accepted = album.upload(album_id, picture("PNG", 8, 8)).json()
+        album.post("/album/image/get", album_id=album_id, image_id=accepted["image_id"], wait_seconds=30)
+
+        for seconds in (0, 0.3):
+            answer = album.post("/album/thumbnail/get", thumbnail_id=accepted["thumbnail_id"], wait_seconds=seconds)
+
+            processing(answer, "encoded", accepted["job_id"])
+            assert seconds <= answer.elapsed.total_seconds() < 10
+
+
+def test_a_lost_thumbnail_is_made_again_in_the_request_of_one_who_would_not_wait(
+    stack: Stack, album: AlbumClient
+) -> None:
+    album_id, image_id = ready(album, 8, 8)
+    lose(stack, image_id, "whole file")
+
+    answer = album.post("/album/thumbnail/get", thumbnail_id=album_id + image_id, wait_seconds=0)
+
+    assert answer.status_code == 200
+
+
 def test_a_picture_streams_while_its_thumbnail_is_pending(start_stack: StartStack) -> None:
     stack = start_stack(ALBUM_THUMBNAIL_WAIT_SECONDS="0")
     with stack.client() as album:

@@ -148,8 +148,10 @@ def test_what_was_backed_up_is_restored_for_a_stack_that_does_not_run(
     album_id, image_id = make_a_picture(up)
     operator.succeeded(elsewhere(up.log.parent / "data"), "backup", tmp_path / "backup")
 
-    in_use = operator.album({}, "restore", tmp_path / "backup", "--data", up.log.parent / "data", "--drop")
-    assert (in_use.exit_code, f"process {up.process.pid} is using" in in_use.stderr) == (EX_UNAVAILABLE, True)
+    taken = up.log.parent / "data"
+    in_use = operator.album({}, "restore", tmp_path / "backup", "--data", taken, "--drop")
+    assert in_use.exit_code == EX_UNAVAILABLE
+    assert in_use.stderr == f"album: process {up.process.pid} is using {taken}: stop it first\n"
     stale = tmp_path / "data" / "rabbitmq" / "queues"
     stale.mkdir(parents=True)
     operator.succeeded(elsewhere(tmp_path), "restore", tmp_path / "backup", "--data", tmp_path / "data", "--drop")
@@ -220,6 +222,28 @@ def test_a_setting_that_makes_no_sense_is_named(start_up: StartUp) -> None:
     up = start_up(ALBUM_DECODERS="many")
     assert up.process.wait(30) == 64
     assert up.said("^album: decoders: Input should be a valid integer")
+
+
+def test_a_setting_of_a_service_that_makes_no_sense_ends_it(
+    start_up: StartUp, mongo_url: str, amqp_url: str, database: str
+) -> None:
+    ours = {"ALBUM_MONGO_URL": mongo_url, "ALBUM_AMQP_URL": amqp_url, "ALBUM_DATABASE": database}
+    up = start_up(ALBUM_DECODER_QUALITY="high", **ours)
+
+    assert up.process.wait(60) == EX_UNAVAILABLE
+    assert up.said("^decoder-1 +decoder: ALBUM_DECODER_QUALITY: Input should be a valid integer")
+    assert up.said("^album: decoder-1 must not run as it is set up")
+    assert not up.said("Traceback|starting it again")
+
+
+def test_a_ctrl_c_while_it_ends_for_a_reason_of_its_own_ends_it_at_once(start_up: StartUp) -> None:
+    up = start_up(ALBUM_DECODER_QUALITY="high")
+    eventually(lambda: up.said("finishing what is in hand") or up.process.poll() is not None, START_SECONDS, "it ends")
+
+    up.process.send_signal(signal.SIGINT)
+
+    assert up.process.wait(STOP_SECONDS) == 130
+    assert not up.said("Traceback")
 
 
 def test_an_api_that_must_not_run_as_it_is_set_up_ends_it(start_up: StartUp, mongo_url: str, amqp_url: str) -> None:

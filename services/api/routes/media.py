@@ -69,7 +69,7 @@ async def show_thumbnail(
     async def send(picture: Picture) -> Response:
         return await media.send_cacheable(core, picture, request.method, request.headers)
 
-    sent = await send_thumbnail(core, caller, ids_of_thumbnail(thumbnail_id), 0, context, send)
+    sent = await send_thumbnail(core, caller, ids_of_thumbnail(thumbnail_id), None, context, send)
     return processing(sent.image) if isinstance(sent, Pending) else sent
 
 

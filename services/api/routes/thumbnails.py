@@ -19,7 +19,10 @@ router = APIRouter(prefix="/album/thumbnail", tags=["thumbnails"])
 async def get_thumbnail(
     body: GetThumbnail, core: CoreDependency, caller: ReaderDependency, context: ContextDependency
 ) -> Response:
-    """The thumbnail as a stream; one that is missing is made again in the same request."""
+    """The thumbnail as a stream; one that is missing is made again in the same request.
+
+    ``wait_seconds`` is for one that there has not been yet.
+    """
 
     async def send(picture: Picture) -> Response:
         return await media.send(core, picture)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 import yaml
 
 from libs.shared.settings import SECRETS
+from services.cli.settings import address_of
+from services.cli.status import StatusSettings
 
 PROJECT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "deploy/docker-compose.yml").read_text())
@@ -30,6 +33,15 @@ def test_the_operators_command_runs_when_it_is_asked_for_and_keeps_its_backups()
     assert (command["profiles"], command["restart"], command["build"]["target"]) == (["tools"], "no", "tools")
     assert "backups:/backups" in command["volumes"]
     assert "backups" in COMPOSE["volumes"]
+
+
+def test_the_operators_command_asks_the_api_where_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in CONTAINERS["album"]["environment"].items():
+        monkeypatch.setenv(variable, re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value))
+    monkeypatch.delenv("ALBUM_PORT", raising=False)
+    settings = StatusSettings()
+
+    assert address_of(settings.host, settings.port) == "http://api:8000"
 
 
 @pytest.mark.parametrize("name", CONTAINERS)

@@ -24,6 +24,8 @@ OF_OPERATORS = {"ScaledObject", "TriggerAuthentication", "RabbitmqCluster", "Mon
 """Kinds whose schemas Kubernetes does not have: deploy/verify/kubernetes.py checks them with the operators' own."""
 STAGES = {stage.name: stage for stage in (decoder, thumbnailer)}
 REPLICATED = ("api", *STAGES)
+COMMAND = "album"
+"""The pod in which operators run the command."""
 SERVICES = sorted({file.parent.name for file in (KUBERNETES.parents[1] / "services").glob("*/__main__.py")} - {"cli"})
 
 
@@ -78,7 +80,7 @@ def test_every_file_is_applied() -> None:
     assert sorted([*listed, "kustomization.yaml"]) == sorted(file.name for file in (KUBERNETES / "base").iterdir())
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [*SERVICES, COMMAND])
 def test_a_pod_has_no_rights_that_it_does_not_need(service: str) -> None:
     spec = pod(service)
     [container] = spec["containers"]
@@ -106,7 +108,7 @@ def test_a_pod_is_asked_for_its_health_where_its_image_tells_of_it(service: str)
     assert [probe["path"] for probe in probes.values()] == ["/livez", "/readyz", "/livez"]
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [*SERVICES, COMMAND])
 def test_a_pod_finds_its_secrets_where_it_looks_for_them(service: str) -> None:
     [projected] = [volume["projected"] for volume in pod(service)["volumes"] if "projected" in volume]
     [mount] = [mount for mount in pod(service)["containers"][0]["volumeMounts"] if mount["name"] == "secrets"]
@@ -116,6 +118,28 @@ def test_a_pod_finds_its_secrets_where_it_looks_for_them(service: str) -> None:
     assert files - {"first-key"} == {f"{prefix}{name}" for name in ("amqp_url", "mongo_url")}
     assert ("first-key" in files) == (service == "api")
     assert mount == {"name": "secrets", "mountPath": str(SECRETS), "readOnly": True}
+
+
+def test_the_operators_command_keeps_its_backups_and_asks_the_api_where_that_is() -> None:
+    spec = pod(COMMAND)
+    [container] = spec["containers"]
+    [claim] = [volume["persistentVolumeClaim"] for volume in spec["volumes"] if "persistentVolumeClaim" in volume]
+    [port] = the("Service", "api")["spec"]["ports"]
+
+    assert container["image"] == "album-tools"
+    assert 'ENTRYPOINT ["python", "-m", "services.cli"]' in DOCKERFILE.read_text()
+    assert "/backups" in [mount["mountPath"] for mount in container["volumeMounts"]]
+    assert the("PersistentVolumeClaim", claim["claimName"])
+    assert spec["securityContext"]["fsGroup"] == spec["securityContext"]["runAsUser"]
+    assert environment(COMMAND) == {"ALBUM_HOST": "api", "ALBUM_PORT": str(port["port"])}
+
+
+def test_an_overlay_says_where_every_image_comes_from() -> None:
+    overlay = yaml.safe_load((KUBERNETES / "overlays/example/kustomization.yaml").read_text())
+
+    used = {pod(name)["containers"][0]["image"] for name in [*SERVICES, COMMAND]}
+
+    assert {image["name"] for image in overlay["images"]} == used
 
 
 @pytest.mark.parametrize("service", REPLICATED)

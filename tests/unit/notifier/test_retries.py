@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from libs.shared.settings import WrongSetting
 from libs.webhooks.records import Attempt, Claim, SigningWebhook
 from libs.webhooks.sending import Verdict
 from services.notifier import retries
@@ -110,5 +111,5 @@ def test_a_webhook_is_disabled_when_a_delivery_is_given_up_after_days_without_a_
 
 
 def test_a_lease_that_ends_before_the_call_is_refused() -> None:
-    with pytest.raises(ValueError, match="lease_seconds"):
+    with pytest.raises(WrongSetting, match="lease_seconds"):
         NotifierSettings(timeout_seconds=60, lease_seconds=60)

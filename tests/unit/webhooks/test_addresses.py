@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from libs.shared.errors import Refusal
+from libs.shared.settings import WrongSetting
 from libs.webhooks.addresses import AddressPolicy, canonical_url, networks
 from libs.webhooks.settings import WebhookSettings
 
@@ -99,7 +100,7 @@ def test_an_operator_can_allow_networks() -> None:
 
 
 def test_a_setting_that_names_no_network_is_refused_at_the_start() -> None:
-    with pytest.raises(ValueError, match="allow_networks"):
+    with pytest.raises(WrongSetting, match="ALBUM_NOTIFIER_ALLOW_NETWORKS"):
         WebhookSettings(allow_networks="10.0.0.1/8")
 
 

@@ -1,0 +1,82 @@
+"""Settings that cannot be: whoever starts a process is told which variable is wrong, in a sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from deploy.local.settings import inherited_environment
+from libs.shared.settings import EX_CONFIG, SharedSettings, WrongSetting
+from services.notifier.settings import NotifierSettings
+from tests.support import operator
+
+EX_USAGE = 64
+WRONG = {
+    "api": {"ALBUM_PORT": "x"},
+    "decoder": {"ALBUM_MAX_BYTES": "50MB"},
+    "thumbnailer": {"ALBUM_THUMBNAILER_SIZE": "0"},
+    "audit": {"ALBUM_METRICS_PORT": "-1"},
+    "notifier": {"ALBUM_NOTIFIER_ALLOW_NETWORKS": "mine"},
+}
+
+
+@pytest.mark.parametrize(("service", "environment"), WRONG.items(), ids=WRONG)
+def test_a_service_ends_naming_the_variable(service: str, environment: dict[str, str]) -> None:
+    [variable] = environment
+    command = [sys.executable, "-m", f"services.{service}"]
+
+    ended = subprocess.run(
+        command, env=inherited_environment() | environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert ended.returncode == EX_CONFIG
+    assert ended.stderr.startswith(f"{service}: {variable}: ")
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "command"),
+    [
+        ("ALBUM_EVENT_RETENTION_DAYS", ("keys", "list")),
+        ("ALBUM_PORT", ("status", "--once")),
+        ("ALBUM_NOTIFIER_RETENTION_DAYS", ("webhooks", "list")),
+    ],
+)
+def test_a_command_ends_naming_the_variable(variable: str, command: tuple[str, ...]) -> None:
+    ended = operator.album({variable: "soon"}, *command)
+
+    assert ended.exit_code == EX_USAGE
+    assert ended.stderr.startswith(f"album: {variable}: ")
+
+
+def test_every_variable_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALBUM_LOG_LEVEL", "loud")
+    monkeypatch.setenv("ALBUM_EVENT_RETENTION_DAYS", "0")
+
+    with pytest.raises(WrongSetting, match=r"ALBUM_EVENT_RETENTION_DAYS: .*; ALBUM_LOG_LEVEL: Input should be 'debug'"):
+        SharedSettings()
+
+
+def test_what_a_wrong_variable_says_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALBUM_TRACING", "hunter2")
+
+    with pytest.raises(WrongSetting) as told:
+        SharedSettings()
+
+    assert "hunter2" not in str(told.value)
+    assert told.value.__suppress_context__
+
+
+def test_settings_that_do_not_go_together_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALBUM_NOTIFIER_LEASE_SECONDS", "5")
+
+    with pytest.raises(WrongSetting, match=r"^ALBUM_NOTIFIER_\.\.\.: lease_seconds must be longer"):
+        NotifierSettings()
+
+
+def test_a_level_may_be_written_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALBUM_LOG_LEVEL", "WARNING")
+
+    assert SharedSettings().log_level == "warning"
