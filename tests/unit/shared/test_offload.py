@@ -213,8 +213,13 @@ async def test_a_child_has_few_rights(pool: DecodePool) -> None:
         assert await code_of(pool.run(children.write_at, target, rights.limits["FSIZE"][0])) == "decoder-crashed"
 
 
-async def test_a_child_reaches_no_network_no_program_and_no_process(pool: DecodePool) -> None:
-    assert set((await pool.run(children.forbidden)).values()) == {errno.EPERM}
+async def test_a_child_reaches_no_network_no_program_no_process_and_no_file(pool: DecodePool, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("kept")
+    answers = await pool.run(children.forbidden, os.getpid(), file)
+    assert {attempt for attempt, answer in answers.items() if answer != errno.EPERM} == set()
+    assert file.read_text() == "kept"
+    assert not file.with_name("beside").exists()
     assert await pool.run(children.in_a_thread) == 7
 
 
