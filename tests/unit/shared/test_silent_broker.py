@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from libs.shared import rabbitmq
 from libs.shared.rabbitmq import Consumer, Delivery
+from libs.shared.topology import stage_queue
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +38,7 @@ async def test_a_consumer_tries_again_when_a_connection_is_never_answered(monkey
 
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    consumer = Consumer(SecretStr(f"amqp://127.0.0.1:{port}/"), "album.decoder.v1", prefetch=1)
+    consumer = Consumer(SecretStr(f"amqp://127.0.0.1:{port}/"), stage_queue("album.decoder.v1", []), prefetch=1)
     async with server:
         with anyio.fail_after(30):
             await consumer.run(handle)
