@@ -35,7 +35,8 @@ BIND_SECONDS = 2.0
 """How long to wait for bindings, which most likely are there already. As long as a cluster waits for a node that says
 nothing, up to a minute, it does all else but bind (Mnesia, before RabbitMQ 4.2); what was missing is bound after that.
 """
-HEARTBEAT_SECONDS = 15
+HEARTBEAT_SECONDS = 8
+"""aiormq takes a broker for gone after three times as long (7.2), RabbitMQ a client after once or twice as long."""
 WATCH_SECONDS = 2.0
 RECONNECT_SECONDS = (0.2, 2.0)
 """Between two tries to consume: a random time, so that many workers do not come back as one."""
