@@ -127,6 +127,12 @@ async def test_an_answer_that_the_sandbox_would_not_give_is_a_crash(pool: Decode
     assert await pool.run(children.take, 10) == 10
 
 
+async def test_an_answer_that_says_it_is_longer_than_any_memory_is_a_crash(pool: DecodePool) -> None:
+    longest = pickle.BINBYTES8 + (1 << 62).to_bytes(8, "little")
+    assert await code_of(pool.run(children.forge, longest)) == "decoder-crashed"
+    assert await pool.run(children.take, 10) == 10
+
+
 async def test_a_busy_child_is_tried_once_more_in_a_fresh_one_and_both_are_gone(pool: DecodePool) -> None:
     with Spool() as started_here:
         assert await code_of(pool.run(children.spin, started_here)) == "decode-timeout"
