@@ -247,7 +247,9 @@ class Publisher:
         except aio_pika.exceptions.ChannelNotFoundEntity:
             return QueueState(0, 0)
         except BROKER_ERRORS as error:
-            await self._drop(link)
+            # A queue without a leader does not answer either, and what is being published to others must not suffer.
+            if not isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+                await self._drop(link)
             raise Outage("the broker does not answer") from error
 
     async def close(self) -> None:

@@ -10,10 +10,11 @@ import pytest
 from pydantic import SecretStr
 
 from libs.shared import rabbitmq
+from libs.shared.errors import Outage
 from libs.shared.events import AlbumCreated, Context, Envelope, ImageDeleted, work_envelope
 from libs.shared.rabbitmq import Consumer, Delivery, Publisher
 from libs.shared.topology import WORK_EXCHANGE, Queue, stage_queue
-from tests.support.muffler import BIND_OK, CONSUME_OK, muffled
+from tests.support.muffler import BIND_OK, CONSUME_OK, DECLARE_OK, muffled
 
 pytestmark = pytest.mark.anyio
 QUEUE = stage_queue("album.tester.v1", [AlbumCreated, ImageDeleted])
@@ -64,3 +65,23 @@ async def test_a_consumer_whose_registration_is_not_answered_begins_again(
     async with muffled(url, {CONSUME_OK}, most=1) as muffled_url:
         with anyio.fail_after(30):
             assert await first_of(muffled_url) == envelope
+
+
+async def test_a_queue_that_does_not_answer_breaks_no_connection(
+    fresh_vhost: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: set[tuple[int, int]] = set()
+    async with muffled(fresh_vhost(), lost) as url:
+        publisher = Publisher(SecretStr(url), queues=[QUEUE])
+        await publisher.publish(WORK_EXCHANGE, event(), mandatory=True)
+        lost.add(DECLARE_OK)
+        monkeypatch.setattr(rabbitmq, "PUBLISH_SECONDS", 1.0)
+
+        with pytest.raises(Outage):
+            await publisher.queue_state(QUEUE.name)
+
+        assert publisher.is_connected
+        await publisher.publish(WORK_EXCHANGE, event(), mandatory=True)
+        lost.clear()
+        assert (await publisher.queue_state(QUEUE.name)).messages == 2
+        await publisher.close()

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
-BIND_OK, CONSUME_OK = (50, 21), (60, 21)
-"""Class and method of the answers to Queue.Bind and Basic.Consume: AMQP 0-9-1, chapter 1."""
+DECLARE_OK, BIND_OK, CONSUME_OK = (50, 11), (50, 21), (60, 21)
+"""Class and method of the answers to Queue.Declare, Queue.Bind and Basic.Consume: AMQP 0-9-1, chapter 1."""
 
 _METHOD_FRAME = 1
 _FRAME_HEAD = struct.Struct(">BHI")
@@ -22,7 +22,7 @@ async def muffled(url: str, lost: Collection[tuple[int, int]], most: int | None 
 
     Args:
         url: the broker's own.
-        lost: the methods that do not come through.
+        lost: the methods that do not come through, as it is whenever one comes.
         most: how many of them are lost, all if None.
     """
     where = urlsplit(url)
