@@ -77,7 +77,8 @@ class Catalog:
         )
         await self.images.create_indexes(
             [
-                IndexModel([("album_id", ASCENDING), ("order", ASCENDING)]),
+                # With the state, or whatever lists or sweeps an album would pass over all that was ever deleted in it.
+                IndexModel([("album_id", ASCENDING), ("state", ASCENDING), ("order", ASCENDING)]),
                 IndexModel(
                     [("state", ASCENDING), ("check_at", ASCENDING)],
                     partialFilterExpression={"check_at": {"$exists": True}},

@@ -27,6 +27,11 @@ async def overdue(catalog: Catalog, half: Half, age: timedelta) -> list[Entry]:
     return await pending_of(catalog, half, {document["subject"] for document in late}) if late else []
 
 
+async def count_pending(catalog: Catalog, half: Half, most: int) -> int:
+    """How many events are not published yet; counted up to ``most``."""
+    return await catalog.events.count_documents({"pending": half}, limit=most)
+
+
 async def mark_published(catalog: Catalog, halves: Iterable[Half], event_ids: Iterable[str]) -> None:
     """Note that these events need no publishing to these halves any more."""
     await catalog.events.update_many({"_id": {"$in": list(event_ids)}}, {"$pullAll": {"pending": list(halves)}})

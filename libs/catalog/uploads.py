@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -41,15 +42,18 @@ async def begin(catalog: Catalog, intent: Intent) -> None:
         "blob_id": intent.blob_id,
         "lease_until": utc_now() + catalog.upload_lease,
     }
-    await catalog.images.with_options(write_concern=WriteConcern(w=1)).insert_one(document)
+    images = catalog.images.with_options(write_concern=WriteConcern(w=1))
+    with suppress(DuplicateKeyError):  # it is there from the try before the connection broke
+        await patiently(lambda: images.insert_one(document))
 
 
 async def renew(catalog: Catalog, intent: Intent, key: str | None) -> None:
     """Show that bytes still arrive."""
     until = utc_now() + catalog.upload_lease
-    await catalog.images.update_one(_alive(intent), {"$set": {"lease_until": until}})
+    await patiently(lambda: catalog.images.update_one(_alive(intent), {"$set": {"lease_until": until}}))
     if key is not None:
-        await catalog.idempotency.update_one({"_id": key, "image_id": intent.image_id}, {"$set": {"held_until": until}})
+        held, longer = {"_id": key, "image_id": intent.image_id}, {"$set": {"held_until": until}}
+        await patiently(lambda: catalog.idempotency.update_one(held, longer))
 
 
 async def give_up(catalog: Catalog, intent: Intent) -> bool:

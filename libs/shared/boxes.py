@@ -142,8 +142,13 @@ def _read_primary(data: bytes, meta: dict[bytes, Box]) -> PrimaryItem | None:
     if container is None:
         return None
     everything = list(boxes(data, container.start, container.end))
-    wanted = [index for box in parts if box.kind == b"ipma" for index in _associated(data, box, primary)]
-    properties = tuple((everything[i - 1].kind, data[everything[i - 1].start : everything[i - 1].end]) for i in wanted)
+    tables = [box for box in parts if box.kind == b"ipma"]
+    if sum(table.end - table.start for table in tables) > MAX_BOXES * _SMALLEST_ENTRIES[b"ipma"]:
+        raise TooManyBoxes
+    wanted = [everything[index - 1] for table in tables for index in _associated(data, table, primary)]
+    # Each is copied once, however often it is named.
+    contents = {box: data[box.start : box.end] for box in set(wanted)}
+    properties = tuple((box.kind, contents[box]) for box in wanted)
     areas = [_area(data[box.start : box.end]) for box in everything if box.kind == b"ispe"]
     is_ambiguous = b"grpl" in meta or (b"iref" in meta and _is_thumbnail(data, meta[b"iref"], primary))
     return PrimaryItem(kind, properties, max(areas, default=0), is_ambiguous)
@@ -200,10 +205,7 @@ def _associated(data: bytes, ipma: Box, item: int) -> list[int]:
     mask = (1 << (8 * index_bytes - 1)) - 1
     position = ipma.start + 8
     found = []
-    entries = _number(data, ipma.start + 4, 4, ipma.end)
-    if entries > MAX_BOXES:
-        raise TooManyBoxes
-    for _ in range(entries):
+    for _ in range(_number(data, ipma.start + 4, 4, ipma.end)):
         owner = _number(data, position, item_bytes, ipma.end)
         count = _number(data, position + item_bytes, 1, ipma.end)
         position += item_bytes + 1

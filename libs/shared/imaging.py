@@ -60,6 +60,9 @@ JPEG_MARKER = re.compile(rb"\xff[^\x00\xff]")
 JPEG_STANDALONE = {0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}
 """Markers that no length follows, as Pillow takes them."""
 
+JPEG_MAX_SEGMENTS = 10_000
+"""More than any program wrote; it takes time to walk over each."""
+
 _FRAMES = {0xDE, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
 
@@ -68,7 +71,10 @@ def _jpeg_size(head: bytes) -> Size | None:
     """From the last frame header before the first scan: ITU-T T.81 B.2.2, walked just as Pillow's JpegImagePlugin."""
     size: Size | None = None
     position = 2
-    while found := JPEG_MARKER.search(head, position):
+    for _ in range(JPEG_MAX_SEGMENTS):
+        found = JPEG_MARKER.search(head, position)
+        if found is None:
+            return None
         marker, position = head[found.end() - 1], found.end()
         if marker in JPEG_STANDALONE:
             continue

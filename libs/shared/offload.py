@@ -149,7 +149,7 @@ def _result(answer: bytes, function: Callable[..., Result]) -> Result:
             return result
         code, message, details = _REJECTED.validate_python(content)
         rejection = Rejection(code, message, **details)
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError):
+    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, MemoryError):
         raise Rejection("decoder-crashed", _ENDINGS["decoder-crashed"]) from None
     raise rejection
 

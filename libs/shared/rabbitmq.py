@@ -8,31 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, cast
 
 import aio_pika
 import anyio
 import pamqp.exceptions
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from pydantic import SecretStr
 from yarl import URL
 
-from libs.shared import topology, tracing
+from libs.shared import tracing
 from libs.shared.errors import Outage
-from libs.shared.events import CONTENT_TYPE, Envelope, Event
+from libs.shared.events import CONTENT_TYPE, Envelope
 from libs.shared.logs import get_logger
 from libs.shared.stage import QueueState
-from libs.shared.topology import DEAD_QUEUE, EVENTS_EXCHANGE, LOG_STREAM, WORK_EXCHANGE
+from libs.shared.topology import DEAD_LETTERS, EVENTS_EXCHANGE, LOG, WORK_EXCHANGE, Queue
 
 PUBLISH_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 DECLARE_SECONDS = 20.0
-HEARTBEAT_SECONDS = 15
+BIND_SECONDS = 2.0
+"""How long to wait for bindings, which most likely are there already. As long as a cluster waits for a node that says
+nothing, up to a minute, it does all else but bind (Mnesia, before RabbitMQ 4.2); what was missing is bound after that.
+"""
+HEARTBEAT_SECONDS = 8
+"""aiormq takes a broker for gone after three times as long (7.2), RabbitMQ a client after once or twice as long."""
 WATCH_SECONDS = 2.0
 RECONNECT_SECONDS = (0.2, 2.0)
 """Between two tries to consume: a random time, so that many workers do not come back as one."""
@@ -100,29 +104,33 @@ async def _connect(url: SecretStr) -> AbstractConnection:
     for tries, address in enumerate(random.sample(addresses, len(addresses)), start=1):
         try:
             with_heartbeat = URL(address).update_query(heartbeat=HEARTBEAT_SECONDS)
-            return await aio_pika.connect(with_heartbeat, timeout=PUBLISH_SECONDS)
+            # Each gets its share, so that a publish has time for another node where one does not answer.
+            return await aio_pika.connect(with_heartbeat, timeout=PUBLISH_SECONDS / len(addresses))
         except BROKER_ERRORS:
             if tries == len(addresses):
                 raise
     raise AssertionError("there is at least one address")
 
 
-async def _declare_exchanges(channel: AbstractChannel) -> AbstractExchange:
-    work = await channel.declare_exchange(WORK_EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
-    events = await channel.declare_exchange(EVENTS_EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
-    await channel.declare_queue(DEAD_QUEUE, durable=True, arguments=topology.dead_queue_arguments())
-    stream = await channel.declare_queue(LOG_STREAM, durable=True, arguments=topology.log_stream_arguments())
-    await stream.bind(events, "#")
-    return work
+async def _declare(connection: AbstractConnection, channel: AbstractChannel, wanted: Sequence[Queue]) -> None:
+    """Make sure of the exchanges, of the queues that are everybody's and of those that are wanted."""
+    for exchange in (WORK_EXCHANGE, EVENTS_EXCHANGE):
+        await channel.declare_exchange(exchange, aio_pika.ExchangeType.TOPIC, durable=True)
+    queues = (DEAD_LETTERS, LOG, *wanted)
+    for queue in queues:
+        await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
+    bindings = [(queue.name, queue.exchange, key) for queue in queues for key in queue.keys]
+    with anyio.move_on_after(BIND_SECONDS) as in_time:
+        await asyncio.gather(*(_bind(connection, *binding) for binding in bindings))
+    if in_time.cancelled_caught:
+        get_logger().warning("the broker does not say that the queues are bound", queues=[one.name for one in wanted])
 
 
-async def _declare_stage(
-    channel: AbstractChannel, work: AbstractExchange, queue: str, events: Iterable[type[Event]]
-) -> AbstractQueue:
-    declared = await channel.declare_queue(queue, durable=True, arguments=topology.stage_queue_arguments())
-    for event in events:
-        await declared.bind(work, event.routing_key)
-    return declared
+async def _bind(connection: AbstractConnection, queue: str, exchange: str, key: str) -> None:
+    """Bind on a channel of its own, which does nothing else as long as this has no answer."""
+    channel = await connection.channel(publisher_confirms=False)
+    await (await channel.get_queue(queue, ensure=False)).bind(exchange, key)
+    await channel.close()
 
 
 @dataclass
@@ -161,18 +169,18 @@ class Publisher:
         self,
         url: SecretStr,
         on_sent: Callable[[str, str], None] = lambda exchange, error: None,
-        stages: Mapping[str, Sequence[type[Event]]] = MappingProxyType({}),
+        queues: Sequence[Queue] = (),
     ) -> None:
         """Describe a publisher.
 
         Args:
             url: of the broker; several addresses of a cluster are separated by commas.
             on_sent: told the exchange of each publish and the type of the error that it met, or an empty string.
-            stages: queues that must be there first, with what they are bound to: those who answer each other's events.
+            queues: those that must be there first: of stages who answer each other's events.
         """
         self._url = url
         self._on_sent = on_sent
-        self._stages = stages
+        self._queues = queues
         self._link: _Link | None = None
         self._connecting = anyio.Lock()
 
@@ -239,7 +247,9 @@ class Publisher:
         except aio_pika.exceptions.ChannelNotFoundEntity:
             return QueueState(0, 0)
         except BROKER_ERRORS as error:
-            await self._drop(link)
+            # A queue without a leader does not answer either, and what is being published to others must not suffer.
+            if not isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+                await self._drop(link)
             raise Outage("the broker does not answer") from error
 
     async def close(self) -> None:
@@ -259,9 +269,7 @@ class Publisher:
         connection = await _connect(self._url)
         try:
             channel = await connection.channel(on_return_raises=True)
-            work = await _declare_exchanges(channel)
-            for queue, events in self._stages.items():
-                await _declare_stage(channel, work, queue, events)
+            await _declare(connection, channel, self._queues)
             names = (WORK_EXCHANGE, EVENTS_EXCHANGE)
             return _Link(connection, channel, {name: await channel.get_exchange(name, ensure=False) for name in names})
         except BaseException:
@@ -283,11 +291,9 @@ class Consumer:
     def __init__(
         self,
         url: SecretStr,
-        queue: str,
+        queue: Queue,
         *,
         prefetch: int,
-        work: Sequence[type[Event]] = (),
-        is_subscriber: bool = False,
         grace_seconds: float = 25.0,
         on_change: Callable[[bool], None] = lambda is_consuming: None,
     ) -> None:
@@ -295,16 +301,12 @@ class Consumer:
 
         Args:
             prefetch: how many messages may be in hand at once.
-            work: the events of the pipeline's exchange that the queue is bound to; none for `DEAD_QUEUE`.
-            is_subscriber: whether the queue is bound to the public exchange instead, to all of it.
             grace_seconds: how long a stop waits for messages in hand before it gives them back.
             on_change: told whether the consumer is registered at the broker.
         """
         self._url = url
         self._queue = queue
         self._prefetch = prefetch
-        self._work = work
-        self._is_subscriber = is_subscriber
         self._grace_seconds = grace_seconds
         self._on_change = on_change
         self.is_consuming = False
@@ -322,7 +324,7 @@ class Consumer:
             try:
                 await self._consume(handle)
             except BROKER_ERRORS as error:
-                get_logger().warning("the broker is away", queue=self._queue, error=type(error).__name__)
+                get_logger().warning("the broker is away", queue=self._queue.name, error=type(error).__name__)
             if not self._is_stopping:
                 self._changed = anyio.Event()
                 with anyio.move_on_after(random.uniform(*RECONNECT_SECONDS)):
@@ -336,7 +338,8 @@ class Consumer:
             with anyio.fail_after(DECLARE_SECONDS):
                 channel = await connection.channel(publisher_confirms=False)
                 await channel.set_qos(prefetch_count=self._prefetch)
-                queue = await self._declare(channel)
+                await _declare(connection, channel, [self._queue])
+                queue = await channel.get_queue(self._queue.name, ensure=False)
             connection.close_callbacks.add(self._wake)
             channel.close_callbacks.add(self._wake)
             async with anyio.create_task_group() as in_hand:
@@ -346,17 +349,18 @@ class Consumer:
                     async def on_message(message: AbstractIncomingMessage) -> None:
                         in_hand.start_soon(handle, Delivery(message))
 
-                    tag = await queue.consume(on_message)
+                    with anyio.fail_after(DECLARE_SECONDS):
+                        tag = await queue.consume(on_message)
                     self._note(True)
                     stack.callback(self._note, False)
-                    get_logger().info("consuming", queue=self._queue, prefetch=self._prefetch)
+                    get_logger().info("consuming", queue=self._queue.name, prefetch=self._prefetch)
                     if await self._watch(channel, tag):
                         in_hand.cancel_scope.deadline = anyio.current_time() + self._grace_seconds
                         await queue.cancel(tag)
                         return
-                    get_logger().warning("lost the consumer, starting again", queue=self._queue)
+                    get_logger().warning("lost the consumer, starting again", queue=self._queue.name)
                 except BROKER_ERRORS as error:
-                    get_logger().warning("the broker is away", queue=self._queue, error=type(error).__name__)
+                    get_logger().warning("the broker is away", queue=self._queue.name, error=type(error).__name__)
                 # Whatever is in hand is delivered again, so it need not be finished here.
                 in_hand.cancel_scope.cancel()
 
@@ -380,18 +384,6 @@ class Consumer:
 
     def _wake(self, *_: object) -> None:
         self._changed.set()
-
-    async def _declare(self, channel: AbstractChannel) -> AbstractQueue:
-        work = await _declare_exchanges(channel)
-        if self._is_subscriber:
-            queue = await channel.declare_queue(
-                self._queue, durable=True, arguments=topology.subscriber_queue_arguments()
-            )
-            await queue.bind(EVENTS_EXCHANGE, "#")
-            return queue
-        if not self._work:
-            return await channel.declare_queue(self._queue, durable=True, arguments=topology.dead_queue_arguments())
-        return await _declare_stage(channel, work, self._queue, self._work)
 
 
 async def _close_quietly(connection: AbstractConnection) -> None:

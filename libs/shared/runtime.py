@@ -29,7 +29,7 @@ from libs.shared.settings import ConsumerSettings, RuntimeSettings, StageSetting
 from libs.shared.stage import Stage
 from libs.shared.subscriber import Subscriber
 from libs.shared.subscription import Subscription
-from libs.shared.topology import WORK_EXCHANGE
+from libs.shared.topology import WORK_EXCHANGE, stage_queue, subscriber_queue
 from libs.shared.worker import Worker
 
 SUBSCRIBER_PREFETCH = 200
@@ -88,9 +88,8 @@ async def _serve(stage: Stage, shared: RuntimeSettings, settings: StageSettings)
         worker = Worker(stage.name, stage.consumes, handle, publish=publish, outage_of=outage_of)
         consumer = Consumer(
             shared.amqp_url,
-            stage.queue,
+            stage_queue(stage.queue, stage.consumes),
             prefetch=settings.processes + 1,
-            work=stage.consumes,
             grace_seconds=settings.grace_seconds,
         )
         stack.enter_context(probes.serve(shared, metrics, {"broker": lambda: consumer.is_consuming}))
@@ -118,9 +117,8 @@ async def _subscribe(subscriber: Subscriber, shared: RuntimeSettings, settings: 
         worker = Worker(subscriber.name, public, subscription.take, outage_of=outage_of)
         consumer = Consumer(
             shared.amqp_url,
-            subscriber.queue,
+            subscriber_queue(subscriber.queue),
             prefetch=SUBSCRIBER_PREFETCH,
-            is_subscriber=True,
             grace_seconds=settings.grace_seconds,
         )
         stack.enter_context(probes.serve(shared, metrics, {"broker": lambda: consumer.is_consuming}))

@@ -1,8 +1,8 @@
 """Inside a decode child: give up every right it does not need, then serve one call after the other.
 
 The child trusts nobody's pictures and its parent does not trust the child: it can be made to run hostile code by a
-flaw in a decoder, so it gets no sockets but its own, no new privileges, bounded memory, time and files, and what it
-answers is read as plain data (see `libs.shared.offload`).
+flaw in a decoder, so it gets no sockets and no files to write but its own, no new privileges, bounded memory and time,
+and what it answers is read as plain data (see `libs.shared.offload`).
 """
 
 from __future__ import annotations

@@ -1,36 +1,85 @@
 """Takes system calls away from a decode child: what no decoder needs and whoever took one over would want first.
 
 A filter as in seccomp(2), in the classic BPF of the kernel's ``filter.h``. Memory, time and files are bounded by
-rlimits (see `libs.shared.sandbox`); this closes the network, other programs and other processes. Threads may be made,
-which decoders do, but no process, which would outlive the kill of its parent.
+rlimits (see `libs.shared.sandbox`); this closes the network, other programs, other processes and the writing of files:
+what the child may write it is given open. Threads may be made, which decoders do, but no process, which would outlive
+the kill of its parent.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import platform
 import struct
 
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 _LOAD, _JUMP_IF_EQUAL, _JUMP_IF_AT_LEAST, _JUMP_IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _REFUSE, _UNKNOWN = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
-_NUMBER_OFFSET, _ARCHITECTURE_OFFSET, _FIRST_ARGUMENT_OFFSET = 0, 4, 16
+_NUMBER_OFFSET, _ARCHITECTURE_OFFSET, _FIRST_ARGUMENT_OFFSET, _ARGUMENT_BYTES = 0, 4, 16, 8
 _FIRST_X32_CALL = 0x40000000
-_CLONE3 = 435
 _CLONE_THREAD = 0x10000
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
-_CALLS = {
-    "x86_64": (
-        0xC000003E,
-        # socket, connect, socketpair, bind, execve, kill, ptrace, process_vm_readv, process_vm_writev, execveat,
-        # pidfd_send_signal, io_uring_setup, fork, vfork
-        (41, 42, 53, 49, 59, 62, 101, 310, 311, 322, 424, 425, 57, 58),
-        56,
-    ),
-    "aarch64": (0xC00000B7, (198, 203, 199, 200, 221, 129, 117, 270, 271, 281, 424, 425), 220),
+_MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+"""The kernel's number for the architecture. The order is that of the numbers of calls below (``asm/unistd.h``)."""
+
+_REFUSED = {
+    "socket": (41, 198),
+    "connect": (42, 203),
+    "socketpair": (53, 199),
+    "bind": (49, 200),
+    "execve": (59, 221),
+    "execveat": (322, 281),
+    "fork": (57, None),
+    "vfork": (58, None),
+    "kill": (62, 129),
+    "tkill": (200, 130),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    # Through which the worker's connections to the servers could be had.
+    "pidfd_open": (434, 434),
+    "pidfd_send_signal": (424, 424),
+    "pidfd_getfd": (438, 438),
+    # It would make all calls for the child, unfiltered.
+    "io_uring_setup": (425, 425),
+    "creat": (85, None),
+    "truncate": (76, 45),
+    "rename": (82, None),
+    "renameat": (264, 38),
+    "renameat2": (316, 276),
+    "link": (86, None),
+    "linkat": (265, 37),
+    "symlink": (88, None),
+    "symlinkat": (266, 36),
+    "unlink": (87, None),
+    "unlinkat": (263, 35),
+    "mkdir": (83, None),
+    "mkdirat": (258, 34),
+    "rmdir": (84, None),
+    "mknod": (133, None),
+    "mknodat": (259, 33),
 }
-"""By machine: the kernel's number for the architecture, those of the calls, and that of clone (``asm/unistd.h``)."""
+
+_NOT_THERE = {"clone3": (435, 435), "openat2": (437, 437)}
+"""Their flags are in memory, where a filter cannot look; told that there is no such call, libc makes an older one."""
+
+_Rule = tuple[tuple[int | None, int | None], int, int, int, bool]
+
+
+def _rules() -> tuple[_Rule, ...]:
+    """A call's numbers, which of its arguments counts, the comparison and its value, and whether that allows it."""
+    return (
+        ((56, 220), 0, _JUMP_IF_ANY_BIT, _CLONE_THREAD, True),  # clone
+        ((2, None), 1, _JUMP_IF_ANY_BIT, _WRITING, False),  # open
+        ((257, 56), 2, _JUMP_IF_ANY_BIT, _WRITING, False),  # openat
+        ((234, 131), 0, _JUMP_IF_EQUAL, os.getpid(), True),  # tgkill: how a process ends itself
+        ((302, 261), 0, _JUMP_IF_EQUAL, 0, True),  # prlimit64: of the caller itself
+    )
 
 
 class _Program(ctypes.Structure):
@@ -43,36 +92,41 @@ def forbid_calls() -> bool:
     Returns:
         False where the machine or its kernel has no such filter; the rlimits stand all the same.
     """
-    known = _CALLS.get(platform.machine())
-    if known is None:
+    if platform.machine() not in _MACHINES:
         return False
-    program = _program(*known)
+    program = _program(platform.machine())
     pointer = ctypes.pointer(_Program(len(program) // 8, program))
     libc = ctypes.CDLL(None, use_errno=True)
     return bool(libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, pointer, 0, 0) == 0)
 
 
-def _program(architecture: int, calls: tuple[int, ...], clone: int) -> bytes:
-    after_calls = 5 + len(calls)
-    allow, refuse, unknown = after_calls + 4, after_calls + 5, after_calls + 6
+def _program(machine: str) -> bytes:
+    column = list(_MACHINES).index(machine)
+    refused = [call for numbers in _REFUSED.values() if (call := numbers[column]) is not None]
+    not_there = [numbers[column] for numbers in _NOT_THERE.values()]
+    rules = [(call, *rule) for numbers, *rule in _rules() if (call := numbers[column]) is not None]
+    first_rule = 5 + len(refused) + len(not_there)
+    allow = first_rule + 3 * len(rules)
+    refuse, unknown = allow + 1, allow + 2
 
     def jump(kind: int, value: int, here: int, there: int, otherwise: int | None = None) -> tuple[int, int, int, int]:
         return kind, there - here - 1, 0 if otherwise is None else otherwise - here - 1, value
 
     instructions = [
         (_LOAD, 0, 0, _ARCHITECTURE_OFFSET),
-        jump(_JUMP_IF_EQUAL, architecture, 1, 3),
+        jump(_JUMP_IF_EQUAL, _MACHINES[machine], 1, 3),
         (_RETURN, 0, 0, _KILL),
         (_LOAD, 0, 0, _NUMBER_OFFSET),
         jump(_JUMP_IF_AT_LEAST, _FIRST_X32_CALL, 4, refuse),
-        *(jump(_JUMP_IF_EQUAL, call, here, refuse) for here, call in enumerate(calls, start=5)),
-        # Its flags are in memory, where a filter cannot look; told that there is no such call, libc makes a clone.
-        jump(_JUMP_IF_EQUAL, _CLONE3, after_calls, unknown),
-        jump(_JUMP_IF_EQUAL, clone, after_calls + 1, after_calls + 2, allow),
-        (_LOAD, 0, 0, _FIRST_ARGUMENT_OFFSET),
-        jump(_JUMP_IF_ANY_BIT, _CLONE_THREAD, after_calls + 3, allow, refuse),
-        (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, _REFUSE),
-        (_RETURN, 0, 0, _UNKNOWN),
+        *(jump(_JUMP_IF_EQUAL, call, here, refuse) for here, call in enumerate(refused, start=5)),
+        *(jump(_JUMP_IF_EQUAL, call, here, unknown) for here, call in enumerate(not_there, start=5 + len(refused))),
     ]
+    for here, (call, argument, kind, value, is_allowed) in enumerate(rules):
+        start = first_rule + 3 * here
+        instructions += [
+            jump(_JUMP_IF_EQUAL, call, start, start + 1, start + 3),
+            (_LOAD, 0, 0, _FIRST_ARGUMENT_OFFSET + _ARGUMENT_BYTES * argument),
+            jump(kind, value, start + 2, *((allow, refuse) if is_allowed else (refuse, allow))),
+        ]
+    instructions += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _UNKNOWN)]
     return b"".join(struct.pack("HBBI", *instruction) for instruction in instructions)

@@ -5,7 +5,11 @@ What must be atomic with a queue is said here, the rest is for operators' polici
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
+
+from libs.shared.events import Event
 
 WORK_EXCHANGE = "album.work"
 EVENTS_EXCHANGE = "album.events"
@@ -22,22 +26,29 @@ Arguments = dict[str, Any]
 _QUORUM: Arguments = {"x-queue-type": "quorum"}
 
 
-def dead_queue_arguments() -> Arguments:
-    """What the queue of dead letters is declared with."""
-    return {**_QUORUM}
+@dataclass(frozen=True)
+class Queue:
+    """A queue: what it is declared with, and which routing keys of an exchange go into it."""
+
+    name: str
+    arguments: Arguments
+    exchange: str = ""
+    keys: tuple[str, ...] = ()
 
 
-def log_stream_arguments() -> Arguments:
-    """What the stream of all public events is declared with."""
-    return {"x-queue-type": "stream", "x-max-age": "7D"}
+DEAD_LETTERS = Queue(DEAD_QUEUE, {**_QUORUM})
+"""The queue of dead letters of all stages."""
+
+LOG = Queue(LOG_STREAM, {"x-queue-type": "stream", "x-max-age": "7D"}, EVENTS_EXCHANGE, ("#",))
+"""The stream of all public events."""
 
 
-def stage_queue_arguments() -> Arguments:
-    """What a stage's queue is declared with.
+def stage_queue(name: str, events: Iterable[type[Event]]) -> Queue:
+    """The queue of a stage that works on these events.
 
     At-least-once dead-lettering needs ``reject-publish`` (https://www.rabbitmq.com/docs/quorum-queues).
     """
-    return {
+    arguments = {
         **_QUORUM,
         "x-delivery-limit": DELIVERY_LIMIT,
         "x-dead-letter-exchange": "",
@@ -45,17 +56,19 @@ def stage_queue_arguments() -> Arguments:
         "x-dead-letter-strategy": "at-least-once",
         "x-overflow": "reject-publish",
     }
+    return Queue(name, arguments, WORK_EXCHANGE, tuple(event.routing_key for event in events))
 
 
-def subscriber_queue_arguments() -> Arguments:
-    """What a subscriber's queue is declared with: it can neither refuse an event nor fill the broker's disk.
+def subscriber_queue(name: str) -> Queue:
+    """A subscriber's queue, for all public events: it can neither refuse one nor fill the broker's disk.
 
     What is dropped from a full one, or after too many returns, the subscriber finds in the event log.
     """
-    return {
+    arguments = {
         **_QUORUM,
         "x-single-active-consumer": True,
         "x-delivery-limit": DELIVERY_LIMIT,
         "x-max-length": SUBSCRIBER_QUEUE_LENGTH,
         "x-overflow": "drop-head",
     }
+    return Queue(name, arguments, EVENTS_EXCHANGE, ("#",))

@@ -111,12 +111,12 @@ class Feed:
         inserts: list[Document] = [{"$match": {"operationType": "insert"}}, {"$project": {"fullDocument": 1}}]
         async with self._catalog.events.watch(inserts) as stream:
             # The first look opens the stream.
-            change = await stream.try_next()
+            first = await stream.try_next()
             self._following.set()
-            while True:
-                if change is not None:
-                    yield entry(change["fullDocument"])
-                change = await stream.next()
+            if first is not None:
+                yield entry(first["fullDocument"])
+            async for change in stream:
+                yield entry(change["fullDocument"])
 
     def _tell(self, item: Entry) -> None:
         for watch in self._watches.get(item.envelope.subject, ()):

@@ -28,7 +28,7 @@ from libs.shared.outages import outage_of
 from libs.shared.rabbitmq import Consumer, Publisher
 from libs.shared.settings import LimitSettings
 from libs.shared.stage import queue_of
-from libs.shared.topology import DEAD_QUEUE, WORK_EXCHANGE
+from libs.shared.topology import DEAD_LETTERS, WORK_EXCHANGE, stage_queue
 from libs.shared.worker import Worker
 from libs.webhooks.registry import Registry
 from libs.webhooks.settings import WebhookSettings
@@ -136,8 +136,8 @@ async def _lifespan(
         stack.callback(client.close)
         metrics: ApiMetrics = app.state.metrics
         # A picture may be decoded before any thumbnailer has declared its queue.
-        stages = {queue_of(name): part.receives for name, part in contracts.PIPELINE.items()}
-        publisher = Publisher(settings.amqp_url, metrics.count_sent, stages)
+        queues = [stage_queue(queue_of(name), part.receives) for name, part in contracts.PIPELINE.items()]
+        publisher = Publisher(settings.amqp_url, metrics.count_sent, queues)
         public = Publisher(settings.amqp_url, metrics.count_sent)
         stack.push_async_callback(publisher.close)
         stack.push_async_callback(public.close)
@@ -228,14 +228,13 @@ def _consume(core: Core, tasks: TaskGroup) -> Callable[[], Awaitable[None]]:
     worker = Worker("api", progress.CONSUMES, handle, publish=publish, outage_of=outage_of)
     results = Consumer(
         settings.amqp_url,
-        queue_of("api"),
+        stage_queue(queue_of("api"), progress.CONSUMES),
         prefetch=progress.PREFETCH,
-        work=progress.CONSUMES,
         grace_seconds=settings.grace_seconds,
         on_change=note,
     )
     letters = Consumer(
-        settings.amqp_url, DEAD_QUEUE, prefetch=DEAD_LETTERS_PREFETCH, grace_seconds=settings.grace_seconds
+        settings.amqp_url, DEAD_LETTERS, prefetch=DEAD_LETTERS_PREFETCH, grace_seconds=settings.grace_seconds
     )
     core.consumers = [results, letters]
     done = anyio.Event()
@@ -243,7 +242,7 @@ def _consume(core: Core, tasks: TaskGroup) -> Callable[[], Awaitable[None]]:
     async def run() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(results.run, core.metrics.measured(queue_of("api"), worker.handle_message))
-            group.start_soon(letters.run, core.metrics.measured(DEAD_QUEUE, partial(dead_letters.bury, core)))
+            group.start_soon(letters.run, core.metrics.measured(DEAD_LETTERS.name, partial(dead_letters.bury, core)))
         done.set()
 
     async def stop() -> None:

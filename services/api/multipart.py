@@ -12,6 +12,9 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from libs.shared.errors import Refusal
 
+MAX_PARTS = 100
+"""Of a body. We know three, forms may have more; to look at one takes as long as to store some kilobytes."""
+
 _Kind = Literal["begin", "data", "end"]
 
 
@@ -62,6 +65,7 @@ class Multipart:
         self._headers: dict[bytes, bytes] = {}
         self._field = b""
         self._value = b""
+        self._count = 0
         self._is_complete = False
         try:
             self._parser = MultipartParser(boundary, self._callbacks())
@@ -70,7 +74,7 @@ class Multipart:
 
     def _callbacks(self) -> Any:
         return {
-            "on_part_begin": self._headers.clear,
+            "on_part_begin": self._begin_part,
             "on_header_field": lambda data, start, end: self._grow("_field", data[start:end]),
             "on_header_value": lambda data, start, end: self._grow("_value", data[start:end]),
             "on_header_end": self._end_header,
@@ -81,6 +85,12 @@ class Multipart:
             "on_part_end": lambda: self._tokens.append(("end", b"")),
             "on_end": self._complete,
         }
+
+    def _begin_part(self) -> None:
+        self._headers.clear()
+        self._count += 1
+        if self._count > MAX_PARTS:
+            raise _invalid(f"the body has more than {MAX_PARTS} parts")
 
     def _grow(self, name: str, data: bytes) -> None:
         setattr(self, name, getattr(self, name) + data)
@@ -96,7 +106,7 @@ class Multipart:
         """Each part in turn. What is left unread of one is passed over.
 
         Raises:
-            Refusal: ``invalid-request``: the body is malformed or ends early.
+            Refusal: ``invalid-request``: the body is malformed, ends early or has more than `MAX_PARTS`.
         """
         while (token := await self._next()) is not None:
             kind, disposition = token

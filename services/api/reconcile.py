@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import anyio
 
-from libs.catalog import deletions, findings, repairs, requests
+from libs.catalog import deletions, findings, log, repairs, requests
 from libs.catalog.leases import GoOn, Lease
 from libs.catalog.records import State
 from libs.catalog.status import STAGES
@@ -24,7 +24,9 @@ LEASE = timedelta(seconds=15)
 CHECKUP = "schedule"
 CHECKUP_OPTIONS = findings.Options(repair=True)
 NEARLY_EMPTY = 20
-"""With more messages than this waiting, standing still is only waiting: emitting again would multiply the backlog."""
+"""With more than this waiting, in queues or to be published, standing still is only waiting: emitting again would
+multiply the backlog.
+"""
 
 
 async def run(core: Core) -> None:
@@ -80,6 +82,7 @@ async def reconcile(core: Core, go_on: GoOn) -> None:
 
 async def _emit_again(core: Core, go_on: GoOn) -> None:
     waiting = (await core.publisher.queue_state(queue_of("api"))).messages
+    waiting += await log.count_pending(core.catalog, "work", NEARLY_EMPTY + 1)
     idle: list[State] = [
         state
         for state, stage in STAGES.items()

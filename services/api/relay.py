@@ -26,6 +26,10 @@ PUBLIC_TRIES = 3
 REFUSING_SECONDS = 30.0
 """For so long after an event was let go others are tried only once."""
 CONCURRENCY = 16
+MOST_NEW = 10_000
+"""Events that wait here for their turn, while a broker that answers nothing holds up those before them. What comes
+beyond is found in the log once it is overdue.
+"""
 REMEMBERED = 10_000
 """Subjects whose last published event is known, so that the next one needs no look into the log."""
 
@@ -72,8 +76,9 @@ class _Half:
         self._slots = anyio.CapacityLimiter(CONCURRENCY)
 
     def take(self, entry: Entry) -> None:
-        self._new.append(entry)
-        self._wake.set()
+        if len(self._new) < MOST_NEW:
+            self._new.append(entry)
+            self._wake.set()
 
     async def run(self) -> None:
         next_look = anyio.current_time()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from libs.shared.imaging import JPEG_MARKER, JPEG_STANDALONE
+from libs.shared.imaging import JPEG_MARKER, JPEG_MAX_SEGMENTS, JPEG_STANDALONE
 
 _END = 0xD9
 _START_OF_SCAN = 0xDA
@@ -22,10 +22,9 @@ _SHOWN_FRAMES = {0xC0, 0xC1, 0xC2}
 _DROPPED = {*range(0xE0, 0xF0), 0xFE}
 """APPn and COM."""
 
-MAX_SEGMENTS = 10_000
 MAX_IDLE_BYTES = 1 << 20
 MAX_EXIF_SEGMENTS = 64
-"""More than any program wrote; decoders take time over each segment and each byte that belongs to none."""
+"""More than any program wrote; decoders take time over each byte that belongs to no segment."""
 
 _TOO_MUCH_FILL = b"\xff" * MAX_IDLE_BYTES
 _NEXT_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
@@ -46,7 +45,7 @@ def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         ValueError: a marker stands where none may, or there are too many.
     """
     position = 2
-    for _ in range(MAX_SEGMENTS):
+    for _ in range(JPEG_MAX_SEGMENTS):
         found = JPEG_MARKER.search(data, position)
         if found is None:
             raise CutOff("no end of image")
@@ -113,7 +112,7 @@ def is_overlong(data: bytes) -> bool:
     if fill >= 0 and not _has_end(data[:fill]):
         return True
     position, idle_bytes, exif_segments = 2, 0, 0
-    for _ in range(MAX_SEGMENTS):
+    for _ in range(JPEG_MAX_SEGMENTS):
         found = JPEG_MARKER.search(data, position)
         if found is None:
             return len(data) - position + idle_bytes > MAX_IDLE_BYTES

@@ -39,7 +39,10 @@ def strip(data: bytes) -> bytes | None:
     if kinds in ([b"VP8X", b"VP8 "], [b"VP8X", b"VP8L"]):
         return _riff(found[1:])
     if kinds == [b"VP8X", b"ALPH", b"VP8 "] and len(found[0][1]) == 10:
-        return _riff([(b"VP8X", bytes((_ALPHA_FLAG, 0, 0, 0)) + found[0][1][4:]), *found[1:]])
+        header = found[0][1]
+        if not header[0] & _ALPHA_FLAG:
+            return _riff(found[2:])  # without the flag its alpha channel is not shown
+        return _riff([(b"VP8X", bytes((_ALPHA_FLAG, 0, 0, 0)) + header[4:]), *found[1:]])
     return None
 
 

@@ -12,6 +12,7 @@ from libs.catalog import deletions
 from libs.shared.errors import Outage
 from libs.shared.events import Context, utc_now
 from libs.shared.stage import QueueState
+from services.api import reconcile as reconcile_module
 from services.api.core import Core
 from services.api.reconcile import reconcile
 from tests.support.shelf import CALLER, Shelf
@@ -78,3 +79,15 @@ async def test_what_needs_no_broker_is_done_without_one(shelf: Shelf) -> None:
 
     assert (await shelf.image(still)).generation == 1
     assert await is_purged(shelf, deleted)
+
+
+async def test_what_waits_to_be_published_is_not_emitted_again(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile_module, "NEARLY_EMPTY", 1)
+    still, _ = await still_and_deleted(shelf)
+
+    await reconcile(core_of(shelf), always)
+    assert (await shelf.image(still)).generation == 1
+
+    await shelf.published()
+    await reconcile(core_of(shelf), always)
+    assert (await shelf.image(still)).generation == 2

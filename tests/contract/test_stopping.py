@@ -14,10 +14,10 @@ from pydantic import SecretStr
 from libs.shared import rabbitmq
 from libs.shared.events import BlobRef, Context, ImageUploaded, work_envelope
 from libs.shared.rabbitmq import Consumer, Delivery, Publisher
-from libs.shared.topology import WORK_EXCHANGE
+from libs.shared.topology import WORK_EXCHANGE, stage_queue
 
 pytestmark = pytest.mark.anyio
-QUEUE = "album.decoder.v1"
+QUEUE = stage_queue("album.decoder.v1", [ImageUploaded])
 PATIENCE_SECONDS = 30.0
 LONG_SECONDS = 600.0
 """Longer than any test may take."""
@@ -34,7 +34,7 @@ def amqp_url(fresh_vhost: Callable[[], str]) -> str:
 
 @pytest.fixture
 async def publisher(amqp_url: str) -> AsyncIterator[Publisher]:
-    publisher = Publisher(SecretStr(amqp_url), stages={QUEUE: [ImageUploaded]})
+    publisher = Publisher(SecretStr(amqp_url), queues=[QUEUE])
     yield publisher
     await publisher.close()
 
@@ -91,7 +91,6 @@ class Consuming(Consumer):
             SecretStr(url),
             QUEUE,
             prefetch=1,
-            work=[ImageUploaded],
             grace_seconds=grace_seconds,
             on_change=lambda is_consuming: self.has_begun.set(),
         )

@@ -83,6 +83,21 @@ def tiles(format: str, count: int) -> bytes:
     return bytes(grown[:end]) + entry * count + bytes(grown[end:])
 
 
+def property_named_often(size: int, times: int) -> bytes:
+    """The head of a HEIF file that says so many times that its picture has the same property, of so many bytes."""
+    entry = b"\0\1\xff" + b"\1" * 255
+    entries = times // 255
+    ipco = _box(b"ipco", _box(b"free", bytes(size)))
+    ipma = _box(b"ipma", struct.pack(">II", 0, entries) + entry * entries)
+    item = _box(b"infe", b"\2\0\0\0\0\1\0\0hvc1\0")
+    meta = bytes(4) + _box(b"pitm", b"\0\0\0\0\0\1") + _box(b"iinf", b"\0\0\0\0\0\1" + item)
+    return _box(b"ftyp", b"heic\0\0\0\0mif1") + _box(b"meta", meta + _box(b"iprp", ipco + ipma))
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
 def animation(format: str, frames: int) -> bytes:
     """An animation of so many tiny frames."""
     shades = [Image.new("RGB", (8, 8), (shade, 255 - shade, shade // 2)) for shade in range(256)]

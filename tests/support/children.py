@@ -6,6 +6,7 @@ import ctypes
 import io
 import os
 import pathlib
+import platform
 import resource
 import signal
 import socket
@@ -106,14 +107,38 @@ def forge(answer: bytes) -> None:
     os._exit(0)
 
 
-def forbidden() -> dict[str, int]:
-    """The error number with which the kernel answers each attempt to reach out, 0 for none."""
+def _tgkill(process: int) -> None:
+    call = {"x86_64": 234, "aarch64": 131}[platform.machine()]
+    if ctypes.CDLL(None, use_errno=True).syscall(call, process, process, 0):
+        raise OSError(ctypes.get_errno(), "tgkill failed")
+
+
+def forbidden(worker: int, file: pathlib.Path) -> dict[str, int]:
+    """The error number with which the kernel answers each attempt to reach out, 0 for none.
+
+    Args:
+        worker: a process that the child would like to rule.
+        file: one that it would like to change.
+    """
+    beside = file.with_name("beside")
     attempts: dict[str, Callable[[], object]] = {
         "network": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
         "socket pair": socket.socketpair,
         "other program": lambda: os.execv("/bin/true", ["true"]),
-        "other process": lambda: os.kill(os.getppid(), 0),
+        "other process": lambda: os.kill(worker, 0),
+        "thread of another process": lambda: _tgkill(worker),
+        "limits of another process": lambda: resource.prlimit(worker, resource.RLIMIT_NOFILE),
+        "descriptors of another process": lambda: os.pidfd_open(worker),
+        "memory of another process": lambda: os.open(f"/proc/{worker}/mem", os.O_WRONLY),
         "process of its own": _forked,
+        "file": lambda: os.open(file, os.O_WRONLY),
+        "end of a file": lambda: os.open(file, os.O_RDONLY | os.O_TRUNC),
+        "length of a file": lambda: os.truncate(file, 0),
+        "new file": lambda: os.open(beside, os.O_RDONLY | os.O_CREAT),
+        "new directory": beside.mkdir,
+        "name of a file": lambda: file.rename(beside),
+        "other name of a file": lambda: beside.hardlink_to(file),
+        "removal of a file": file.unlink,
     }
     answers = dict.fromkeys(attempts, 0)
     for name, attempt in attempts.items():

@@ -25,7 +25,7 @@ from libs.shared.events import (
     work_envelope,
 )
 from libs.shared.stage import queue_of
-from libs.shared.topology import EVENTS_EXCHANGE, LOG_STREAM, WORK_EXCHANGE, stage_queue_arguments
+from libs.shared.topology import EVENTS_EXCHANGE, LOG_STREAM, WORK_EXCHANGE, stage_queue
 from tests.support.stack import Stack
 
 
@@ -77,9 +77,10 @@ def stand_in(url: str, stage: str, *consumes: type[Event]) -> None:
         async with await aio_pika.connect(url) as connection:
             channel = await connection.channel()
             work = await channel.declare_exchange(WORK_EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
-            queue = await channel.declare_queue(queue_of(stage), durable=True, arguments=stage_queue_arguments())
-            for event in consumes:
-                await queue.bind(work, event.routing_key)
+            described = stage_queue(queue_of(stage), consumes)
+            queue = await channel.declare_queue(described.name, durable=True, arguments=described.arguments)
+            for key in described.keys:
+                await queue.bind(work, key)
 
     anyio.run(declare)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.shared.errors import Refusal
-from services.api.multipart import Multipart
+from services.api.multipart import MAX_PARTS, Multipart
 
 HEADER = "multipart/form-data; boundary=edge"
 BODY = (
@@ -49,6 +49,14 @@ def parts(pieces: list[bytes], header: str = HEADER) -> Parts | None:
 def cut(body: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted(place % len(body) for place in places), len(body)]
     return [body[start:stop] for start, stop in pairwise(edges)]
+
+
+def test_a_body_of_more_parts_than_any_form_has_is_refused_at_the_first_of_them() -> None:
+    part = b"--edge\r\nContent-Disposition: form-data; name=more\r\n\r\n\r\n"
+    few = parts([part * MAX_PARTS + b"--edge--\r\n"])
+
+    assert few == [("more", None, b"")] * MAX_PARTS
+    assert parts([part * (MAX_PARTS + 1) + b"--edge--\r\n"]) is None
 
 
 @given(st.lists(st.integers(0, 10_000), max_size=12))

@@ -198,6 +198,17 @@ def test_a_palette_picture_without_its_palette_is_written_anew() -> None:
     assert shrink(work.encoded, 32).size == (32, 24)
 
 
+def test_an_alpha_channel_that_a_webp_does_not_announce_stays_hidden() -> None:
+    upload = bytearray(picture("WEBP", mode="RGBA", exif=telling_exif()))
+    assert upload[12:16] == b"VP8X"
+    upload[20] &= ~0x10  # its alpha flag
+
+    work = processed(bytes(upload))
+
+    assert opened(work.encoded).mode == "RGB"
+    assert difference(opened(work.encoded), opened(bytes(upload))) == 0
+
+
 STRIPPERS = {"JPEG": strip_jpeg.strip, "PNG": strip_png.strip, "WEBP": strip_webp.strip}
 BASES = {
     "JPEG": (picture("JPEG", 24, 16), picture("JPEG", 24, 16, progressive=True)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 
 import pillow_heif
 import pytest
@@ -12,8 +13,9 @@ from PIL import Image
 
 from libs.shared.errors import Rejection
 from libs.shared.formats import FORMATS, Format, content_type_of, sniff
-from libs.shared.imaging import probe
+from libs.shared.imaging import JPEG_MAX_SEGMENTS, MAX_HEAD_BYTES, probe
 from services.decoder.opening import open_header
+from tests.support.bombs import property_named_often
 from tests.support.boxes import imir, irot, with_transforms
 from tests.support.pictures import encoded, picture, scene
 
@@ -168,6 +170,27 @@ def test_a_claimed_size_is_the_decoder_s(format: Format, data: st.DataObject) ->
     except Rejection:
         return
     assert (header.width, header.height) == image.size
+
+
+@pytest.mark.parametrize("times", [7_650, 122_400])
+def test_a_property_that_is_named_often_is_copied_once(times: int) -> None:
+    head = property_named_often(120_000, times)
+    assert len(head) < MAX_HEAD_BYTES
+    tracemalloc.start()
+    try:
+        assert probe(head).width is None
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(head)
+    finally:
+        tracemalloc.stop()
+
+
+def test_of_a_jpeg_no_more_segments_are_walked_over_than_any_has() -> None:
+    upload = picture("JPEG", 64, 48)
+
+    def after(count: int) -> int | None:
+        return probe(upload[:2] + b"\xff\xfe\0\2" * count + upload[2:]).width
+
+    assert (after(JPEG_MAX_SEGMENTS // 2), after(JPEG_MAX_SEGMENTS)) == (64, None)
 
 
 @given(st.binary(max_size=200))

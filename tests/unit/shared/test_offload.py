@@ -127,6 +127,12 @@ async def test_an_answer_that_the_sandbox_would_not_give_is_a_crash(pool: Decode
     assert await pool.run(children.take, 10) == 10
 
 
+async def test_an_answer_that_says_it_is_longer_than_any_memory_is_a_crash(pool: DecodePool) -> None:
+    longest = pickle.BINBYTES8 + (1 << 62).to_bytes(8, "little")
+    assert await code_of(pool.run(children.forge, longest)) == "decoder-crashed"
+    assert await pool.run(children.take, 10) == 10
+
+
 async def test_a_busy_child_is_tried_once_more_in_a_fresh_one_and_both_are_gone(pool: DecodePool) -> None:
     with Spool() as started_here:
         assert await code_of(pool.run(children.spin, started_here)) == "decode-timeout"
@@ -213,8 +219,13 @@ async def test_a_child_has_few_rights(pool: DecodePool) -> None:
         assert await code_of(pool.run(children.write_at, target, rights.limits["FSIZE"][0])) == "decoder-crashed"
 
 
-async def test_a_child_reaches_no_network_no_program_and_no_process(pool: DecodePool) -> None:
-    assert set((await pool.run(children.forbidden)).values()) == {errno.EPERM}
+async def test_a_child_reaches_no_network_no_program_no_process_and_no_file(pool: DecodePool, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("kept")
+    answers = await pool.run(children.forbidden, os.getpid(), file)
+    assert {attempt for attempt, answer in answers.items() if answer != errno.EPERM} == set()
+    assert file.read_text() == "kept"
+    assert not file.with_name("beside").exists()
     assert await pool.run(children.in_a_thread) == 7
 
 

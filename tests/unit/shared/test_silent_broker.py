@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from libs.shared import rabbitmq, runtime
 from libs.shared.rabbitmq import Consumer, Delivery
 from libs.shared.settings import ConsumerSettings
+from libs.shared.topology import stage_queue
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +42,7 @@ async def test_a_consumer_tries_again_when_a_connection_is_never_answered(monkey
 
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    consumer = Consumer(SecretStr(f"amqp://127.0.0.1:{port}/"), "album.decoder.v1", prefetch=1)
+    consumer = Consumer(SecretStr(f"amqp://127.0.0.1:{port}/"), stage_queue("album.decoder.v1", []), prefetch=1)
     async with server:
         with anyio.fail_after(30):
             await consumer.run(handle)
@@ -61,7 +62,7 @@ async def test_a_process_that_is_told_to_stop_does_not_wait_until_its_connection
 
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    consumer = Consumer(SecretStr(f"amqp://127.0.0.1:{port}/"), "album.decoder.v1", prefetch=1)
+    consumer = Consumer(SecretStr(f"amqp://127.0.0.1:{port}/"), stage_queue("album.decoder.v1", []), prefetch=1)
     async with server:
         with anyio.fail_after(30):
             await runtime._consume(consumer, handle, ConsumerSettings(grace_seconds=0.1))
