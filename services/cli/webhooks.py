@@ -103,9 +103,10 @@ def replay(
 
 def with_registry(work: Callable[[Registry], Awaitable[Result]]) -> Result:
     """Do something with the webhooks of the catalog's database; see `with_catalog`."""
+    settings = WebhookSettings()
 
     async def on_catalog(catalog: Catalog, blobs: GridFsBlobStore) -> Result:
-        return await work(Registry(catalog.database, WebhookSettings()))
+        return await work(Registry(catalog.database, settings))
 
     return with_catalog(on_catalog)
 
