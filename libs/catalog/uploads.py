@@ -15,7 +15,7 @@ from libs.catalog.catalog import Catalog, numbered
 from libs.catalog.records import Image
 from libs.shared.errors import Outage, Refusal
 from libs.shared.events import BlobRef, Context, ImageUploaded, utc_now
-from libs.shared.mongo import Document, Transaction, patiently
+from libs.shared.mongo import Document, Transaction, patiently, to_its_end
 
 KEY_RETENTION = timedelta(hours=24)
 
@@ -158,7 +158,7 @@ def idempotency_key(caller: Caller, album_id: str, header: str) -> str:
 
 
 async def claim_key(catalog: Catalog, key: str, intent: Intent) -> str | None:
-    """Hold a key for this upload, or learn which image it made before.
+    """Hold a key for this upload, or learn which image it made before. Safe to repeat.
 
     Returns:
         The id of the image that was accepted under the key, or None if the key is now held.
@@ -169,14 +169,16 @@ async def claim_key(catalog: Catalog, key: str, intent: Intent) -> str | None:
     now = utc_now()
     held = {"image_id": intent.image_id, "held_until": now + catalog.upload_lease, "expire_at": now + KEY_RETENTION}
     try:
-        await catalog.idempotency.insert_one({"_id": key, **held})
+        await patiently(lambda: to_its_end(catalog.idempotency.insert_one({"_id": key, **held})))
         return None
     except DuplicateKeyError:
         pass
-    free = {"_id": key, "accepted": {"$exists": False}, "held_until": {"$lt": now}}
-    if (await catalog.idempotency.update_one(free, {"$set": held})).modified_count:
+    # Or held by this upload, since the try before the connection broke.
+    free_or_ours = [{"held_until": {"$lt": now}}, {"image_id": intent.image_id}]
+    free = {"_id": key, "accepted": {"$exists": False}, "$or": free_or_ours}
+    if (await patiently(lambda: to_its_end(catalog.idempotency.update_one(free, {"$set": held})))).matched_count:
         return None
-    known = await catalog.idempotency.find_one({"_id": key})
+    known = await patiently(lambda: catalog.idempotency.find_one({"_id": key}))
     if known is None or "accepted" not in known:
         raise Refusal("upload-in-progress", "an upload with this Idempotency-Key is under way", retry_after=1)
     return str(known["image_id"])

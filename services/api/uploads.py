@@ -189,11 +189,10 @@ class _Upload:
         if not self._is_short or self._header_key is not None:
             await uploads.check_album(self._core.catalog, self._intent.caller, album_id)
         if self._header_key is not None:
-            key = uploads.idempotency_key(self._intent.caller, album_id, self._header_key)
-            known = await uploads.claim_key(self._core.catalog, key, self._intent)
-            if known is None:
-                self._key = key
-            else:
+            # Before it is known whether the key is ours, or one that is claimed without an answer would stay held.
+            self._key = uploads.idempotency_key(self._intent.caller, album_id, self._header_key)
+            known = await uploads.claim_key(self._core.catalog, self._key, self._intent)
+            if known is not None:
                 self._known = Accepted(album_id, known)
 
     async def _take_image(self, part: Part) -> None:

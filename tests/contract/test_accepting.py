@@ -11,7 +11,7 @@ import pytest
 from libs.catalog import deletions, progress, repairs, uploads
 from libs.catalog.requests import request_thumbnail
 from libs.catalog.uploads import Intent
-from libs.shared.errors import Outage
+from libs.shared.errors import Outage, Refusal
 from libs.shared.events import Context, utc_now
 from tests.support.shelf import CALLER, CONTENT, Shelf, stream
 
@@ -46,6 +46,29 @@ async def test_an_upload_that_has_lost_its_key_is_not_accepted_and_its_successor
 
     assert await uploads.claim_key(shelf.catalog, KEY, await begun(shelf)) == quick.image_id
     assert (await shelf.catalog.images.find_one({"_id": slow.image_id}) or {})["state"] == "receiving"
+
+
+async def test_an_upload_that_does_not_hear_whether_it_has_its_key_asks_again_and_nobody_else_has_it(
+    shelf: Shelf,
+) -> None:
+    ours, other = await begun(shelf), await begun(shelf)
+    assert await uploads.claim_key(shelf.catalog, KEY, ours) is None
+
+    assert await uploads.claim_key(shelf.catalog, KEY, ours) is None
+    with pytest.raises(Refusal, match="under way"):
+        await uploads.claim_key(shelf.catalog, KEY, other)
+
+
+async def test_an_upload_gives_back_no_key_but_its_own(shelf: Shelf) -> None:
+    ours, other = await begun(shelf), await begun(shelf)
+    assert await uploads.claim_key(shelf.catalog, KEY, ours) is None
+
+    await uploads.abandon(shelf.catalog, other, KEY)
+    with pytest.raises(Refusal, match="under way"):
+        await uploads.claim_key(shelf.catalog, KEY, other)
+    await uploads.abandon(shelf.catalog, ours, KEY)
+
+    assert await uploads.claim_key(shelf.catalog, KEY, other) is None
 
 
 @pytest.mark.parametrize("is_kept", [True, False])
