@@ -71,7 +71,9 @@ class SharedSettings(Settings):
     event_retention_days: float = Field(30.0, gt=0, description="how long the event log keeps its events")
     host: str = Field("127.0.0.1", description="address to listen on")
     log_level: LogLevel = Field("info", description="debug, info, warning or error")
-    log_format: str = Field("auto", description="json, text, or auto: text on a terminal, else json")
+    log_format: Literal["json", "text", "auto"] = Field(
+        "auto", description="json, text, or auto: text on a terminal, else json"
+    )
     tracing: bool = Field(False, description="send traces by OTLP/HTTP, where the standard `OTEL_...` variables say")
 
 

@@ -22,6 +22,8 @@ from libs.shared.errors import Rejection
 from libs.shared.spool import Spool
 from services.decoder import colour, opening, png_gamma
 
+_CLONE_NEWUSER = 0x10000000
+
 
 @dataclass(frozen=True)
 class Rights:
@@ -109,8 +111,12 @@ def forge(answer: bytes) -> None:
 
 def _tgkill(process: int) -> None:
     call = {"x86_64": 234, "aarch64": 131}[platform.machine()]
-    if ctypes.CDLL(None, use_errno=True).syscall(call, process, process, 0):
-        raise OSError(ctypes.get_errno(), "tgkill failed")
+    _in_libc("syscall", call, process, process, 0)
+
+
+def _in_libc(function: str, *arguments: int) -> None:
+    if getattr(ctypes.CDLL(None, use_errno=True), function)(*arguments):
+        raise OSError(ctypes.get_errno(), f"{function} failed")
 
 
 def forbidden(worker: int, file: pathlib.Path) -> dict[str, int]:
@@ -138,7 +144,11 @@ def forbidden(worker: int, file: pathlib.Path) -> dict[str, int]:
         "new directory": beside.mkdir,
         "name of a file": lambda: file.rename(beside),
         "other name of a file": lambda: beside.hardlink_to(file),
+        "rights of a file": lambda: file.chmod(0o777),
+        "owner of a file": lambda: os.chown(file, os.getuid(), os.getgid()),
+        "time of a file": lambda: os.utime(file),
         "removal of a file": file.unlink,
+        "namespace of its own": lambda: _in_libc("unshare", _CLONE_NEWUSER),
     }
     answers = dict.fromkeys(attempts, 0)
     for name, attempt in attempts.items():
