@@ -25,7 +25,14 @@ from libs.shared.outages import outage_of
 from libs.shared.ports import Toolbox
 from libs.shared.rabbitmq import CLOSE_SECONDS, Consumer, Delivery, Publisher
 from libs.shared.sandbox import NICENESS
-from libs.shared.settings import ConsumerSettings, RuntimeSettings, StageSettings, SubscriberSettings, read_settings
+from libs.shared.settings import (
+    ConsumerSettings,
+    RuntimeSettings,
+    StageSettings,
+    SubscriberSettings,
+    forget_variables,
+    read_settings,
+)
 from libs.shared.stage import Stage
 from libs.shared.subscriber import Subscriber
 from libs.shared.subscription import Subscription
@@ -70,6 +77,7 @@ async def _serve(stage: Stage, shared: RuntimeSettings, settings: StageSettings)
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         stack.enter_context(tracing.recording(stage.name, shared))
+        forget_variables()
         client = mongo.connect(shared)
         stack.callback(client.close)
         publisher = Publisher(shared.amqp_url, metrics.count_sent)

@@ -1,8 +1,8 @@
 """Inside a decode child: give up every right it does not need, then serve one call after the other.
 
 The child trusts nobody's pictures and its parent does not trust the child: it can be made to run hostile code by a
-flaw in a decoder, so it gets no sockets and no files to write but its own, no new privileges, bounded memory and time,
-and what it answers is read as plain data (see `libs.shared.offload`).
+flaw in a decoder, so it gets no sockets and no files but its own and those of the program, no secrets, no new
+privileges, bounded memory and time, and what it answers is read as plain data (see `libs.shared.offload`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from libs.shared.errors import Rejection
+from libs.shared.landlock import forbid_files
 from libs.shared.seccomp import forbid_calls
 from libs.shared.spool import Spool
 
@@ -93,6 +94,7 @@ def confine(limits: ChildLimits) -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (most, most))
+    forbid_files()
     forbid_calls()
 
 

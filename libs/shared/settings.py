@@ -16,6 +16,8 @@ SECRETS = Path("/run/secrets")
 """Where containers find their secrets: a file named like the variable, such as ``album_amqp_url``."""
 
 
+_PREFIXES = ("ALBUM_", "OTEL_")
+
 LogLevel = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(str.lower)]
 
 EX_CONFIG = 78
@@ -52,6 +54,15 @@ def read_settings(service: str) -> Iterator[None]:
     except WrongSetting as error:
         sys.stderr.write(f"{service}: {error}\n")
         raise SystemExit(EX_CONFIG) from None
+
+
+def forget_variables() -> None:
+    """Take all settings out of the environment, once they are read: whatever this process starts learns none of them.
+
+    Not while other threads run, which may look into it.
+    """
+    for name in [name for name in os.environ if name.upper().startswith(_PREFIXES)]:
+        del os.environ[name]
 
 
 class SharedSettings(Settings):

@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from deploy.local.process import Process
 from tests.journey.expect import failed
 from tests.support.client import AlbumClient
 from tests.support.keys import keys_are_demanded, with_key
+from tests.support.processes import named, with_descendants
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 
@@ -27,6 +29,15 @@ def ended(stack: Stack, log: Path, **settings: str) -> tuple[int | None, str]:
     finally:
         api.stop()
     return api.exit_code, log.read_text()
+
+
+def test_no_process_that_opens_pictures_was_told_where_the_servers_are(stack: Stack) -> None:
+    workers = {process.pid for name, process in stack.processes.items() if name.startswith(("decoder", "thumbnailer"))}
+    openers = named(set().union(*map(with_descendants, workers)), "multiprocessing.forkserver")
+
+    assert len(openers) > len(workers)  # their fork servers, and at least a child
+    for opener in openers:
+        assert {name for name in psutil.Process(opener).environ() if name.startswith(("ALBUM_", "OTEL_"))} == set()
 
 
 def test_without_a_key_it_does_not_listen_where_others_can_reach_it(start_stack: StartStack, tmp_path: Path) -> None:

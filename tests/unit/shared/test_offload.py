@@ -229,6 +229,13 @@ async def test_a_child_reaches_no_network_no_program_no_process_and_no_file(pool
     assert await pool.run(children.in_a_thread) == 7
 
 
+async def test_a_child_looks_into_no_file_but_the_programs(pool: DecodePool, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("hunter2")
+
+    assert await pool.run(children.secrets, os.getpid(), file) == []
+
+
 async def test_arguments_that_belong_in_a_spool_are_refused(pool: DecodePool) -> None:
     with pytest.raises(ValueError, match="spool"):
         await pool.run(children.take, bytes(MEGABYTE))
