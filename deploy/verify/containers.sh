@@ -180,7 +180,8 @@ the_command_works() {
         fail "the key that was made opens nothing"
     album_command fsck || fail "fsck finds something"
     album_command backup /backups/first && album_command backup /backups/first || fail "no backup can be made"
-    say "album keys, fsck and backup work in a container"
+    album_command status --once >"$work/status" || fail "album status: $(cat "$work/status")"
+    say "album keys, fsck, backup and status work in a container"
 }
 
 # podman-compose forgets what `up --scale` added.
