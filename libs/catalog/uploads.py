@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -32,7 +31,8 @@ class Intent:
 async def begin(catalog: Catalog, intent: Intent) -> None:
     """Record the intent, so that whatever is stored for it is undone if its upload never ends.
 
-    Not waited for until it is durable: the journal that keeps a chunk keeps what was written before it.
+    Not waited for until it is durable: the journal that keeps a chunk keeps what was written before it. Nor patiently:
+    nothing is stored yet, and who is told at once that the database is away comes again.
     """
     document = {
         "_id": intent.image_id,
@@ -42,9 +42,7 @@ async def begin(catalog: Catalog, intent: Intent) -> None:
         "blob_id": intent.blob_id,
         "lease_until": utc_now() + catalog.upload_lease,
     }
-    images = catalog.images.with_options(write_concern=WriteConcern(w=1))
-    with suppress(DuplicateKeyError):  # it is there from the try before the connection broke
-        await patiently(lambda: images.insert_one(document))
+    await catalog.images.with_options(write_concern=WriteConcern(w=1)).insert_one(document)
 
 
 async def renew(catalog: Catalog, intent: Intent, key: str | None) -> None:
@@ -158,7 +156,7 @@ def idempotency_key(caller: Caller, album_id: str, header: str) -> str:
 
 
 async def claim_key(catalog: Catalog, key: str, intent: Intent) -> str | None:
-    """Hold a key for this upload, or learn which image it made before. Safe to repeat.
+    """Hold a key for this upload, or learn which image it made before.
 
     Returns:
         The id of the image that was accepted under the key, or None if the key is now held.
@@ -169,16 +167,14 @@ async def claim_key(catalog: Catalog, key: str, intent: Intent) -> str | None:
     now = utc_now()
     held = {"image_id": intent.image_id, "held_until": now + catalog.upload_lease, "expire_at": now + KEY_RETENTION}
     try:
-        await patiently(lambda: to_its_end(catalog.idempotency.insert_one({"_id": key, **held})))
+        await to_its_end(catalog.idempotency.insert_one({"_id": key, **held}))
         return None
     except DuplicateKeyError:
         pass
-    # Or held by this upload, since the try before the connection broke.
-    free_or_ours = [{"held_until": {"$lt": now}}, {"image_id": intent.image_id}]
-    free = {"_id": key, "accepted": {"$exists": False}, "$or": free_or_ours}
-    if (await patiently(lambda: to_its_end(catalog.idempotency.update_one(free, {"$set": held})))).matched_count:
+    free = {"_id": key, "accepted": {"$exists": False}, "held_until": {"$lt": now}}
+    if (await to_its_end(catalog.idempotency.update_one(free, {"$set": held}))).modified_count:
         return None
-    known = await patiently(lambda: catalog.idempotency.find_one({"_id": key}))
+    known = await catalog.idempotency.find_one({"_id": key})
     if known is None or "accepted" not in known:
         raise Refusal("upload-in-progress", "an upload with this Idempotency-Key is under way", retry_after=1)
     return str(known["image_id"])

@@ -48,17 +48,6 @@ async def test_an_upload_that_has_lost_its_key_is_not_accepted_and_its_successor
     assert (await shelf.catalog.images.find_one({"_id": slow.image_id}) or {})["state"] == "receiving"
 
 
-async def test_an_upload_that_does_not_hear_whether_it_has_its_key_asks_again_and_nobody_else_has_it(
-    shelf: Shelf,
-) -> None:
-    ours, other = await begun(shelf), await begun(shelf)
-    assert await uploads.claim_key(shelf.catalog, KEY, ours) is None
-
-    assert await uploads.claim_key(shelf.catalog, KEY, ours) is None
-    with pytest.raises(Refusal, match="under way"):
-        await uploads.claim_key(shelf.catalog, KEY, other)
-
-
 async def test_an_upload_gives_back_no_key_but_its_own(shelf: Shelf) -> None:
     ours, other = await begun(shelf), await begun(shelf)
     assert await uploads.claim_key(shelf.catalog, KEY, ours) is None

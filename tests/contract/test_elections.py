@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
-from pymongo.read_concern import ReadConcern
 
 from deploy.local import mongod
 from deploy.local.node import running
@@ -38,17 +37,6 @@ async def shelf(url: str) -> AsyncIterator[Shelf]:
 def step_down(url: str) -> None:
     with MongoClient[dict[str, Any]](url) as client:
         client.admin.command("replSetStepDown", ELECTION_SECONDS, force=True)
-
-
-async def test_an_upload_that_begins_in_an_election_begins_after_it(shelf: Shelf, url: str) -> None:
-    intent = Intent(str(uuid.uuid4()), str(uuid.uuid4()), CALLER)
-    step_down(url)
-
-    await uploads.begin(shelf.catalog, intent)
-
-    # Not what a majority has, for which `begin` does not wait.
-    images = shelf.catalog.images.with_options(read_concern=ReadConcern("local"))
-    assert (await images.find_one({"_id": intent.image_id}) or {})["blob_id"] == intent.blob_id
 
 
 async def test_an_upload_that_shows_itself_alive_in_an_election_goes_on(shelf: Shelf, url: str) -> None:
