@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing
 import signal
 import socket
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import ForkServerProcess
 
@@ -30,8 +31,9 @@ class ChildEnded(Exception):
 class ChildSlot:
     """A place for one child at a time, filled again when it is needed."""
 
-    def __init__(self, limits: ChildLimits, thread: ThreadPoolExecutor) -> None:
+    def __init__(self, limits: ChildLimits, modules: Sequence[str], thread: ThreadPoolExecutor) -> None:
         self._limits = limits
+        self._modules = modules
         self._thread = thread
         self._process: ForkServerProcess | None = None
         self._channel: socket.socket | None = None
@@ -115,7 +117,7 @@ class ChildSlot:
         ours.setblocking(False)
         with theirs:
             process = multiprocessing.get_context("forkserver").Process(
-                target=sandbox.serve, args=(theirs, self._limits), name="album-decode", daemon=True
+                target=sandbox.serve, args=(theirs, self._limits, self._modules), name="album-decode", daemon=True
             )
             try:
                 process.start()

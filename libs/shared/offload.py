@@ -54,8 +54,9 @@ class DecodePool:
 
         Args:
             settings: how many children, and what each may use.
-            preload: modules that children find already imported, such as the one of the stage's handler. Without
-                any, the children start at the first call, with the module of its function.
+            preload: modules that children find already imported, such as the one of the stage's handler; whatever a
+                call needs beside them must be part of this program. Without any, the children start at the first call,
+                with the module of its function.
             on_child_end: told the failure code of each child that ends in the middle of a call.
         """
         self._settings = settings
@@ -69,7 +70,7 @@ class DecodePool:
     async def __aenter__(self) -> DecodePool:
         settings = self._settings
         limits = ChildLimits(settings.memory_bytes, MAX_RESULT_BYTES, settings.deadline_seconds)
-        self._all = [ChildSlot(limits, self._thread) for _ in range(settings.processes)]
+        self._all = [ChildSlot(limits, self._preload, self._thread) for _ in range(settings.processes)]
         for slot in self._all:
             self._slots.put_nowait(slot)
         if self._preload:
@@ -98,7 +99,7 @@ class DecodePool:
         if len(message) > sandbox.MAX_MESSAGE_BYTES:
             raise ValueError("arguments this large belong in a spool")
         if not self._preload:
-            self._preload = [function.__module__]
+            self._preload.append(function.__module__)
             multiprocessing.get_context("forkserver").set_forkserver_preload(self._preload)
         slot = await self._slots.get()
         try:

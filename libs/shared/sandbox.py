@@ -8,6 +8,7 @@ privileges, bounded memory and time, and what it answers is read as plain data (
 from __future__ import annotations
 
 import ctypes
+import importlib
 import io
 import math
 import os
@@ -15,6 +16,7 @@ import pickle
 import resource
 import signal
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -51,14 +53,16 @@ class ChildLimits:
     open_files: int = 64
 
 
-def serve(channel: socket.socket, limits: ChildLimits) -> None:
-    """Answer calls from ``channel`` until the other end is closed. The whole life of a child.
+def serve(channel: socket.socket, limits: ChildLimits, modules: Sequence[str]) -> None:
+    """Answer calls from ``channel`` until the other end is closed, to functions of these modules. A child's whole life.
 
     An error that nobody foresaw ends the child, with its traceback on stderr, as a crash in a decoder would.
     """
     # Among what a forked child inherits is the pipe by which the fork server notices that the worker is gone.
     os.closerange(3, channel.fileno())
     os.closerange(channel.fileno() + 1, _MOST_DESCRIPTORS)
+    for module in modules:
+        importlib.import_module(module)  # most likely the fork server has done so
     confine(limits)
     with suppress(ConnectionError):  # the worker is gone, and with it whoever waits for an answer
         _serve(channel, limits)

@@ -48,7 +48,7 @@ async def stages(decoder: DecoderSettings | None = None) -> AsyncIterator[Stages
     blobs = MemoryBlobStore()
     settings = decoder or DecoderSettings(processes=2)
     thumbnailer = ThumbnailerSettings(processes=2)
-    modules = ["services.decoder.handler", "services.thumbnailer.handler"]
+    modules = ["services.decoder.handler", "services.thumbnailer.handler", "tests.support.children"]
     async with DecodePool(settings, modules) as first, DecodePool(thumbnailer, modules) as second:
         yield Stages(blobs, Toolbox(settings, blobs, first), Toolbox(thumbnailer, blobs, second))
 

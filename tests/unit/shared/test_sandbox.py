@@ -13,7 +13,7 @@ from libs.shared.sandbox import READY
 CHILD = """
 import socket, sys
 from libs.shared.sandbox import ChildLimits, serve
-serve(socket.socket(fileno=int(sys.argv[1])), ChildLimits(memory_bytes=1 << 30, file_bytes=1 << 20, cpu_seconds=5))
+serve(socket.socket(fileno=int(sys.argv[1])), ChildLimits(memory_bytes=1 << 30, file_bytes=1 << 20, cpu_seconds=5), [])
 """
 
 
