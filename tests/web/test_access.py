@@ -117,6 +117,7 @@ def test_what_happens_is_read_out_whatever_is_open(screen: Screen, album: AlbumC
     screen.page.keyboard.press("Escape")
     expect(screen.page.locator(".viewer")).to_be_hidden()
     screen.page.context.set_offline(False)
+    expect(screen.page.locator("#notices")).not_to_contain_text("away", timeout=30_000)
     album.post("/album/delete", album_id=album_id)
     screen.until(lambda: "This album was deleted." in read_out(screen), "one is heard where nothing is open")
 
