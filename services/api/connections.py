@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import time
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -33,14 +32,13 @@ class Connection(HttpToolsProtocol):
     """One HTTP connection, with limits on what it may keep waiting.
 
     Attributes:
-        idle_since: since when it waits for a request, by `time.monotonic`; None while it works on one. The loop's clock
-            gives one time to all that it accepts together, of which the newest might then be taken for the oldest.
+        idle_since: since when it waits for a request, by the loop's clock; None while it works on one.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a first request, in place of the one that has waited longest if there are too many."""
         super().connection_made(transport)
-        self.idle_since: float | None = time.monotonic()
+        self.idle_since: float | None = self.loop.time()
         self._is_in_head = True
         self._head_bytes = 0
         self._deadline: asyncio.TimerHandle | None = self.loop.call_later(HEAD_SECONDS, self._give_up_head)
@@ -82,7 +80,7 @@ class Connection(HttpToolsProtocol):
         """Begin to wait for the next request."""
         super().on_response_complete()
         if self.cycle.response_complete:
-            self.idle_since = time.monotonic()
+            self.idle_since = self.loop.time()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP request, in the one form of refusals, and hang up."""

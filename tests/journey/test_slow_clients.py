@@ -134,18 +134,6 @@ def test_idle_connections_make_room_for_new_ones(start_stack: StartStack) -> Non
         assert not is_closed(answered[-1])
 
 
-def test_of_connections_that_come_together_the_newest_stay(start_stack: StartStack) -> None:
-    stack = start_stack(decoders=0, thumbnailers=0, ALBUM_MAX_CONNECTIONS="20")
-    with ExitStack() as opened:
-        stack.processes["api-0"].pause()
-        asking = [opened.enter_context(RawConnection(stack.url)) for _ in range(100)]
-        for raw in asking:
-            raw.begin("GET", "/livez")
-        stack.processes["api-0"].resume()
-
-        assert [raw.answer().status_code for raw in asking[-20:]] == [200] * 20
-
-
 def answered_once(stack: Stack) -> RawConnection:
     """A connection that waits for its second request."""
     raw = RawConnection(stack.url)
