@@ -59,7 +59,7 @@ def read_settings(service: str) -> Iterator[None]:
 def forget_variables() -> None:
     """Take all settings out of the environment, once they are read: whatever this process starts learns none of them.
 
-    Not while other threads run, which may look into it.
+    Before anything else is begun: it must not change while other threads look into it.
     """
     for name in [name for name in os.environ if name.upper().startswith(_PREFIXES)]:
         del os.environ[name]
