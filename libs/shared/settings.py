@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AmqpDsn, BeforeValidator, Field, MongoDsn, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SECRETS = Path("/run/secrets")
@@ -65,6 +65,23 @@ def forget_variables() -> None:
         del os.environ[name]
 
 
+def _is(adapter: TypeAdapter[Any]) -> AfterValidator:
+    """Refuse what is no such URL, without the quotation of it, password included, that pydantic's own error holds."""
+
+    def check(url: SecretStr) -> SecretStr:
+        try:
+            adapter.validate_python(url.get_secret_value())
+        except ValidationError as error:
+            raise ValueError(error.errors()[0]["msg"]) from None
+        return url
+
+    return AfterValidator(check)
+
+
+MongoUrl = Annotated[SecretStr, _is(TypeAdapter(MongoDsn))]
+AmqpUrl = Annotated[SecretStr, _is(TypeAdapter(AmqpDsn))]
+
+
 class SharedSettings(Settings):
     """Where the servers are, and how a process reports. A variable wins over a file in `SECRETS`."""
 
@@ -72,10 +89,10 @@ class SharedSettings(Settings):
         env_prefix="ALBUM_", extra="ignore", frozen=True, secrets_dir=SECRETS if SECRETS.is_dir() else None
     )
 
-    mongo_url: SecretStr = Field(
+    mongo_url: MongoUrl = Field(
         SecretStr("mongodb://127.0.0.1:27017/?replicaSet=rs0"), description="MongoDB, a replica set"
     )
-    amqp_url: SecretStr = Field(
+    amqp_url: AmqpUrl = Field(
         SecretStr("amqp://guest:guest@127.0.0.1:5672/"), description="RabbitMQ; the path names the virtual host"
     )
     database: str = Field("album", description="MongoDB database of catalog and blobs")

@@ -69,6 +69,41 @@ def test_what_a_wrong_variable_says_is_not_told(monkeypatch: pytest.MonkeyPatch)
     assert told.value.__suppress_context__
 
 
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("ALBUM_MONGO_URL", "mongo://anna:hunter2@db/?replicaSet=rs0"),
+        ("ALBUM_MONGO_URL", "mongodb://anna:hunt/er2@db/?replicaSet=rs0"),
+        ("ALBUM_AMQP_URL", "amqp//anna:hunter2@broker"),
+        ("ALBUM_AMQP_URL", "mongodb://anna:hunter2@db"),
+    ],
+)
+def test_a_url_that_is_none_is_told_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, variable: str, url: str
+) -> None:
+    monkeypatch.setenv(variable, url)
+
+    with pytest.raises(WrongSetting, match=f"^{variable}: .*URL") as told:
+        SharedSettings()
+
+    assert "anna" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mongodb://db",
+        "mongodb://a:27017,b:27018,[::1]:27019/?replicaSet=rs0",
+        "mongodb+srv://anna:hunter%2F2@album.example/album?retryWrites=true",
+        "mongodb://%2Ftmp%2Fmongodb-27017.sock",
+    ],
+)
+def test_every_form_of_url_that_the_driver_knows_is_taken(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("ALBUM_MONGO_URL", url)
+
+    assert SharedSettings().mongo_url.get_secret_value() == url
+
+
 def test_settings_that_do_not_go_together_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALBUM_NOTIFIER_LEASE_SECONDS", "5")
 
