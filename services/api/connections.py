@@ -7,6 +7,7 @@ ones. A client that says nothing, or a little now and then (Slowloris), would ho
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
 from typing import Any
@@ -28,17 +29,21 @@ _SOCKET_OPTIONS = (
 )
 
 
+_RANKS = itertools.count(1)
+
+
 class Connection(HttpToolsProtocol):
     """One HTTP connection, with limits on what it may keep waiting.
 
     Attributes:
-        idle_since: since when it waits for a request, by the loop's clock; None while it works on one.
+        idle_rank: the how manieth of all connections it was to begin its waiting for a request; None while it works on
+            one. Not a time: connections that are accepted together would share it, and the newest could be hung up on.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a first request, in place of the one that has waited longest if there are too many."""
         super().connection_made(transport)
-        self.idle_since: float | None = self.loop.time()
+        self.idle_rank: int | None = next(_RANKS)
         self._is_in_head = True
         self._head_bytes = 0
         self._deadline: asyncio.TimerHandle | None = self.loop.call_later(HEAD_SECONDS, self._give_up_head)
@@ -67,7 +72,7 @@ class Connection(HttpToolsProtocol):
         """Begin to work on a request."""
         self._cancel_deadline()
         self._is_in_head = False
-        self.idle_since = None
+        self.idle_rank = None
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -80,7 +85,7 @@ class Connection(HttpToolsProtocol):
         """Begin to wait for the next request."""
         super().on_response_complete()
         if self.cycle.response_complete:
-            self.idle_since = self.loop.time()
+            self.idle_rank = next(_RANKS)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP request, in the one form of refusals, and hang up."""
@@ -92,7 +97,7 @@ class Connection(HttpToolsProtocol):
 
     def _give_up_head(self) -> None:
         self._deadline = None
-        if self.idle_since is not None:
+        if self.idle_rank is not None:
             self.transport.close()
 
     def _cancel_deadline(self) -> None:
@@ -101,7 +106,7 @@ class Connection(HttpToolsProtocol):
             self._deadline = None
 
     def _make_room(self) -> None:
-        idle = [(one.idle_since, one) for one in self.connections if isinstance(one, Connection) and one.idle_since]
+        idle = [(one.idle_rank, one) for one in self.connections if isinstance(one, Connection) and one.idle_rank]
         if idle:
             _, longest = min(idle, key=lambda pair: pair[0])
             longest.transport.close()

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from libs.shared import mongo
 from libs.shared.errors import AlbumError, BlobMissing, Outage, Refusal, Rejection
 from libs.shared.logs import get_logger
+from services.api.schemas import ID_RULES
 
 STATUSES = {
     "invalid-request": 422,
@@ -143,6 +144,8 @@ def _said(invalid: dict[str, Any]) -> str:
         return "the body must be a JSON object, sent with Content-Type: application/json"
     where = ".".join(str(part) for part in invalid["loc"] if part not in ("body", "path", "query"))
     message = str(invalid["msg"]).removeprefix("Value error, ")
+    if invalid["type"] == "string_pattern_mismatch":
+        message = ID_RULES.get(invalid["ctx"]["pattern"], message)
     return f"{where}: {message}" if where else message
 
 

@@ -18,6 +18,13 @@ MAX_NAME = 255
 MAX_PAGE = 10_000
 
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_ID, _JOB_ID, _THUMBNAIL_ID = f"^{_UUID}$", f"^{_UUID}job$", f"^{_UUID}{_UUID}$"
+ID_RULES = {
+    _ID: "must be a UUID such as 123e4567-e89b-42d3-a456-426614174000",
+    _JOB_ID: "must be the image's id followed by job, as the upload's answer gives it",
+    _THUMBNAIL_ID: "must be the album's id followed by the image's, as the upload's answer gives it",
+}
+"""What each pattern of an id asks for, in words."""
 _ONE_ID = re.compile(_UUID)
 _TWO_IDS = re.compile(_UUID * 2)
 
@@ -29,13 +36,13 @@ def canonical_id(value: str) -> str:
         Refusal: ``invalid-request``: it is not a UUID string.
     """
     if not _ONE_ID.fullmatch(value):
-        raise Refusal("invalid-request", "an id must be a UUID such as 123e4567-e89b-42d3-a456-426614174000")
+        raise Refusal("invalid-request", f"an id {ID_RULES[_ID]}")
     return value.lower()
 
 
-Id = Annotated[str, Field(pattern=f"^{_UUID}$"), AfterValidator(str.lower)]
-JobId = Annotated[str, Field(pattern=f"^{_UUID}job$"), AfterValidator(str.lower)]
-ThumbnailId = Annotated[str, Field(pattern=f"^{_UUID}{_UUID}$"), AfterValidator(str.lower)]
+Id = Annotated[str, Field(pattern=_ID), AfterValidator(str.lower)]
+JobId = Annotated[str, Field(pattern=_JOB_ID), AfterValidator(str.lower)]
+ThumbnailId = Annotated[str, Field(pattern=_THUMBNAIL_ID), AfterValidator(str.lower)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Limit = Annotated[int, Field(ge=1, le=MAX_PAGE, strict=True)]
 WaitSeconds = Annotated[float, Field(ge=0, le=30, strict=True, allow_inf_nan=False)]

@@ -166,6 +166,25 @@ def test_a_limit_outside_1_to_10000_is_refused(album: AlbumClient, path: str, li
     failed(album.post(path, album_id=ABSENT, limit=limit), 422, "invalid-request")
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "sentence"),
+    [
+        ("/album/get", "album_id", "album_id: must be a UUID such as 123e4567-e89b-42d3-a456-426614174000"),
+        ("/job/get", "job_id", "job_id: must be the image's id followed by job, as the upload's answer gives it"),
+        (
+            "/album/thumbnail/get",
+            "thumbnail_id",
+            "thumbnail_id: must be the album's id followed by the image's, as the upload's answer gives it",
+        ),
+    ],
+)
+def test_an_id_that_is_none_is_refused_in_words(album: AlbumClient, path: str, name: str, sentence: str) -> None:
+    refused = album.post(path, **{name: f"{ABSENT}x"})
+
+    failed(refused, 422, "invalid-request")
+    assert refused.json()["message"] == sentence
+
+
 @pytest.mark.parametrize("limit", [1, 10_000])
 def test_limits_of_1_and_10000_are_taken(album: AlbumClient, limit: int) -> None:
     album_id = album.create()
