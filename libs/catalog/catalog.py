@@ -33,6 +33,7 @@ class Catalog:
         check_after: timedelta = timedelta(seconds=90),
         upload_lease: timedelta = timedelta(seconds=60),
         tombstone_retention: timedelta | None = None,
+        base_url: str = "http://127.0.0.1:8000",
     ) -> None:
         """Look at one database.
 
@@ -43,12 +44,14 @@ class Catalog:
             check_after: how long an accepted image may stand still before the reconciler looks at it.
             upload_lease: how long an intent, or the hold on an idempotency key, outlives the last sign of its upload.
             tombstone_retention: how long the record of a deleted image is kept; None for good.
+            base_url: where the API is reached; the schemas of events are below it.
         """
         self._client = client
         self.check_after = check_after
         self.upload_lease = upload_lease
         self.tombstone_retention = tombstone_retention
         self._event_retention = event_retention
+        self._base_url = base_url
         self.database = client[database]
         self.albums = self.database["albums"]
         self.images = self.database["images"]
@@ -143,7 +146,7 @@ class Catalog:
             service: who emitted it.
             context: what it continues.
         """
-        envelope = public_envelope(event, subject["sequence"], subject["event_at"], service, context)
+        envelope = public_envelope(event, subject["sequence"], subject["event_at"], service, context, self._base_url)
         self._append(transaction, envelope, event, is_public=True)
         return envelope
 

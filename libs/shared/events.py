@@ -227,6 +227,8 @@ class Envelope(_Frozen):
     time: Timestamp
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: str
+    """Where the schema of the data is served. Absolute in public events, as the specification wants it; a path in those
+    of the pipeline, whose stages need not know where the API is."""
     sequence: int | None = None
     """The event's place among all public events of its subject, from 1, given when the catalog accepts it."""
     correlationid: str | None = None
@@ -287,12 +289,17 @@ def _is_plain(value: Any, depth: int) -> bool:
 
 def work_envelope(event: Event, service: str, context: Context) -> Envelope:
     """The envelope under which ``service`` sends ``event`` to the pipeline's own exchange."""
-    return _envelope(event, service, context, _id(event.routing_key, event.announces), utc_now(), None)
+    return _envelope(event, service, context, _id(event.routing_key, event.announces), utc_now(), None, "")
 
 
-def public_envelope(event: Event, sequence: int, at: datetime, service: str, context: Context) -> Envelope:
-    """The envelope under which the catalog records ``service``'s ``event`` as number ``sequence`` of its subject."""
-    return _envelope(event, service, context, _id(event.subject, str(sequence)), at, sequence)
+def public_envelope(
+    event: Event, sequence: int, at: datetime, service: str, context: Context, base_url: str
+) -> Envelope:
+    """The envelope under which the catalog records ``service``'s ``event`` as number ``sequence`` of its subject.
+
+    ``base_url`` is where the API is reached, without a slash at the end.
+    """
+    return _envelope(event, service, context, _id(event.subject, str(sequence)), at, sequence, base_url)
 
 
 def schema_path(event: type[Event]) -> str:
@@ -306,7 +313,7 @@ def _id(*parts: str) -> str:
 
 
 def _envelope(
-    event: Event, service: str, context: Context, event_id: str, at: datetime, sequence: int | None
+    event: Event, service: str, context: Context, event_id: str, at: datetime, sequence: int | None, base_url: str
 ) -> Envelope:
     return Envelope(
         id=event_id,
@@ -314,7 +321,7 @@ def _envelope(
         type=TYPE_PREFIX + event.routing_key,
         subject=event.subject,
         time=at,
-        dataschema=schema_path(type(event)),
+        dataschema=base_url + schema_path(type(event)),
         sequence=sequence,
         data=event.model_dump(mode="json", exclude_none=True),
         **context.model_dump(),

@@ -9,12 +9,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AmqpDsn, BeforeValidator, Field, MongoDsn, SecretStr, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    AmqpDsn,
+    BeforeValidator,
+    Field,
+    HttpUrl,
+    MongoDsn,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SECRETS = Path("/run/secrets")
 """Where containers find their secrets: a file named like the variable, such as ``album_amqp_url``."""
 
+
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+"""For an address that stands for all, one that can be connected to."""
 
 _PREFIXES = ("ALBUM_", "OTEL_")
 
@@ -98,11 +111,25 @@ class SharedSettings(Settings):
     database: str = Field("album", description="MongoDB database of catalog and blobs")
     event_retention_days: float = Field(30.0, gt=0, description="how long the event log keeps its events")
     host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, description="port the API listens on")
+    public_url: HttpUrl | None = Field(
+        None, description="where subscribers reach the API, for the schemas that events name; default: where it listens"
+    )
     log_level: LogLevel = Field("info", description="debug, info, warning or error")
     log_format: Literal["json", "text", "auto"] = Field(
         "auto", description="json, text, or auto: text on a terminal, else json"
     )
     tracing: bool = Field(False, description="send traces by OTLP/HTTP, where the standard `OTEL_...` variables say")
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is reached: as the operator says, else from this machine. Without a slash at the end."""
+        return str(self.public_url or address_of(self.host, self.port)).rstrip("/")
+
+
+def address_of(host: str, port: int) -> str:
+    """Where a client on this machine reaches an API that listens there."""
+    return f"http://{EVERY_ADDRESS.get(host, host)}:{port}"
 
 
 class RuntimeSettings(SharedSettings):

@@ -139,7 +139,7 @@ def _message(event: type[Event]) -> Json:
     properties = {
         **envelope["properties"],
         "type": {"const": kind},
-        "dataschema": {"const": schema_path(event)},
+        "dataschema": {"type": "string", "format": "uri-reference", "pattern": f"{schema_path(event)}$"},
         "data": {"$ref": f"#/components/schemas/{event.__name__}"},
     }
     return {

@@ -151,6 +151,7 @@ async def _lifespan(
             check_after=timedelta(seconds=settings.check_after_seconds),
             upload_lease=timedelta(seconds=settings.upload_lease_seconds),
             tombstone_retention=_days(settings.deleted_retention_days),
+            base_url=settings.base_url,
         )
         core = Core(
             settings=settings,

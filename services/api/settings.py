@@ -13,7 +13,6 @@ from libs.shared.settings import SharedSettings
 class ApiSettings(SharedSettings):
     """What the API alone can be told."""
 
-    port: int = Field(8000, description="port to listen on")
     first_key_file: Path | None = Field(
         None, description="a file with the first key, which is made unless there is one"
     )

@@ -61,7 +61,7 @@ async def _connected(work: Work[Result], settings: CommandSettings, is_to_be_upg
     client = mongo.connect(settings)
     try:
         retention = timedelta(days=settings.event_retention_days)
-        catalog = Catalog(client, settings.database, event_retention=retention)
+        catalog = Catalog(client, settings.database, event_retention=retention, base_url=settings.base_url)
         if is_to_be_upgraded:
             await require_upgraded(catalog)
         return await work(catalog, GridFsBlobStore(catalog.database))

@@ -9,11 +9,10 @@ from pydantic import Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from libs.shared.settings import SharedSettings
+from libs.shared.settings import SharedSettings, address_of
 from services.cli.running import running_stack
 
 PROJECT = Path(__file__).parents[2]
-EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
 
 class DataSettings(BaseSettings):
@@ -80,8 +79,3 @@ class _RunningStack(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         raise NotImplementedError  # asked by the sources that go through the fields one by one
-
-
-def address_of(host: str, port: int) -> str:
-    """Where a client on this machine reaches an API that listens there."""
-    return f"http://{EVERY_ADDRESS.get(host, host)}:{port}"

@@ -9,7 +9,7 @@ from typing import Annotated
 import anyio
 import anyio.to_thread
 import typer
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Column, Table
@@ -19,21 +19,16 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.status import STAGES, Overview, overview, queue_names, queue_states
 from libs.shared import mongo
 from libs.shared.rabbitmq import Publisher
+from libs.shared.settings import address_of
 from libs.shared.stage import QueueState, queue_of
 from libs.shared.subscription import Lag
 from services.cli.console import counted
 from services.cli.service import checks_of
-from services.cli.settings import CommandSettings, address_of
+from services.cli.settings import CommandSettings
 
 EVERY_SECONDS = 2.0
 ASK_SECONDS = 5.0
 EX_NEEDS_A_PERSON = 1
-
-
-class StatusSettings(CommandSettings):
-    """Where the three are that are asked."""
-
-    port: int = Field(8000, description="port the API listens on")
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,7 @@ def status(
 
 
 async def _show(once: bool, as_json: bool) -> None:
-    settings = StatusSettings()
+    settings = CommandSettings()
     client = mongo.connect(settings)
     publisher = Publisher(settings.amqp_url)
     catalog = Catalog(client, settings.database)
@@ -110,7 +105,7 @@ async def _show(once: bool, as_json: bool) -> None:
         await publisher.close()
 
 
-async def _look(catalog: Catalog, publisher: Publisher, settings: StatusSettings) -> Seen:
+async def _look(catalog: Catalog, publisher: Publisher, settings: CommandSettings) -> Seen:
     """Ask all three, each for a bounded time."""
     found: Overview | None = None
     states: dict[str, QueueState | None] = {}

@@ -109,12 +109,13 @@ def choose_servers(settings: UpSettings) -> Servers:
     return Servers(nodes, mongo_url, amqp_url)
 
 
-def _whereabouts(settings: UpSettings, servers: Servers) -> dict[str, str | int]:
+def _whereabouts(settings: UpSettings, servers: Servers) -> dict[str, str | int | None]:
     """What other commands must know, by the names of their settings."""
     return {
         "mongo_url": servers.mongo_url,
         "amqp_url": servers.amqp_url,
         "database": SharedSettings().database,
+        "public_url": str(url) if (url := SharedSettings().public_url) else None,
         "host": settings.host,
         "port": settings.port,
     }

@@ -47,7 +47,7 @@ class Owner:
         self, album_id: str | None = None, kind: type[AlbumCreated] | type[AlbumDeleted] = AlbumCreated
     ) -> Envelope:
         event = kind(album_id=album_id or str(uuid.uuid4()))
-        return public_envelope(event, 1, utc_now(), "api", Context(owner=self.name))
+        return public_envelope(event, 1, utc_now(), "api", Context(owner=self.name), "http://127.0.0.1")
 
     async def told(self, *events: Envelope) -> int:
         return await deliveries.record_deliveries(self.registry, events)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 
 from deploy.local import rabbitmq
@@ -18,7 +19,7 @@ from tests.journey.expect import failed, succeeded
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
 from tests.support.raw import RawConnection
-from tests.support.stack import StartStack
+from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 
 ENDPOINTS = {
@@ -141,8 +142,17 @@ def test_the_page_is_there(album: AlbumClient) -> None:
     failed(album.post("/"), 405, "method-not-allowed")
 
 
+def test_an_event_is_of_the_schema_that_is_served_where_its_dataschema_points(stack: Stack, album: AlbumClient) -> None:
+    event = stack.database["events"].find_one({"subject": album.create()})
+
+    assert event is not None
+    schema = httpx.get(event["envelope"]["dataschema"]).json()
+    assert schema["title"] == "AlbumCreated"
+    jsonschema.validate(event["envelope"]["data"], schema)
+
+
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.routing_key)
-def test_every_event_has_a_schema_where_its_dataschema_points(album: AlbumClient, event: Any) -> None:
+def test_every_event_has_a_schema_that_is_served(album: AlbumClient, event: Any) -> None:
     name, _, version = event.routing_key.rpartition(".")
 
     answer = album.http.get(f"/schemas/{name.replace('.', '-')}/{version}.json")

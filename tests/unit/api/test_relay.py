@@ -19,7 +19,9 @@ from services.api.relay import Relay
 
 def entry() -> Entry:
     event = AlbumCreated(album_id=str(uuid.uuid4()))
-    return Entry(public_envelope(event, 1, utc_now(), "api", Context()), is_public=True, is_work=False)
+    return Entry(
+        public_envelope(event, 1, utc_now(), "api", Context(), "http://127.0.0.1"), is_public=True, is_work=False
+    )
 
 
 def test_of_what_cannot_be_published_only_so_much_is_held_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:

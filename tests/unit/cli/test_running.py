@@ -9,7 +9,7 @@ import pytest
 from libs.shared.settings import SharedSettings
 from services.cli.running import FILE, announced
 from services.cli.settings import CommandSettings
-from services.cli.status import Seen, StatusSettings
+from services.cli.status import Seen
 
 STACK: dict[str, str | int] = {
     "mongo_url": "mongodb://stack",
@@ -34,7 +34,7 @@ def urls(settings: SharedSettings) -> tuple[str, str]:
 
 def test_a_running_stack_is_found_with_all_that_its_commands_must_know(data: Path) -> None:
     with announced(data, STACK):
-        found = StatusSettings()
+        found = CommandSettings()
 
     assert urls(found) == ("mongodb://stack", "amqp://stack")
     assert (found.database, found.host, found.port) == ("mine", "::1", 8123)

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from libs.shared.settings import SECRETS
-from services.cli.settings import address_of
-from services.cli.status import StatusSettings
+from libs.shared.settings import SECRETS, address_of
+from services.cli.settings import CommandSettings
 
 PROJECT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "deploy/docker-compose.yml").read_text())
@@ -39,7 +38,7 @@ def test_the_operators_command_asks_the_api_where_that_is(monkeypatch: pytest.Mo
     for variable, value in CONTAINERS["album"]["environment"].items():
         monkeypatch.setenv(variable, re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value))
     monkeypatch.delenv("ALBUM_PORT", raising=False)
-    settings = StatusSettings()
+    settings = CommandSettings()
 
     assert address_of(settings.host, settings.port) == "http://api:8000"
 
