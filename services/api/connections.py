@@ -20,8 +20,8 @@ HEAD_BYTES = 65_536
 """How long a request line and its headers may be together, give or take one read."""
 UNHEARD_SECONDS = 60.0
 """How long what was sent may wait for an acknowledgement, or for room at a client that does not read."""
-_HTTP2_OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n|\Z)", re.IGNORECASE)
-"""What clients that know HTTP/2 add to a first request unless told not to, such as Java's."""
+_UPGRADE = re.compile(rb"(?<=\r\n)upgrade(?=:)", re.IGNORECASE)
+"""Names a header that clients which know HTTP/2 add to a first request unless told not to, such as Java's."""
 _SOCKET_OPTIONS = (
     # https://man7.org/linux/man-pages/man7/tcp.7.html
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNHEARD_SECONDS * 1000)),
@@ -59,12 +59,12 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on, as long as the head is neither too long nor too slow.
 
-        An offer to go on in HTTP/2 is passed over (RFC 9110, 7.8); with it the parser would not see the request's body
-        (https://github.com/Kludex/uvicorn/issues/2722). It stands in one piece, since clients send such a head at once.
+        An offer to go on in another protocol is passed over (RFC 9110, 7.8); with it the parser would not see the
+        request's body (https://github.com/Kludex/uvicorn/issues/2722). It is whole, since clients send a head at once.
         """
         if self._is_in_head:
             head, end, rest = data.partition(b"\r\n\r\n")
-            data = _HTTP2_OFFER.sub(b"", head) + end + rest
+            data = _UPGRADE.sub(b"offered", head) + end + rest
             self._head_bytes += len(data)
             if self._deadline is None:
                 self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up_head)

@@ -111,8 +111,8 @@ def test_one_connection_takes_one_upload_after_another(stack_url: str, album: Al
             assert raw.answer().status_code == 202
 
 
-@pytest.mark.parametrize("offer", ["h2c", "H2C "])
-def test_a_client_that_would_rather_speak_http2_is_heard_all_the_same(
+@pytest.mark.parametrize("offer", ["h2c", "TLS/1.2, H2C "])
+def test_a_client_that_would_rather_speak_another_protocol_is_heard_all_the_same(
     stack_url: str, album: AlbumClient, offer: str
 ) -> None:
     album_id, upload = album.create(), SMALL + b"\r\nUpgrade: h2c\r\n"
