@@ -72,6 +72,14 @@ class Connection(HttpToolsProtocol):
         if self._is_in_head and self._head_bytes > HEAD_BYTES:
             self.send_400_response(f"the request line and headers are longer than {HEAD_BYTES} bytes")
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take one header, a cookie without backslashes, which no cookie may hold (RFC 6265, 4.1.1).
+
+        FastAPI parses the cookies of every request, and a long quoted one with many of them keeps Python before 3.11.10
+        busy for seconds (CVE-2024-7592).
+        """
+        super().on_header(name, value.replace(b"\\", b"") if name.lower() == b"cookie" else value)
+
     def on_headers_complete(self) -> None:
         """Begin to work on a request."""
         self._cancel_deadline()
