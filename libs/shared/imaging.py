@@ -110,6 +110,8 @@ def _webp_size(head: bytes) -> Size | None:
     return None
 
 
+_CONFIGURATIONS = {b"hvc1": b"hvcC", b"av01": b"av1C"}
+"""Without which a coded picture cannot be decoded, and libheif shows another one of the file."""
 _TRANSFORMS = {b"irot", b"imir", b"clap", b"iscl", b"a1lx", b"a1op", b"lsel"}
 
 
@@ -130,7 +132,7 @@ def _heif_size(head: bytes) -> Size | None:
 def _coded_size(head: bytes, coded_as: bytes, transforms: set[bytes]) -> Size | None:
     """From ``ispe``, where the primary item is one coded picture with none of ``transforms``."""
     item = primary_item(head)
-    if item is None or item.kind != coded_as or item.is_ambiguous:
+    if item is None or item.kind != coded_as or item.is_ambiguous or not item.values(_CONFIGURATIONS[coded_as]):
         return None
     extents = item.values(b"ispe")
     if len(extents) != 1 or len(extents[0]) < 12 or any(kind in transforms for kind, _ in item.properties):

@@ -139,7 +139,7 @@ class Access:
             if not is_loopback(self._settings.host):
                 raise Refusal("unauthorized", "there is no key yet: album keys create")
             # A page whose name resolves to this machine (DNS rebinding) has the browser's blessing, but its own name.
-            if not is_loopback(urlsplit(f"//{request.headers.get('host', '')}").hostname or ""):
+            if not is_loopback(_hostname(request)):
                 raise _only_here()
             # A proxy on this machine is no stranger, but whoever it speaks for may be one.
             if request.client is None or not is_loopback(request.client.host):
@@ -160,6 +160,14 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _hostname(request: HTTPConnection) -> str:
+    """The name by which a request calls this machine, empty for none."""
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:  # brackets around what is no address
+        return ""
 
 
 def require_same_origin(request: HTTPConnection) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 import socket
 from typing import Any
 
@@ -20,6 +21,8 @@ HEAD_BYTES = 65_536
 """How long a request line and its headers may be together, give or take one read."""
 UNHEARD_SECONDS = 60.0
 """How long what was sent may wait for an acknowledgement, or for room at a client that does not read."""
+_UPGRADE = re.compile(rb"(?<=\r\n)upgrade(?=:)", re.IGNORECASE)
+"""Names a header that clients which know HTTP/2 add to a first request unless told not to, such as Java's."""
 _SOCKET_OPTIONS = (
     # https://man7.org/linux/man-pages/man7/tcp.7.html
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNHEARD_SECONDS * 1000)),
@@ -59,14 +62,28 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, as long as the head is neither too long nor too slow."""
+        """Read on, as long as the head is neither too long nor too slow.
+
+        An offer to go on in another protocol is passed over (RFC 9110, 7.8); with it the parser would not see the
+        request's body (https://github.com/Kludex/uvicorn/issues/2722). It is whole, since clients send a head at once.
+        """
         if self._is_in_head:
+            head, end, rest = data.partition(b"\r\n\r\n")
+            data = _UPGRADE.sub(b"offered", head) + end + rest
             self._head_bytes += len(data)
             if self._deadline is None:
                 self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up_head)
         super().data_received(data)
         if self._is_in_head and self._head_bytes > HEAD_BYTES:
             self.send_400_response(f"the request line and headers are longer than {HEAD_BYTES} bytes")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take one header, a cookie without backslashes, which no cookie may hold (RFC 6265, 4.1.1).
+
+        FastAPI parses the cookies of every request, and a long quoted one with many of them keeps Python before 3.11.10
+        busy for seconds (CVE-2024-7592).
+        """
+        super().on_header(name, value.replace(b"\\", b"") if name.lower() == b"cookie" else value)
 
     def on_headers_complete(self) -> None:
         """Begin to work on a request."""

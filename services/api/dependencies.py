@@ -5,7 +5,7 @@ All of it is ``async``, since FastAPI takes what is not into another thread.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -30,15 +30,17 @@ async def get_core(request: Request) -> Core:
 CoreDependency = Annotated[Core, Depends(get_core)]
 
 
-async def authenticate(request: Request, core: CoreDependency, _: Annotated[object, Security(_described)]) -> Caller:
-    """Who calls, whatever the caller may do.
+async def authenticate(
+    request: Request, core: CoreDependency, _: Annotated[object, Security(_described)]
+) -> AsyncIterator[Caller]:
+    """Who calls, whatever the caller may do; counted until all of the answer is sent.
 
     Raises:
         Refusal: ``unauthorized``, ``forbidden`` or ``rate-limited``.
     """
     caller = await core.access.caller(request)
-    core.key_limits.count_request(caller)
-    return caller
+    with core.key_limits.request(caller):
+        yield caller
 
 
 AnyCallerDependency = Annotated[Caller, Depends(authenticate)]

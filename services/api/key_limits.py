@@ -1,4 +1,4 @@
-"""What one key may ask of this process: requests in a second, and uploads at the same time."""
+"""What one key may ask of this process: requests in a second, and requests and uploads at the same time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,17 @@ BURST_SECONDS = 5.0
 
 
 class KeyLimits:
-    """Counts each key's requests (a token bucket) and uploads. Nobody is counted while there are no keys."""
+    """Counts each key's requests (a token bucket; and how many are under way) and uploads.
+
+    Nobody is counted while there are no keys.
+    """
 
     def __init__(self, settings: ApiSettings) -> None:
         self._rate = settings.requests_per_second
+        self._most_requests = settings.max_requests_per_key
         self._most_uploads = settings.max_uploads_per_key
         self._buckets: dict[str, tuple[float, float]] = {}
+        self._requests: Counter[str] = Counter()
         self._uploads: Counter[str] = Counter()
 
     def count_request(self, caller: Caller) -> None:
@@ -43,16 +48,33 @@ class KeyLimits:
         self._buckets[caller.actor] = (left - 1, now)
 
     @contextmanager
+    def request(self, caller: Caller) -> Iterator[None]:
+        """Count a request, and while it lasts as one that is under way: event streams may last for ever.
+
+        Raises:
+            Refusal: ``rate-limited``.
+        """
+        self.count_request(caller)
+        with _counted(self._requests, caller, self._most_requests, "requests"):
+            yield
+
+    @contextmanager
     def upload(self, caller: Caller) -> Iterator[None]:
         """Count an upload while it lasts.
 
         Raises:
             Refusal: ``rate-limited``.
         """
-        if caller != EVERYBODY and self._uploads[caller.actor] >= self._most_uploads:
-            raise Refusal("rate-limited", "too many uploads are under way with this key", retry_after=1)
-        self._uploads[caller.actor] += 1
-        try:
+        with _counted(self._uploads, caller, self._most_uploads, "uploads"):
             yield
-        finally:
-            self._uploads[caller.actor] -= 1
+
+
+@contextmanager
+def _counted(under_way: Counter[str], caller: Caller, most: int, what: str) -> Iterator[None]:
+    if caller != EVERYBODY and under_way[caller.actor] >= most:
+        raise Refusal("rate-limited", f"too many {what} are under way with this key", retry_after=1)
+    under_way[caller.actor] += 1
+    try:
+        yield
+    finally:
+        under_way[caller.actor] -= 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -14,6 +16,12 @@ from libs.shared.errors import Refusal
 
 MAX_PARTS = 100
 """Of a body. We know three, forms may have more; to look at one takes as long as to store some kilobytes."""
+
+_EXTENDED_FILENAME = re.compile(rb";[ \t]*filename\*[ \t]*=[ \t]*\"?utf-8'[^']*'([^\";\s]+)", re.IGNORECASE)
+"""How .NET, Apache's HttpClient and others send a name that is not ASCII (RFC 8187); the plain one is then a makeshift.
+
+They should not (RFC 7578, 4.2), and the parser passes over it.
+"""
 
 _Kind = Literal["begin", "data", "end"]
 
@@ -112,7 +120,8 @@ class Multipart:
             kind, disposition = token
             if kind == "begin":
                 _, options = parse_options_header(disposition)
-                filename = options.get(b"filename")
+                extended = _EXTENDED_FILENAME.search(disposition)
+                filename = unquote_to_bytes(extended[1]) if extended else options.get(b"filename")
                 yield Part(
                     options.get(b"name", b"").decode("utf-8", "replace"),
                     None if filename is None else filename.decode("utf-8", "replace"),

@@ -24,6 +24,9 @@ class ApiSettings(SharedSettings):
     requests_per_second: float = Field(
         200.0, gt=0, description="requests a key may make of one process, five seconds' worth at once; above that 429"
     )
+    max_requests_per_key: int = Field(
+        500, ge=1, description="requests of a key that one process works on at once, event streams too; above that 429"
+    )
     max_uploads_per_key: int = Field(
         16, ge=1, description="uploads one process takes at once from a key; above that 429"
     )

@@ -7,6 +7,7 @@ import struct
 from services.decoder import strip_png
 from services.decoder.matrix_profile import BT709, Primaries, matrix_profile
 
+_LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1}
 _SRGB_GAMMA, _GAMMA_ROUNDING = 45_455, 500
 """Of 100,000. Writers of sRGB say 45455, or 45000; the difference between its curve and a power is not meant."""
 _CHROMATICITY_ROUNDING = 0.001
@@ -15,13 +16,16 @@ _CHROMATICITY_ROUNDING = 0.001
 def profile(data: bytes) -> bytes | None:
     """The profile that the two chunks of a PNG amount to; None where they say sRGB, or nothing that makes sense.
 
-    Primaries say nothing without a gamma, as in Chromium, and neither does where there is an sRGB chunk.
+    Primaries say nothing without a gamma, as in Chromium, and neither does where there is an sRGB chunk. A chunk whose
+    length is wrong says nothing at all.
     """
-    found = strip_png.find(data, b"gAMA", b"cHRM", b"sRGB")
+    found = {
+        kind: content for kind, content in strip_png.find(data, *_LENGTHS).items() if len(content) == _LENGTHS[kind]
+    }
     gamma = int.from_bytes(found.get(b"gAMA", b""), "big")
     if not gamma or b"sRGB" in found:
         return None
-    primaries = _primaries(found[b"cHRM"]) if len(found.get(b"cHRM", b"")) == 32 else BT709
+    primaries = _primaries(found[b"cHRM"]) if b"cHRM" in found else BT709
     if abs(gamma - _SRGB_GAMMA) <= _GAMMA_ROUNDING and _are_those_of_srgb(primaries):
         return None
     return matrix_profile(primaries, 100_000 / gamma)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -189,6 +190,20 @@ def test_one_key_gets_no_more_than_its_share_of_requests(start_stack: StartStack
         failed(answers[-1], 429, "rate-limited")
         assert 1 <= int(answers[-1].headers["retry-after"]) <= 2
         assert other.post("/album/list").status_code == 200
+        eventually(lambda: one.post("/album/list").status_code == 200, 10, "it may ask again")
+
+
+def test_one_key_keeps_nobody_out_by_requests_that_go_on(start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0, ALBUM_MAX_CONNECTIONS="20", ALBUM_MAX_REQUESTS_PER_KEY="4")
+    busy, quiet = make_key(stack, "anna", "read"), make_key(stack, "bob")
+    keys_are_demanded(stack)
+
+    with with_key(stack, busy) as one, with_key(stack, quiet) as other, ExitStack() as streams:
+        opened = [streams.enter_context(one.http.stream("GET", "/events")) for _ in range(25)]
+
+        assert [answer.status_code for answer in opened] == [200] * 4 + [429] * 21
+        assert other.post("/album/list").status_code == 200
+        streams.close()
         eventually(lambda: one.post("/album/list").status_code == 200, 10, "it may ask again")
 
 

@@ -162,6 +162,16 @@ def test_nonsense_for_a_cookie_is_no_session(guarded: Stack) -> None:
         failed(httpx.post(f"{guarded.url}/album/list", json={}, headers=headers), 401, "unauthorized")
 
 
+@pytest.mark.parametrize("escape", ["\\", "\\1", '\\"'])
+def test_a_cookie_full_of_backslashes_keeps_nobody_waiting(guarded: Stack, escape: str) -> None:
+    cookie = f'album_session="{escape * (60_000 // len(escape))}"'
+
+    answer = httpx.get(f"{guarded.url}/livez", headers={"cookie": cookie})
+
+    assert answer.status_code == 200
+    assert answer.elapsed.total_seconds() < 1
+
+
 def test_without_keys_everybody_is_known_and_nobody_signed_in(album: AlbumClient) -> None:
     assert succeeded(album.http.get("/session"), 200, "session", "limits")["session"] is None
     failed(album.post("/session", key="x"), 401, "unauthorized")

@@ -111,6 +111,23 @@ def test_one_connection_takes_one_upload_after_another(stack_url: str, album: Al
             assert raw.answer().status_code == 202
 
 
+@pytest.mark.parametrize("offer", ["h2c", "TLS/1.2, H2C "])
+def test_a_client_that_would_rather_speak_another_protocol_is_heard_all_the_same(
+    stack_url: str, album: AlbumClient, offer: str
+) -> None:
+    album_id, upload = album.create(), SMALL + b"\r\nUpgrade: h2c\r\n"
+    body = form(field("album_id", album_id), file(upload))
+
+    with RawConnection(stack_url) as raw:
+        for _ in range(2):
+            raw.begin(connection="Upgrade, HTTP2-Settings", content_length=len(body), http2_settings="", upgrade=offer)
+            raw.send(body)
+            answer = raw.answer()
+            assert answer.status_code == 202
+            original = album.http.get(f"/album/{album_id}/image/{answer.json()['image_id']}?variant=original")
+            assert original.content == upload
+
+
 def test_an_image_is_named_after_its_file(album: AlbumClient) -> None:
     assert uploaded_name(album, "beach.jpg") == "beach.jpg"
 

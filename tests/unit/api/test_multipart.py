@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from itertools import pairwise
 
 import anyio
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,6 +58,21 @@ def test_a_body_of_more_parts_than_any_form_has_is_refused_at_the_first_of_them(
 
     assert few == [("more", None, b"")] * MAX_PARTS
     assert parts([part * (MAX_PARTS + 1) + b"--edge--\r\n"]) is None
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        b"form-data; name=image; filename=\"=?utf-8?B?w7xiZXIuanBn?=\"; filename*=utf-8''%C3%BCber.jpg",
+        b'form-data; name="image"; filename="?ber.jpg"; filename*="UTF-8\'\'%C3%BCber.jpg"',
+        b"form-data; name=\"image\"; filename*=utf-8'de'%C3%BCber.jpg",
+        b'form-data; name="image"; filename="\xc3\xbcber.jpg"',
+    ],
+)
+def test_a_name_that_is_not_ascii_is_understood_however_clients_send_it(disposition: bytes) -> None:
+    body = b"--edge\r\nContent-Disposition: " + disposition + b"\r\n\r\n1\r\n--edge--\r\n"
+
+    assert parts([body]) == [("image", "über.jpg", b"1")]
 
 
 @given(st.lists(st.integers(0, 10_000), max_size=12))

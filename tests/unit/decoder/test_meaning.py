@@ -138,6 +138,7 @@ def test_alpha_stays_where_numbers_are_obeyed() -> None:
         [chromaticities(*[0.3] * 8), LINEAR],
         [code_points(1, 13)],
         [code_points(2, 2)],
+        [(LINEAR[0], LINEAR[1] + b"\0")],
     ],
 )
 def test_what_says_srgb_or_makes_no_sense_costs_no_generation(said: list[Chunk]) -> None:
@@ -147,6 +148,10 @@ def test_what_says_srgb_or_makes_no_sense_costs_no_generation(said: list[Chunk])
 def test_srgb_outweighs_gamma_and_stays() -> None:
     srgb = (b"sRGB", b"\0")
     assert processed(drawn(srgb, LINEAR, chromaticities(*P3))).encoded == drawn(srgb)
+
+
+def test_an_srgb_chunk_that_is_none_outweighs_nothing() -> None:
+    assert processed(drawn((b"sRGB", b"\0\0"), LINEAR)).encoded == processed(drawn(LINEAR)).encoded
 
 
 WIDE = profile(rgb_profile(DISPLAY_P3, 1.0))

@@ -136,6 +136,20 @@ def test_a_thumbnail_named_as_the_picture_proves_no_size() -> None:
     assert probe(bytes(upload)).width is None
 
 
+def test_a_picture_that_cannot_be_decoded_proves_no_size() -> None:
+    """libheif shows another picture of the file."""
+    images = pillow_heif.from_pillow(scene(96, 64))
+    images.add_from_pillow(scene(48, 32))
+    images.save(buffer := io.BytesIO())
+    upload = buffer.getvalue()
+    assert probe(upload).width == 96
+
+    undecodable = upload.replace(b"hvcC", b"free", 1)
+
+    assert open_header(undecodable, "HEIF").size == (48, 32)
+    assert probe(undecodable).width is None
+
+
 def test_a_wrong_checksum_proves_no_size() -> None:
     upload = bytearray(picture("PNG"))
     upload[17] ^= 1
