@@ -68,8 +68,10 @@ class Connection(HttpToolsProtocol):
         request's body (https://github.com/Kludex/uvicorn/issues/2722). It is whole, since clients send a head at once.
         """
         if self._is_in_head:
-            head, end, rest = data.partition(b"\r\n\r\n")
-            data = _UPGRADE.sub(b"offered", head) + end + rest
+            end = data.find(b"\r\n\r\n")
+            head = len(data) if end < 0 else end
+            if _UPGRADE.search(data, 0, head):
+                data = _UPGRADE.sub(b"offered", data[:head]) + data[head:]
             self._head_bytes += len(data)
             if self._deadline is None:
                 self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up_head)
