@@ -202,9 +202,12 @@ class _Restore:
 
     async def _albums(self, batch: list[Document]) -> None:
         for album in batch:
+            shown = {"album_id": album["_id"], "state": {"$in": VISIBLE}}
+            count = await self._catalog.images.count_documents(shown)
             if album["state"] == "live":
-                shown = {"album_id": album["_id"], "state": {"$in": VISIBLE}}
-                album["content_count"] = await self._catalog.images.count_documents(shown)
+                album["content_count"] = count
+            elif count:
+                album["sweep"] = True  # it was deleted and swept after its images had been read
         await self._insert("albums", batch)
 
     async def _events(self, batch: list[Document]) -> None:

@@ -11,7 +11,9 @@ import pytest
 from libs.audit.log import AuditLog
 from libs.catalog.archive import Archive
 from libs.catalog.backup import backup
-from libs.catalog.deletions import delete_image
+from libs.catalog.deletions import delete_album, delete_image, sweep_album
+from libs.catalog.repairs import albums_to_sweep
+from libs.catalog.restore import restore
 from libs.shared.events import EVENTS, BlobRef, Context, Envelope
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.outages import outage_of
@@ -79,3 +81,38 @@ async def test_no_subscriber_is_ahead_of_what_an_image_had_come_to(
     had = {position["_id"]: position.get("sequence") for position in archive.documents("positions")}
     assert sorted(sequence for subject, sequence in recorded if subject in come_to) == [1, 1, 1, 2, 2, 2, 3, 3, 3]
     assert {image_id: had[f"audit:{image_id}"] for image_id in come_to} == come_to == dict.fromkeys(come_to, 3)
+
+
+class SweepingStore(GridFsBlobStore):
+    """A store whose album is deleted, and swept to its end, as soon as so many blobs have been read from it."""
+
+    def __init__(self, shelf: Shelf, blobs: int) -> None:
+        super().__init__(shelf.catalog.database)
+        self._shelf = shelf
+        self._left = blobs
+
+    async def read(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
+        async for piece in super().read(ref, start, stop):
+            yield piece
+        self._left -= 1
+        if self._left == 0:
+            await delete_album(self._shelf.catalog, CALLER, self._shelf.album_id, Context(owner="local"))
+            await sweep_album(self._shelf.catalog, self._shelf.blobs, self._shelf.album_id, Context(owner="local"))
+
+
+async def test_images_of_an_album_that_was_deleted_while_a_backup_was_made_go_after_its_restore(
+    mongo_url: str, database: str, tmp_path: Path
+) -> None:
+    async with a_shelf(mongo_url, database) as shelf:
+        image = await shelf.ready()
+        await shelf.published()
+        await backup(shelf.catalog, SweepingStore(shelf, blobs=3), tmp_path, print)
+        await restore(shelf.catalog, shelf.blobs, tmp_path, print, is_to_drop=True)
+        assert (await shelf.image(image.id)).state == "ready"
+
+        for album_id in await albums_to_sweep(shelf.catalog):
+            await sweep_album(shelf.catalog, shelf.blobs, album_id, Context(owner="local"))
+
+        assert (await shelf.image(image.id)).state == "deleted"
+        assert await shelf.requests(image.id) == ["io.album.image.deleted.v1"]
+        assert await shelf.catalog.files.count_documents({}) == 0
