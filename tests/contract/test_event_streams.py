@@ -101,6 +101,14 @@ async def test_what_becomes_visible_during_a_replay_is_told_before_what_follows_
     assert told == ["first", "second 1", "late 1", "late 2"]
 
 
+async def test_who_subscribes_to_a_feed_that_is_closed_is_not_kept(shelf: Shelf) -> None:
+    feed = Feed(shelf.catalog)
+    feed.close()
+
+    with feed.subscribe() as news, anyio.fail_after(20):
+        assert [item async for item in news] == []
+
+
 async def test_the_feed_goes_on_when_the_log_is_made_anew(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed_module, "AGAIN_SECONDS", 0.1)
     feed = Feed(shelf.catalog)
