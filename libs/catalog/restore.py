@@ -230,7 +230,7 @@ class _Restore:
         after = ""
         while True:
             wanted = {"_id": {"$gt": after}, "state": {"$in": ["queued", "encoded"]}}
-            batch = await self._catalog.images.find(wanted).sort("_id").to_list(BATCH)
+            batch = await self._catalog.images.find(wanted).sort("_id").limit(BATCH).to_list(None)
             if not batch:
                 return
             after = batch[-1]["_id"]

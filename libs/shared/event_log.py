@@ -106,4 +106,4 @@ async def _batches(
 
 
 async def _in_order(events: Collection, wanted: Document, fields: Document | None) -> list[Document]:
-    return await events.find(wanted, fields).sort(_IN_ORDER).to_list(BATCH)
+    return await events.find(wanted, fields).sort(_IN_ORDER).limit(BATCH).to_list(None)
