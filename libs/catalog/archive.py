@@ -29,8 +29,9 @@ from libs.shared.mongo import Document
 VERSION = 3
 OF_SUBSCRIBERS = ("positions", "audit", "webhook_deliveries", "webhooks")
 """What subscribers keep; see docs/decisions/0022. Backups of version 2 do not have it."""
-RECORDS = (*OF_SUBSCRIBERS, "images", "albums", "events", "dead_letters", "owners", "keys")
-"""The collections of a backup, in the order in which they are read; see docs/decisions/0008."""
+RECORDS = (*OF_SUBSCRIBERS, "images", "albums", "events", "dead_letters", "keys", "owners")
+"""The collections of a backup, in the order in which they are read; see docs/decisions/0008. Owners come after keys, or
+a backup could have the first key without the name of its owner, and the next one who is named would inherit."""
 LEFT_OUT = ("idempotency", "fsck", "sessions")
 """What else the database holds beside blobs, leases and its version, all of it of passing use."""
 RECORDS_OF = {2: RECORDS[len(OF_SUBSCRIBERS) :], VERSION: RECORDS}

@@ -113,7 +113,7 @@ class _Backup:
     async def _next(self, name: str, after: Any, wanted: Document) -> list[Document]:
         following = wanted if after is None else {"_id": {"$gt": after}, **wanted}
         collection = self._catalog.database[name]
-        return await patiently(lambda: collection.find(following).sort("_id").to_list(BATCH))
+        return await patiently(lambda: collection.find(following).sort("_id").limit(BATCH).to_list(None))
 
     async def _image(self, batch: list[Document], place: int) -> None:
         """Copy an image's blobs, and leave in the batch its record as it was when all of them were there."""

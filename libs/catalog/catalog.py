@@ -74,7 +74,10 @@ class Catalog:
         """Make an index for every query that the catalog asks."""
         await self.albums.create_indexes(
             [
-                IndexModel([("owner", ASCENDING), ("create_date", DESCENDING), ("_id", DESCENDING)]),
+                # With the state, as below: ids of deleted albums stay taken, so their records are never gone.
+                IndexModel(
+                    [("owner", ASCENDING), ("state", ASCENDING), ("create_date", DESCENDING), ("_id", DESCENDING)]
+                ),
                 IndexModel([("sweep", ASCENDING)], partialFilterExpression={"sweep": True}),
             ]
         )
@@ -94,7 +97,11 @@ class Catalog:
                     [("state", ASCENDING), ("code", ASCENDING), ("create_date", DESCENDING)],
                     partialFilterExpression={"state": "failed"},
                 ),
-                IndexModel([("event_at", ASCENDING)], partialFilterExpression={"state": "failed"}),
+                # All that is asked, or each look for uploads to drop would pass over all that were dropped before.
+                IndexModel(
+                    [("encoded", ASCENDING), ("is_original_kept", ASCENDING), ("event_at", ASCENDING)],
+                    partialFilterExpression={"state": "failed"},
+                ),
                 IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
                 # All that `usage.stored_bytes` adds up, so that it need not look at the images.
                 IndexModel([(field, ASCENDING) for field in _STORED]),

@@ -63,7 +63,7 @@ async def sweep_album(catalog: Catalog, blobs: BlobStore, album_id: str, context
 async def sweep_batch(catalog: Catalog, blobs: BlobStore, album_id: str, context: Context) -> bool:
     """Some of it; False if nothing was left."""
     left = {"album_id": album_id, "state": {"$in": VISIBLE}}
-    batch = await patiently(lambda: catalog.images.find(left, {"_id": 1}).to_list(SWEEP_BATCH))
+    batch = await patiently(lambda: catalog.images.find(left, {"_id": 1}).limit(SWEEP_BATCH).to_list(None))
     for start in range(0, len(batch), SWEPT_AT_ONCE):
         images = batch[start : start + SWEPT_AT_ONCE]
         await side_by_side(partial(_sweep_image, catalog, blobs, album_id, image["_id"], context) for image in images)

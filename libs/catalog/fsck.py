@@ -135,7 +135,7 @@ class _Check:
         return documents[-1]["_id"] if documents else None
 
     async def _next(self, collection: Any, wanted: Document) -> list[Document]:
-        return await patiently(lambda: collection.find(wanted).sort("_id").to_list(IMAGES_BATCH))
+        return await patiently(lambda: collection.find(wanted).sort("_id").limit(IMAGES_BATCH).to_list(None))
 
     async def _unfinished(self, document: Document) -> None:
         image_id, is_repaired = document["_id"], self._options.repair

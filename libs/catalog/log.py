@@ -23,7 +23,7 @@ async def pending_of(catalog: Catalog, half: Half, subjects: Iterable[str]) -> l
 async def overdue(catalog: Catalog, half: Half, age: timedelta) -> list[Entry]:
     """What has waited longer than ``age``: whoever recorded it has died, or the broker was away."""
     oldest = {"pending": half, "at": {"$lt": utc_now() - age}}
-    late = await catalog.events.find(oldest, {"subject": 1}).sort("at").to_list(BATCH)
+    late = await catalog.events.find(oldest, {"subject": 1}).sort("at").limit(BATCH).to_list(None)
     return await pending_of(catalog, half, {document["subject"] for document in late}) if late else []
 
 

@@ -219,7 +219,7 @@ def _usable_from(number: int) -> int:
 async def _in_batches(collection: Collection, wanted: Document, changes: list[Document], go_on: GoOn) -> None:
     """Change all documents that are wanted."""
     after: Document = {}
-    while batch := await collection.find({**after, **wanted}, {"_id": 1}).sort("_id").to_list(BATCH):
+    while batch := await collection.find({**after, **wanted}, {"_id": 1}).sort("_id").limit(BATCH).to_list(None):
         await go_on()
         ids = [document["_id"] for document in batch]
         await collection.update_many({"_id": {"$in": ids}, **wanted}, changes)

@@ -50,7 +50,7 @@ async def orphan_files(catalog: Catalog, after: str, before: datetime) -> Batch:
     unknown, or has come to rest without naming them; while it is in the pipeline, a message may still name them.
     """
     following = {"_id": {"$gt": after}}
-    files = await patiently(lambda: catalog.files.find(following, _SHAPE).sort("_id").to_list(FILES_BATCH))
+    files = await patiently(lambda: catalog.files.find(following, _SHAPE).sort("_id").limit(FILES_BATCH).to_list(None))
     ids = list({_image_id(file) for file in files} - {None})
     # Read after the files: a file that was named when it was seen is named now, unless it has been given up since.
     found = await patiently(lambda: catalog.images.find({"_id": {"$in": ids}}, _NAMING).to_list(None))
@@ -70,7 +70,9 @@ async def orphan_chunks(catalog: Catalog, after: str, before: datetime) -> Batch
     """
     # Both fields are in the index that the bucket has, so that no chunk is read for this.
     following = catalog.chunks.find({"files_id": {"$gt": after}}, {"_id": 0, "files_id": 1, "n": 1})
-    keys = await patiently(lambda: following.clone().sort([("files_id", 1), ("n", 1)]).to_list(CHUNKS_BATCH))
+    keys = await patiently(
+        lambda: following.clone().sort([("files_id", 1), ("n", 1)]).limit(CHUNKS_BATCH).to_list(None)
+    )
     ids = list(dict.fromkeys(key["files_id"] for key in keys))
     candidates = await _without_file(catalog, ids)
     receiving = {"state": "receiving", "blob_id": {"$in": candidates}}

@@ -28,7 +28,7 @@ async def undo_expired_intents(catalog: Catalog, blobs: BlobStore) -> int:
     """Remove the chunks, then the records, of uploads that stopped without an end. Returns how many."""
     expired = {"state": "receiving", "lease_until": {"$lt": utc_now()}}
     undone = 0
-    for intent in await catalog.images.find(expired, {"blob_id": 1}).to_list(BATCH):
+    for intent in await catalog.images.find(expired, {"blob_id": 1}).limit(BATCH).to_list(None):
         # A renewal between the query and here saves the upload; after this, its acceptance fails.
         taken = await catalog.images.update_one({"_id": intent["_id"], **expired}, {"$set": {"is_given_up": True}})
         if taken.matched_count:
@@ -44,7 +44,7 @@ async def standing_still(catalog: Catalog, states: Sequence[State]) -> list[Stil
     A record that cannot be read is looked at an hour later, behind all others; the scheduled check tells of it.
     """
     wanted = {"check_at": {"$lt": utc_now()}, "state": {"$in": states}}
-    documents = await catalog.images.find(wanted).sort("check_at").to_list(BATCH)
+    documents = await catalog.images.find(wanted).sort("check_at").limit(BATCH).to_list(None)
     found = []
     for document in documents:
         try:
@@ -64,7 +64,7 @@ async def drop_originals_of_failed(catalog: Catalog, blobs: BlobStore, retention
         "encoded": None,
     }
     dropped = 0
-    for image in await catalog.images.find(failed, {"original": 1}).to_list(BATCH):
+    for image in await catalog.images.find(failed, {"original": 1}).limit(BATCH).to_list(None):
         # A retry before this saves the upload; one that has looked before and acts after this is refused.
         changes = {"$set": {"is_original_kept": False}, "$inc": {"generation": 1}}
         taken = await catalog.images.update_one({"_id": image["_id"], **failed}, changes)
@@ -76,9 +76,9 @@ async def drop_originals_of_failed(catalog: Catalog, blobs: BlobStore, retention
 
 async def images_to_purge(catalog: Catalog) -> list[str]:
     """Deleted images whose bytes may still be there."""
-    return [image["_id"] for image in await catalog.images.find({"purge": True}, {"_id": 1}).to_list(BATCH)]
+    return [image["_id"] for image in await catalog.images.find({"purge": True}, {"_id": 1}).limit(BATCH).to_list(None)]
 
 
 async def albums_to_sweep(catalog: Catalog) -> list[str]:
     """Deleted albums whose images may still be there."""
-    return [album["_id"] for album in await catalog.albums.find({"sweep": True}, {"_id": 1}).to_list(BATCH)]
+    return [album["_id"] for album in await catalog.albums.find({"sweep": True}, {"_id": 1}).limit(BATCH).to_list(None)]

@@ -202,9 +202,12 @@ class _Restore:
 
     async def _albums(self, batch: list[Document]) -> None:
         for album in batch:
+            shown = {"album_id": album["_id"], "state": {"$in": VISIBLE}}
+            count = await self._catalog.images.count_documents(shown)
             if album["state"] == "live":
-                shown = {"album_id": album["_id"], "state": {"$in": VISIBLE}}
-                album["content_count"] = await self._catalog.images.count_documents(shown)
+                album["content_count"] = count
+            elif count:
+                album["sweep"] = True  # it was deleted and swept after its images had been read
         await self._insert("albums", batch)
 
     async def _events(self, batch: list[Document]) -> None:
@@ -227,7 +230,7 @@ class _Restore:
         after = ""
         while True:
             wanted = {"_id": {"$gt": after}, "state": {"$in": ["queued", "encoded"]}}
-            batch = await self._catalog.images.find(wanted).sort("_id").to_list(BATCH)
+            batch = await self._catalog.images.find(wanted).sort("_id").limit(BATCH).to_list(None)
             if not batch:
                 return
             after = batch[-1]["_id"]

@@ -138,7 +138,7 @@ async def queue_states(
 async def failed_images(catalog: Catalog, code: str, limit: int) -> list[Image]:
     """Images that failed with a code, of whatever owner, those uploaded last first."""
     wanted = {"state": "failed", "code": code}
-    documents = await catalog.images.find(wanted).sort("create_date", -1).to_list(limit)
+    documents = await catalog.images.find(wanted).sort("create_date", -1).limit(limit).to_list(None)
     return [Image.model_validate(document) for document in documents]
 
 

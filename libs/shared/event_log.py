@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
-from libs.shared.events import Envelope
+from libs.shared.events import Envelope, utc_now
 from libs.shared.mongo import Collection, Document, patiently
 
 COLLECTION = "events"
 BATCH = 500
-OVERLAP = timedelta(seconds=2)
+OVERLAP = timedelta(minutes=1)
+"""By so much a transaction may become visible after its time: with its commit tried again for as long as an election
+lasts, and at a replica whose clock is a little behind.
+"""
 BEGINNING = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _IN_ORDER = [("at", 1), ("sequence", 1), ("_id", 1)]
 
@@ -52,9 +55,17 @@ async def since(events: Collection, moment: datetime, owner: str, album_id: str 
     wanted: Document = {"is_public": True, "owner": owner}
     if album_id is not None:
         wanted["album_id"] = album_id
+    told: dict[str, datetime] = {}
     async for documents in _batches(events, wanted, moment - OVERLAP):
+        settled = utc_now() - OVERLAP
+        told = {event_id: at for event_id, at in told.items() if at > settled}
+        if told:
+            # What was not visible yet when the part of its time was read, before what follows it of its subject.
+            late = {**wanted, "at": {"$gt": settled, "$lt": documents[0]["at"]}, "_id": {"$nin": list(told)}}
+            documents = await patiently(partial(_in_order, events, late, None)) + documents
         for document in documents:
             yield entry(document)
+        told |= {document["_id"]: document["at"] for document in documents}
 
 
 async def pages(events: Collection, moment: datetime | None) -> AsyncIterator[Page]:
@@ -95,4 +106,4 @@ async def _batches(
 
 
 async def _in_order(events: Collection, wanted: Document, fields: Document | None) -> list[Document]:
-    return await events.find(wanted, fields).sort(_IN_ORDER).to_list(BATCH)
+    return await events.find(wanted, fields).sort(_IN_ORDER).limit(BATCH).to_list(None)

@@ -81,7 +81,10 @@ class Feed:
     def subscribe(self) -> Iterator[MemoryObjectReceiveStream[Entry]]:
         """All events from now on. One who reads too slowly is cut off: the stream ends."""
         send, receive = anyio.create_memory_object_stream[Entry](SUBSCRIBER_BUFFER)
-        self._subscribers.add(send)
+        if self.is_closed:
+            send.close()  # a request that was under way when the process was told to end
+        else:
+            self._subscribers.add(send)
         try:
             yield receive
         finally:

@@ -12,7 +12,7 @@ import anyio
 from libs.catalog import log
 from libs.catalog.catalog import Catalog
 from libs.shared import mongo
-from libs.shared.errors import Outage
+from libs.shared.errors import ContractBreach, Outage
 from libs.shared.event_log import Entry
 from libs.shared.events import work_envelope
 from libs.shared.logs import get_logger
@@ -124,6 +124,11 @@ class _Half:
                     await self._publish(entry)
                 except Outage:
                     return  # the rest of this subject waits with it, or its order would be lost
+                except ContractBreach:
+                    get_logger().warning(
+                        "the relay leaves an event to the release that knows it", event_type=entry.envelope.type
+                    )
+                    return
                 self._marks.add(self._half, entry)
                 self._remember(entry)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from datetime import timedelta
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
@@ -16,8 +15,6 @@ from services.api.core import Core
 
 HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 2000
-SEEN_TWICE = timedelta(minutes=1)
-"""How old an event of the log may be that is also heard as news: by so much its transaction may take."""
 
 
 async def stream(
@@ -32,7 +29,7 @@ async def stream(
     Begins with those after ``last_event_id`` if one is given; an id that the log has forgotten gets a ``reset`` event.
     A client that reads too slowly is cut off, and resumes; one whose key was revoked is cut off.
     """
-    began = utc_now() - SEEN_TWICE
+    began = utc_now() - event_log.OVERLAP  # what happened since may be in the log and be heard as news as well
     with core.feed.subscribe() as news:
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         sent: set[str] = set()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import cast
 
@@ -9,7 +12,8 @@ import anyio
 import pytest
 
 from libs.catalog.albums import create_album
-from libs.shared.events import Context
+from libs.shared import event_log
+from libs.shared.events import AlbumCreated, Context, public_envelope, utc_now
 from services.api import feed as feed_module
 from services.api.core import Core
 from services.api.feed import Feed
@@ -17,6 +21,11 @@ from services.api.streams import stream
 from tests.support.shelf import CALLER, Shelf
 
 pytestmark = pytest.mark.anyio
+CONTEXT = Context(owner=CALLER.owner)
+
+
+def core_of(shelf: Shelf) -> Core:
+    return cast(Core, SimpleNamespace(catalog=shelf.catalog, feed=Feed(shelf.catalog)))
 
 
 async def test_a_replay_ends_where_its_key_does(shelf: Shelf) -> None:
@@ -24,7 +33,6 @@ async def test_a_replay_ends_where_its_key_does(shelf: Shelf) -> None:
         await create_album(shelf.catalog, CALLER, f"album {number}", None, Context(owner=CALLER.owner))
     first = await shelf.catalog.events.find_one({"owner": CALLER.owner}, sort=[("at", 1), ("_id", 1)])
     assert first is not None
-    core = cast(Core, SimpleNamespace(catalog=shelf.catalog, feed=Feed(shelf.catalog)))
     asked = 0
 
     async def is_still_allowed() -> bool:
@@ -32,10 +40,73 @@ async def test_a_replay_ends_where_its_key_does(shelf: Shelf) -> None:
         asked += 1
         return asked <= 3
 
-    frames = [frame async for frame in stream(core, CALLER, None, first["_id"], is_still_allowed)]
+    frames = [frame async for frame in stream(core_of(shelf), CALLER, None, first["_id"], is_still_allowed)]
 
     assert asked == 4
     assert 1 <= len([frame for frame in frames if frame.startswith("id:")]) <= 3
+
+
+async def always() -> bool:
+    return True
+
+
+async def subjects(frames: AsyncIterator[str], many: int) -> list[str]:
+    """What the next so many events of a stream are about."""
+    found: list[str] = []
+    async for frame in frames:
+        if frame.startswith("id:"):
+            found.append(json.loads(frame.partition("data: ")[2])["subject"])
+        if len(found) == many:
+            break
+    return found
+
+
+async def test_an_event_whose_transaction_took_long_is_told_to_whoever_comes_back(shelf: Shelf) -> None:
+    slow, quick = [await create_album(shelf.catalog, CALLER, name, None, CONTEXT) for name in ("slow", "quick")]
+    # As an election leaves it: its time is that of its beginning.
+    sooner = [{"$set": {"at": {"$subtract": ["$at", 15_000]}}}]
+    await shelf.catalog.events.update_one({"subject": slow.id}, sooner)
+    last = await shelf.catalog.events.find_one({"subject": quick.id})
+    assert last is not None
+
+    with anyio.fail_after(20):
+        told = await subjects(stream(core_of(shelf), CALLER, None, last["_id"], always), 1)
+
+    assert told == [slow.id]
+
+
+async def test_what_becomes_visible_during_a_replay_is_told_before_what_follows_it(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_log, "BATCH", 2)
+    catalog = shelf.catalog
+    await catalog.events.delete_many({})
+    moments = [utc_now() + timedelta(milliseconds=number) for number in range(4)]
+
+    async def record(subject: str, sequence: int, at: datetime) -> None:
+        told = public_envelope(AlbumCreated(album_id=subject), sequence, at, "api", CONTEXT)
+        document = {"_id": told.id, "subject": subject, "sequence": sequence, "at": at, "owner": CALLER.owner}
+        more = {"is_public": True, "is_work": False, "envelope": told.model_dump(mode="json", exclude_none=True)}
+        await catalog.events.insert_one({**document, **more})
+
+    await record("first", 1, moments[0])
+    await record("second", 1, moments[2])
+    with anyio.fail_after(20):
+        replay = event_log.since(catalog.events, moments[0], CALLER.owner, None)
+        told = [(await anext(replay)).envelope.subject]
+        await record("late", 1, moments[1])
+        await record("late", 2, moments[3])
+        told += [f"{item.envelope.subject} {item.envelope.sequence}" async for item in replay]
+
+    assert told == ["first", "second 1", "late 1", "late 2"]
+
+
+async def test_who_subscribes_to_a_feed_that_is_closed_is_not_kept(shelf: Shelf) -> None:
+    feed = Feed(shelf.catalog)
+    feed.close()
+
+    with feed.subscribe() as news, anyio.fail_after(20):
+        assert [item async for item in news] == []
 
 
 async def test_the_feed_goes_on_when_the_log_is_made_anew(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
