@@ -84,7 +84,7 @@ async def test_what_becomes_visible_during_a_replay_is_told_before_what_follows_
     moments = [utc_now() + timedelta(milliseconds=number) for number in range(4)]
 
     async def record(subject: str, sequence: int, at: datetime) -> None:
-        told = public_envelope(AlbumCreated(album_id=subject), sequence, at, "api", CONTEXT)
+        told = public_envelope(AlbumCreated(album_id=subject), sequence, at, "api", CONTEXT, "http://127.0.0.1")
         document = {"_id": told.id, "subject": subject, "sequence": sequence, "at": at, "owner": CALLER.owner}
         more = {"is_public": True, "is_work": False, "envelope": told.model_dump(mode="json", exclude_none=True)}
         await catalog.events.insert_one({**document, **more})
