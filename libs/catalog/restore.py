@@ -31,7 +31,6 @@ from libs.shared.mongo import Document, patiently
 BATCH = 200
 CONCURRENCY = 8
 LEASE = timedelta(seconds=60)
-RELEASE_SECONDS = 10
 SOONEST_END = timedelta(days=1)
 """What would have ended meanwhile stays so long, so that subscribers can still read what they have not had."""
 _DROPPED = (*RECORDS, *LEFT_OUT, "fs.files", "fs.chunks")
@@ -83,8 +82,7 @@ async def restore(
         await migrations.end_restore(catalog)
         return restored
     finally:
-        with anyio.move_on_after(RELEASE_SECONDS, shield=True):
-            await alone.end()
+        await alone.end()
 
 
 class _Alone:

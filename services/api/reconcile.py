@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 
 import anyio
@@ -47,8 +46,7 @@ async def run(core: Core) -> None:
                 get_logger().warning("the reconciler waits", error=type(error).__name__)
             await anyio.sleep(core.settings.reconcile_seconds)
     finally:
-        with anyio.move_on_after(2, shield=True), suppress(mongo.DriverError):
-            await lease.end()
+        await lease.end()
 
 
 async def reconcile(core: Core, go_on: GoOn) -> None:
