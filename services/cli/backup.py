@@ -40,9 +40,9 @@ def backup(directory: Directory, as_json: AsJson = False) -> None:
     Ends with 1 if something was damaged in the store and is not in the backup.
     """
 
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> Copied:
+    async def work(catalog: Catalog) -> Copied:
         try:
-            return await backups.backup(catalog, blobs, directory, _tell)
+            return await backups.backup(catalog, GridFsBlobStore(catalog.database), directory, _tell)
         except OSError as error:
             # Those of a full disk name no file.
             raise OSError(error.errno, error.strerror, error.filename or str(directory)) from error
@@ -66,8 +66,8 @@ def restore(
     Ends with 1 if something was damaged in the backup and is not restored.
     """
 
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> Restored:
-        return await restores.restore(catalog, blobs, directory, _tell, is_to_drop=drop)
+    async def work(catalog: Catalog) -> Restored:
+        return await restores.restore(catalog, GridFsBlobStore(catalog.database), directory, _tell, is_to_drop=drop)
 
     with _database_in(data) if data else nullcontext() as settings:
         restored = with_catalog(work, settings, is_to_be_upgraded=False)

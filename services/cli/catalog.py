@@ -14,7 +14,6 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.migrations import require_upgraded
 from libs.shared import mongo
 from libs.shared.errors import Outage, Refusal
-from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.outages import outage_of
 from services.cli.settings import CommandSettings
 
@@ -24,7 +23,7 @@ EX_UNAVAILABLE = 69
 EX_IOERR = 74
 
 Result = TypeVar("Result")
-Work = Callable[[Catalog, GridFsBlobStore], Awaitable[Result]]
+Work = Callable[[Catalog], Awaitable[Result]]
 
 
 def with_catalog(
@@ -64,7 +63,7 @@ async def _connected(work: Work[Result], settings: CommandSettings, is_to_be_upg
         catalog = Catalog(client, settings.database, event_retention=retention)
         if is_to_be_upgraded:
             await require_upgraded(catalog)
-        return await work(catalog, GridFsBlobStore(catalog.database))
+        return await work(catalog)
     finally:
         client.close()
 

@@ -15,7 +15,6 @@ from libs.catalog import dead_letters
 from libs.catalog.catalog import Catalog
 from libs.catalog.dead_letters import Letter, Outcome, Selection
 from libs.shared.events import rfc3339
-from libs.shared.gridfs import GridFsBlobStore
 from services.cli.catalog import Work, with_catalog
 from services.cli.console import counted, show_table
 
@@ -82,7 +81,7 @@ def retry(id: Id = None, stage: Stage = None, code: Code = None, all: All = Fals
     """
     selection = _selected(id, stage, code, is_all=all)
 
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> list[Outcome]:
+    async def work(catalog: Catalog) -> list[Outcome]:
         outcomes: list[Outcome] = []
         async for letter, outcome in dead_letters.retry_letters(catalog, selection):
             outcomes.append(outcome)
@@ -105,7 +104,7 @@ def drop(id: Id = None, stage: Stage = None, code: Code = None, all: All = False
     """Remove letters; their images stay as they are."""
     selection = _selected(id, stage, code, is_all=all)
 
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> int:
+    async def work(catalog: Catalog) -> int:
         return await dead_letters.drop(catalog, selection)
 
     dropped = with_catalog(work)
@@ -122,7 +121,7 @@ def _selected(id: str | None, stage: str | None, code: str | None, *, is_all: bo
 
 
 def _collect(selection: Selection, limit: int) -> Work[list[Letter]]:
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> list[Letter]:
+    async def work(catalog: Catalog) -> list[Letter]:
         found: AsyncIterator[Letter] = dead_letters.letters(catalog, selection, limit)
         return [letter async for letter in found]
 
