@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import sys
 from contextlib import suppress
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp
 
 from libs.shared import tracing
 from libs.shared.logs import configure, get_logger
-from libs.shared.settings import EX_CONFIG, LimitSettings, read_settings
+from libs.shared.settings import LimitSettings, read_settings
 from libs.webhooks.settings import WebhookSettings
 from services.api.connections import Connection
 from services.api.core import Core
@@ -66,7 +67,7 @@ if __name__ == "__main__":
         asyncio.run(settle(settings))
     except NotSafe as error:
         get_logger().critical(error.message)
-        sys.exit(EX_CONFIG)
+        sys.exit(os.EX_CONFIG)
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # each connection is one
     app = create_app(settings, limits, webhooks)

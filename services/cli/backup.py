@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -22,7 +23,7 @@ from libs.catalog.backup import Copied
 from libs.catalog.catalog import Catalog
 from libs.catalog.restore import Restored
 from libs.shared.gridfs import GridFsBlobStore
-from services.cli.catalog import EX_UNAVAILABLE, ended, with_catalog
+from services.cli.catalog import ended, with_catalog
 from services.cli.console import counted
 from services.cli.settings import CommandSettings
 
@@ -86,9 +87,9 @@ def _database_in(data: Path) -> Iterator[CommandSettings]:
         with claimed(data), running(mongod.prepare(data)) as (database,):
             yield CommandSettings(mongo_url=SecretStr(database.url))
     except AlreadyClaimed as error:
-        raise ended(f"{error}: stop it first", EX_UNAVAILABLE) from None
+        raise ended(f"{error}: stop it first", os.EX_UNAVAILABLE) from None
     except NodeFailed as error:
-        raise ended(str(error), EX_UNAVAILABLE) from None
+        raise ended(str(error), os.EX_UNAVAILABLE) from None
 
 
 def _tell(sentence: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
@@ -18,9 +19,6 @@ from libs.shared.outages import outage_of
 from services.cli.settings import CommandSettings
 
 EX_REFUSED = 1
-# sysexits.h: what is needed is missing; reading or writing a file failed.
-EX_UNAVAILABLE = 69
-EX_IOERR = 74
 
 Result = TypeVar("Result")
 Work = Callable[[Catalog], Awaitable[Result]]
@@ -44,9 +42,9 @@ def with_catalog(
     except Refusal as refusal:
         raise ended(refusal.message, EX_REFUSED) from None
     except (Outage, mongo.DriverError) as error:
-        raise ended(_unavailable(error, settings), EX_UNAVAILABLE) from None
+        raise ended(_unavailable(error, settings), os.EX_UNAVAILABLE) from None
     except OSError as error:
-        raise ended(f"{error.filename or 'a file'}: {error.strerror}", EX_IOERR) from None
+        raise ended(f"{error.filename or 'a file'}: {error.strerror}", os.EX_IOERR) from None
 
 
 def _unavailable(error: Exception, settings: CommandSettings) -> str:

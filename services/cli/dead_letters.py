@@ -15,7 +15,7 @@ from libs.catalog import dead_letters
 from libs.catalog.catalog import Catalog
 from libs.catalog.dead_letters import Letter, Outcome, Selection
 from libs.shared.events import rfc3339
-from services.cli.catalog import Work, with_catalog
+from services.cli.catalog import Work, ended, with_catalog
 from services.cli.console import counted, show_table
 
 EX_NOT_ALL = 1
@@ -145,5 +145,4 @@ def _plain(letter: Letter) -> dict[str, Any]:
 
 
 def _nothing() -> typer.Exit:
-    typer.echo("album: there is no such letter", err=True)
-    return typer.Exit(EX_NOT_ALL)
+    return ended("there is no such letter", EX_NOT_ALL)

@@ -14,7 +14,7 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.keys import SCOPES, Key, Scope
 from libs.shared.errors import Refusal
 from libs.shared.events import rfc3339
-from services.cli.catalog import with_catalog
+from services.cli.catalog import ended, with_catalog
 from services.cli.console import show_table
 
 EX_NO_KEY = 1
@@ -81,8 +81,7 @@ def revoke(id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, a
         return await keys.revoke_key(catalog, id)
 
     if not with_catalog(work):
-        typer.echo("album: there is no such key", err=True)
-        raise typer.Exit(EX_NO_KEY)
+        raise ended("there is no such key", EX_NO_KEY)
     typer.echo(f"{id} is revoked")
 
 
