@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pymongo import ASCENDING, DESCENDING
 
-from libs.catalog.albums import Caller, album_not_found
+from libs.catalog.albums import Caller, album_not_found, visible_album
 from libs.catalog.catalog import Catalog
 from libs.catalog.records import VISIBLE, Album, Image
 from libs.shared.errors import Refusal
@@ -26,7 +26,7 @@ async def find_image(catalog: Catalog, caller: Caller, album_id: str, image_id: 
     """
     found = await _aggregate(
         catalog.albums,
-        {"$match": {"_id": album_id, "owner": caller.owner, "state": "live"}},
+        {"$match": visible_album(caller, album_id)},
         _join("images", {"_id": image_id, "album_id": album_id, "state": {"$in": VISIBLE}}),
     )
     if not found:
@@ -131,7 +131,7 @@ def _listing(
     direction = ASCENDING if order == "oldest" else DESCENDING
     images = [{"$match": wanted}, {"$sort": {"order": direction}}, {"$limit": limit + 1}, {"$project": fields}]
     return [
-        {"$match": {"_id": album_id, "owner": caller.owner, "state": "live"}},
+        {"$match": visible_album(caller, album_id)},
         {"$lookup": {"from": "images", "pipeline": images, "as": "joined"}},
     ]
 
