@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import anyio
 
-from libs.catalog import deletions, findings, log, repairs, requests
+from libs.catalog import deletions, findings, outbox, repairs, requests
 from libs.catalog.leases import GoOn, Lease
 from libs.catalog.records import State
 from libs.catalog.status import STAGES
@@ -80,7 +80,7 @@ async def reconcile(core: Core, go_on: GoOn) -> None:
 
 async def _emit_again(core: Core, go_on: GoOn) -> None:
     waiting = (await core.publisher.queue_state(queue_of("api"))).messages
-    waiting += await log.count_pending(core.catalog, "work", NEARLY_EMPTY + 1)
+    waiting += await outbox.count_pending(core.catalog, "work", NEARLY_EMPTY + 1)
     idle: list[State] = [
         state
         for state, stage in STAGES.items()
