@@ -26,7 +26,7 @@ from libs.catalog.soundness import promised
 from libs.shared.errors import Refusal
 from libs.shared.events import BlobRef, utc_now
 from libs.shared.gridfs import GridFsBlobStore
-from libs.shared.mongo import Document, patiently
+from libs.shared.mongo import DUPLICATE_KEY, Document, patiently
 
 BATCH = 200
 CONCURRENCY = 8
@@ -34,7 +34,6 @@ LEASE = timedelta(seconds=60)
 SOONEST_END = timedelta(days=1)
 """What would have ended meanwhile stays so long, so that subscribers can still read what they have not had."""
 _DROPPED = (*RECORDS, *LEFT_OUT, "fs.files", "fs.chunks")
-_DUPLICATE_KEY = 11000
 
 
 @dataclass
@@ -113,7 +112,7 @@ class _Alone:
         try:
             await collection.insert_many(documents, ordered=False)
         except BulkWriteError as error:
-            if all(each["code"] != _DUPLICATE_KEY for each in error.details["writeErrors"]):
+            if all(each["code"] != DUPLICATE_KEY for each in error.details["writeErrors"]):
                 raise
             raise Refusal("database-in-use", "something writes to this database: stop all of Album first") from None
 

@@ -10,13 +10,13 @@ from datetime import datetime
 from pymongo import DESCENDING, UpdateOne
 
 from libs.shared.errors import Refusal
-from libs.shared.events import Envelope, rfc3339, utc_now
+from libs.shared.events import TYPE_PREFIX, Envelope, rfc3339, utc_now
 from libs.shared.mongo import Document, patiently
 from libs.shared.pages import Page, position, token
 from libs.webhooks.records import Delivery, Webhook
 from libs.webhooks.registry import Registry
 
-PING = "io.album.webhook.tested.v1"
+PING = TYPE_PREFIX + "webhook.tested.v1"
 _SHOWN = {"body": 0}
 
 

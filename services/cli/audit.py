@@ -13,7 +13,7 @@ from libs.audit.entries import Anchor, Entry, Verdict
 from libs.audit.entries import verify as verify_entries
 from libs.audit.log import AuditLog, Selection
 from libs.catalog.catalog import Catalog
-from libs.shared.events import rfc3339
+from libs.shared.events import TYPE_PREFIX, rfc3339
 from services.cli.catalog import with_catalog
 from services.cli.console import counted
 from services.cli.times import moment
@@ -110,6 +110,6 @@ def _print(entry: Entry, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(entry, default=str))
         return
-    what = entry["type"].removeprefix("io.album.")
+    what = entry["type"].removeprefix(TYPE_PREFIX)
     ids = " ".join(filter(None, (entry["album_id"], entry["image_id"])))
     typer.echo(f"{entry['position']:>8} {entry['time']} {entry['actor'] or '-'} {what} {ids}")

@@ -14,7 +14,7 @@ from rich.text import Text
 from libs.catalog import dead_letters
 from libs.catalog.catalog import Catalog
 from libs.catalog.dead_letters import Letter, Outcome, Selection
-from libs.shared.events import rfc3339
+from libs.shared.events import TYPE_PREFIX, rfc3339
 from services.cli.catalog import Work, ended, with_catalog
 from services.cli.console import counted, show_table
 
@@ -46,7 +46,7 @@ def list_letters(
     # An id that is cut off names nothing.
     table = Table(Column("id", min_width=36), "at", "stage", "code", "event", "image", "state now")
     for letter in found:
-        event = (letter.envelope or {}).get("type", "unreadable").removeprefix("io.album.")
+        event = (letter.envelope or {}).get("type", "unreadable").removeprefix(TYPE_PREFIX)
         cells = (letter.id, rfc3339(letter.at), letter.stage, letter.code, event, letter.image_id, letter.image_state)
         table.add_row(*(Text(cell or "") for cell in cells))
     show_table(table)
