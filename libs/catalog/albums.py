@@ -90,7 +90,11 @@ async def find_album(catalog: Catalog, caller: Caller, album_id: str) -> Album:
 
 
 async def list_albums(catalog: Catalog, caller: Caller, limit: int, after: str | None) -> Page[Album]:
-    """The caller's albums, newest first."""
+    """The caller's albums, newest first.
+
+    Raises:
+        Refusal: ``invalid-request``: ``after`` is not what an earlier page gave as next.
+    """
     wanted: Document = {"owner": caller.owner, "state": "live"}
     if after is not None:
         date, last_id = position(after, datetime, str)

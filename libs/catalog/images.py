@@ -91,7 +91,7 @@ async def list_image_ids(
     """An album and the ids of its images in order of acceptance.
 
     Raises:
-        Refusal: ``album-not-found``.
+        Refusal: ``album-not-found``, or ``invalid-request`` for ``after``.
     """
     found = await _aggregate(catalog.albums, *_listing(caller, album_id, limit, after, "oldest", {"order": 1}))
     if not found:
@@ -106,7 +106,7 @@ async def list_images(
     """The images of an album, failed ones too.
 
     Raises:
-        Refusal: ``album-not-found``.
+        Refusal: ``album-not-found``, or ``invalid-request`` for ``after``.
     """
     steps = [
         *_listing(caller, album_id, limit, after, order, {"timeline": 0}),

@@ -71,7 +71,11 @@ def delivery_id(webhook_id: str, event_id: str) -> str:
 
 
 async def list_deliveries(registry: Registry, webhook: Webhook, limit: int, after: str | None) -> Page[Delivery]:
-    """A webhook's deliveries, newest first, each with its last attempts."""
+    """A webhook's deliveries, newest first, each with its last attempts.
+
+    Raises:
+        Refusal: ``invalid-request``: ``after`` is not what an earlier page gave as next.
+    """
     wanted: Document = {"webhook_id": webhook.id}
     if after is not None:
         date, last_id = position(after, datetime, str)
