@@ -59,14 +59,14 @@ def _with_album(servers: Servers, options: Options, groups: frozenset[str], tell
         if "throughput" in groups:
             with tutorial(servers, options.workers) as peer:
                 yield from throughput.measure(album, peer, options, tell)
-        alone: dict[str, tuple[Callable[[Album, Options, Tell], list[Row]], ...]] = {
-            "latency": (latency.measure,),
-            "reads": (reads.measure_under_load,),
-            "growth": (growth.measure_cost,),
-            "memory": (growth.measure_memory,),
+        alone: dict[str, Callable[[Album, Options, Tell], list[Row]]] = {
+            "latency": latency.measure,
+            "reads": reads.measure_under_load,
+            "growth": growth.measure_cost,
+            "memory": growth.measure_memory,
         }
-        for group, measurements in alone.items():
-            for measure in measurements if group in groups else ():
+        for group, measure in alone.items():
+            if group in groups:
                 yield from measure(album, options, tell)
         if "reads" in groups:
             yield from reads.measure_hot(servers, album, options, tell)

@@ -75,7 +75,7 @@ class Chaos:
         load.start(CLIENTS)
         started = time.monotonic()
         for name in schedule(self.options):
-            self._go_on_for(load, self.scene.random.uniform(*PAUSE_BETWEEN))
+            self._go_on_for(self.scene.random.uniform(*PAUSE_BETWEEN))
             self.say(f"{time.monotonic() - started:6.1f} s  {len(load.accepted):5} accepted  {name}")
             if name in KILLS:
                 self.killed_at.append((name, utc_now()))
@@ -83,14 +83,14 @@ class Chaos:
             else:
                 DISTURBANCES[name](self.scene)
         while len(load.accepted) < self.options.uploads:
-            self._go_on_for(load, 1.0)
+            self._go_on_for(1.0)
         load.stop()
         while load.is_running:
-            self._go_on_for(load, TICK_SECONDS)
-        settled_after = self._settle(load)
+            self._go_on_for(TICK_SECONDS)
+        settled_after = self._settle()
         return Aftermath(stack, load, undisturbed, settled_after, time.monotonic() - started)
 
-    def _go_on_for(self, load: Load, seconds: float) -> None:
+    def _go_on_for(self, seconds: float) -> None:
         """Let the load run, restarting what has died and waking what was frozen for long enough."""
         until = time.monotonic() + seconds
         while True:
@@ -104,7 +104,7 @@ class Chaos:
         if waiting is not None:
             load.is_crowded = waiting > MAX_BACKLOG
 
-    def _settle(self, load: Load) -> float | None:
+    def _settle(self) -> float | None:
         """How long it took until every image was ready or failed; None if some still were not after a minute."""
         self.scene.wake_all()
         started = time.monotonic()

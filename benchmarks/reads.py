@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
 
-from benchmarks.connection import Connection, get, post_json
+from benchmarks.connection import READ_BYTES, Connection, get, post_json
 from benchmarks.contenders import Album, running_app
 from benchmarks.options import Options, Tell
 from benchmarks.photographs import photograph
@@ -21,7 +21,6 @@ from benchmarks.uploading import upload_all
 
 PAUSE_SECONDS = 0.01
 HOT_SECONDS = 3.0
-READ_BYTES = 262_144
 
 
 def ready_thumbnail(album: Album) -> str:

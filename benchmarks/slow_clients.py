@@ -28,7 +28,6 @@ from tests.support.waiting import eventually
 
 READS = 600
 TRICKLE_SECONDS = 1.0
-Siege = Callable[[Stack, int, str], Iterator[None]]
 
 
 def main() -> None:

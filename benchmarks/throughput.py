@@ -76,7 +76,6 @@ def _rows(format: str, limits: list[float], ours: list[Run], theirs: list[Run]) 
             _median_ratio(rates, limits),
             f"{told}; pixel limit {spread(limits)}",
             at_least=to_limit,
-            samples={},
         ),
     ]
 

@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.private import private_stack
+from benchmarks.processes import MEBIBYTE
 from tests.support.pictures import picture
 from tests.support.stack import Stack
 
-MEBIBYTE = 1024 * 1024
 LIMIT = 50 * MEBIBYTE
 SAMPLE_SECONDS = 0.05
 
@@ -45,11 +45,10 @@ def largest_jpeg() -> bytes:
 
 @dataclass
 class Peak:
-    """Resident memory in MiB: before, the highest while sampled, and how many samples there were."""
+    """Resident memory in MiB: before, and the highest while sampled."""
 
     before: float
     highest: float = 0.0
-    samples: int = 0
 
     @property
     def growth(self) -> float:
@@ -65,7 +64,6 @@ def sampled(process: psutil.Process) -> Iterator[Peak]:
     def sample() -> None:
         while not done.wait(SAMPLE_SECONDS):
             peak.highest = max(peak.highest, process.memory_info().rss / MEBIBYTE)
-            peak.samples += 1
 
     thread = threading.Thread(target=sample)
     thread.start()

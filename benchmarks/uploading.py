@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -24,14 +22,12 @@ class Run:
     Attributes:
         images: how many.
         seconds: from the first byte of the first upload to the last thumbnail.
-        upload_seconds: the time of each upload until its answer.
         cpu: processor seconds by process, the client's among them.
         requests: that the database received meanwhile.
     """
 
     images: int
     seconds: float
-    upload_seconds: list[float]
     cpu: dict[str, float]
     requests: int
 
@@ -52,25 +48,13 @@ class Run:
     def requests_per_image(self) -> float:
         return self.requests / self.images
 
-    @property
-    def median_upload_milliseconds(self) -> float:
-        return 1000 * statistics.median(self.upload_seconds)
 
-
-def upload_all(
-    contender: Contender,
-    picture: bytes,
-    count: int,
-    concurrency: int,
-    *,
-    tell: Callable[[int], None] = lambda ready: None,
-) -> Run:
-    """Upload one picture ``count`` times into a new album; ``tell`` hears how many are ready."""
+def upload_all(contender: Contender, picture: bytes, count: int, concurrency: int) -> Run:
+    """Upload one picture ``count`` times into a new album, and wait until all are ready."""
     album_id = contender.new_album()
     request = contender.upload(album_id, picture)
     left = iter(range(count))
     turn = threading.Lock()
-    taken: list[float] = []
 
     def upload_on() -> None:
         with Connection(contender.url) as connection:
@@ -78,15 +62,8 @@ def upload_all(
                 with turn:
                     if next(left, None) is None:
                         return
-                began = time.perf_counter()
                 answer = connection.send(request)
-                taken.append(time.perf_counter() - began)
                 assert answer.status in (200, 202), answer.body
-
-    def all_ready() -> bool:
-        ready = count_ready(contender, album_id)
-        tell(ready)
-        return ready >= count
 
     requests = _database_requests(contender)
     before, client_before = cpu_seconds(contender.roots), time.process_time()
@@ -94,12 +71,14 @@ def upload_all(
     with ThreadPoolExecutor(concurrency) as pool:
         for client in [pool.submit(upload_on) for _ in range(concurrency)]:
             client.result()
-    eventually(all_ready, STALL_SECONDS, f"{contender.name} has made all thumbnails")
+    eventually(
+        lambda: count_ready(contender, album_id) >= count, STALL_SECONDS, f"{contender.name} has made all thumbnails"
+    )
     seconds = time.perf_counter() - started
     after = cpu_seconds(contender.roots)
     spent = {name: after[name] - before[name] for name in before}
     spent["client"] = time.process_time() - client_before
-    return Run(count, seconds, taken, spent, _database_requests(contender) - requests)
+    return Run(count, seconds, spent, _database_requests(contender) - requests)
 
 
 def _database_requests(contender: Contender) -> int:

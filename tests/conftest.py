@@ -3,7 +3,15 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 # `tests` is not installed, and pytest puts only a test's own folder on the path.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 pytest_plugins = ["tests.support.nodes", "tests.support.stack", "tests.support.webhooks"]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The event loop that all of Album runs on."""
+    return "asyncio"

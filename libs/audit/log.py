@@ -11,10 +11,9 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import BulkWriteError
 
 from libs.audit.entries import GENESIS, HASH, Anchor, Entry, Fact, chained
-from libs.shared.mongo import Database, Document
+from libs.shared.mongo import DUPLICATE_KEY, Database, Document
 
 BATCH = 1000
-_DUPLICATE_KEY = 11000
 _CROWDED_SECONDS = 0.05
 
 
@@ -66,7 +65,7 @@ class AuditLog:
                 # In order, so that nothing follows an entry that could not be written.
                 await self._entries.insert_many(entries, ordered=True)
             except BulkWriteError as error:
-                if any(each["code"] != _DUPLICATE_KEY for each in error.details["writeErrors"]):
+                if any(each["code"] != DUPLICATE_KEY for each in error.details["writeErrors"]):
                     raise
                 await anyio.sleep(random.uniform(0, _CROWDED_SECONDS))
             else:

@@ -37,6 +37,11 @@ class Caller:
             raise Refusal("forbidden", f"this needs a key with the scope {scope}")
 
 
+def visible_album(caller: Caller, album_id: str) -> Document:
+    """Selects the album if the caller may see it: those of other owners and deleted ones do not exist."""
+    return {"_id": album_id, "owner": caller.owner, "state": "live"}
+
+
 def album_not_found() -> Refusal:
     return Refusal("album-not-found", "there is no such album")
 
@@ -77,7 +82,7 @@ async def find_album(catalog: Catalog, caller: Caller, album_id: str) -> Album:
     Raises:
         Refusal: ``album-not-found``.
     """
-    wanted = {"_id": album_id, "owner": caller.owner, "state": "live"}
+    wanted = visible_album(caller, album_id)
     document = await patiently(lambda: catalog.albums.find_one(wanted, _SHOWN))
     if document is None:
         raise album_not_found()
@@ -85,7 +90,11 @@ async def find_album(catalog: Catalog, caller: Caller, album_id: str) -> Album:
 
 
 async def list_albums(catalog: Catalog, caller: Caller, limit: int, after: str | None) -> Page[Album]:
-    """The caller's albums, newest first."""
+    """The caller's albums, newest first.
+
+    Raises:
+        Refusal: ``invalid-request``: ``after`` is not what an earlier page gave as next.
+    """
     wanted: Document = {"owner": caller.owner, "state": "live"}
     if after is not None:
         date, last_id = position(after, datetime, str)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from libs.catalog.albums import Caller, album_not_found
+from libs.catalog.albums import Caller, album_not_found, visible_album
 from libs.catalog.catalog import Catalog, numbered
 from libs.catalog.records import VISIBLE
 from libs.catalog.side_by_side import side_by_side
@@ -26,8 +26,7 @@ async def delete_image(catalog: Catalog, caller: Caller, album_id: str, image_id
     """
 
     def work(transaction: Transaction) -> None:
-        wanted = {"_id": album_id, "owner": caller.owner, "state": "live"}
-        if not transaction.update(catalog.albums, wanted, {"$inc": {"content_count": -1}}):
+        if not transaction.update(catalog.albums, visible_album(caller, album_id), {"$inc": {"content_count": -1}}):
             raise album_not_found()
         if not _bury(catalog, transaction, album_id, image_id, context):
             raise Refusal("image-not-found", "there is no such image in this album")
@@ -44,8 +43,8 @@ async def delete_album(catalog: Catalog, caller: Caller, album_id: str, context:
     """
 
     def work(transaction: Transaction) -> None:
-        wanted = {"_id": album_id, "owner": caller.owner, "state": "live"}
-        album = transaction.change(catalog.albums, wanted, numbered({"$set": {"state": "deleted", "sweep": True}}))
+        deleted = numbered({"$set": {"state": "deleted", "sweep": True}})
+        album = transaction.change(catalog.albums, visible_album(caller, album_id), deleted)
         if album is None:
             raise album_not_found()
         catalog.record(transaction, AlbumDeleted(album_id=album_id), album, "api", context)

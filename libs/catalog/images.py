@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pymongo import ASCENDING, DESCENDING
 
-from libs.catalog.albums import Caller, album_not_found
+from libs.catalog.albums import Caller, album_not_found, visible_album
 from libs.catalog.catalog import Catalog
 from libs.catalog.records import VISIBLE, Album, Image
 from libs.shared.errors import Refusal
@@ -26,7 +26,7 @@ async def find_image(catalog: Catalog, caller: Caller, album_id: str, image_id: 
     """
     found = await _aggregate(
         catalog.albums,
-        {"$match": {"_id": album_id, "owner": caller.owner, "state": "live"}},
+        {"$match": visible_album(caller, album_id)},
         _join("images", {"_id": image_id, "album_id": album_id, "state": {"$in": VISIBLE}}),
     )
     if not found:
@@ -91,7 +91,7 @@ async def list_image_ids(
     """An album and the ids of its images in order of acceptance.
 
     Raises:
-        Refusal: ``album-not-found``.
+        Refusal: ``album-not-found``, or ``invalid-request`` for ``after``.
     """
     found = await _aggregate(catalog.albums, *_listing(caller, album_id, limit, after, "oldest", {"order": 1}))
     if not found:
@@ -106,7 +106,7 @@ async def list_images(
     """The images of an album, failed ones too.
 
     Raises:
-        Refusal: ``album-not-found``.
+        Refusal: ``album-not-found``, or ``invalid-request`` for ``after``.
     """
     steps = [
         *_listing(caller, album_id, limit, after, order, {"timeline": 0}),
@@ -131,7 +131,7 @@ def _listing(
     direction = ASCENDING if order == "oldest" else DESCENDING
     images = [{"$match": wanted}, {"$sort": {"order": direction}}, {"$limit": limit + 1}, {"$project": fields}]
     return [
-        {"$match": {"_id": album_id, "owner": caller.owner, "state": "live"}},
+        {"$match": visible_album(caller, album_id)},
         {"$lookup": {"from": "images", "pipeline": images, "as": "joined"}},
     ]
 

@@ -6,33 +6,18 @@ import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 
+import anyio
 from pymongo.errors import DuplicateKeyError
 
 from libs.catalog.catalog import Catalog
 from libs.shared.events import utc_now
+from libs.shared.mongo import CLEANUP_SECONDS, DriverError
 
 GoOn = Callable[[], Awaitable[bool]]
 """Asked between the parts of a work: False ends it."""
-
-
-async def hold(catalog: Catalog, name: str, holder: str, duration: timedelta) -> bool:
-    """Take or renew a lease; False while somebody else holds it."""
-    now = utc_now()
-    free_or_mine = {"_id": name, "$or": [{"until": {"$lt": now}}, {"holder": holder}]}
-    try:
-        await catalog.leases.update_one(
-            free_or_mine, {"$set": {"holder": holder, "until": now + duration}}, upsert=True
-        )
-    except DuplicateKeyError:
-        return False
-    return True
-
-
-async def release(catalog: Catalog, name: str, holder: str) -> None:
-    """Let go of a lease at once, so that the next holder need not wait it out."""
-    await catalog.leases.delete_one({"_id": name, "holder": holder})
 
 
 class Lease:
@@ -50,11 +35,22 @@ class Lease:
         now = time.monotonic()
         if now - self._renewed_at < self._duration.total_seconds() / 4:
             return True
-        if not await hold(self._catalog, self._name, self._holder, self._duration):
+        if not await self._take():
             return False
         self._renewed_at = now
         return True
 
     async def end(self) -> None:
-        """Let somebody else begin at once."""
-        await release(self._catalog, self._name, self._holder)
+        """Let somebody else begin at once; if the database does not answer soon, when the lease runs out."""
+        with anyio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(DriverError):
+            await self._catalog.leases.delete_one({"_id": self._name, "holder": self._holder})
+
+    async def _take(self) -> bool:
+        now = utc_now()
+        free_or_mine = {"_id": self._name, "$or": [{"until": {"$lt": now}}, {"holder": self._holder}]}
+        held = {"$set": {"holder": self._holder, "until": now + self._duration}}
+        try:
+            await self._catalog.leases.update_one(free_or_mine, held, upsert=True)
+        except DuplicateKeyError:
+            return False
+        return True

@@ -18,14 +18,13 @@ from libs.catalog.archive import RECORDS
 from libs.catalog.catalog import Catalog
 from libs.catalog.leases import Lease
 from libs.shared.errors import Outage, Refusal
-from libs.shared.mongo import Collection, Document, DriverError
+from libs.shared.mongo import Collection, Document
 from libs.shared.subscription import POSITIONS
 
 BATCH = 500
 LEASE = "migrations"
 LEASE_DURATION = timedelta(seconds=15)
 WAIT_SECONDS = 0.5
-RELEASE_SECONDS = 2
 
 GoOn = Callable[[], Awaitable[None]]
 Tell = Callable[[str], None]
@@ -160,8 +159,7 @@ async def upgrade(catalog: Catalog, tell: Tell) -> None:
             else:
                 await anyio.sleep(WAIT_SECONDS)
     finally:
-        with anyio.move_on_after(RELEASE_SECONDS, shield=True), suppress(DriverError):
-            await lease.end()
+        await lease.end()
 
 
 async def migrate(catalog: Catalog, go_on: GoOn, tell: Tell) -> None:

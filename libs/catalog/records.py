@@ -35,6 +35,14 @@ class Step(Record):
     at: datetime
 
 
+def job_id_of(image_id: str) -> str:
+    return image_id + "job"
+
+
+def thumbnail_id_of(album_id: str, image_id: str) -> str:
+    return album_id + image_id
+
+
 class Image(Record):
     id: str = Field(alias="_id")
     album_id: str
@@ -63,11 +71,11 @@ class Image(Record):
 
     @property
     def job_id(self) -> str:
-        return self.id + "job"
+        return job_id_of(self.id)
 
     @property
     def thumbnail_id(self) -> str:
-        return self.album_id + self.id
+        return thumbnail_id_of(self.album_id, self.id)
 
     @property
     def context(self) -> Context:

@@ -26,16 +26,14 @@ from libs.catalog.soundness import promised
 from libs.shared.errors import Refusal
 from libs.shared.events import BlobRef, utc_now
 from libs.shared.gridfs import GridFsBlobStore
-from libs.shared.mongo import Document, patiently
+from libs.shared.mongo import DUPLICATE_KEY, Document, patiently
 
 BATCH = 200
 CONCURRENCY = 8
 LEASE = timedelta(seconds=60)
-RELEASE_SECONDS = 10
 SOONEST_END = timedelta(days=1)
 """What would have ended meanwhile stays so long, so that subscribers can still read what they have not had."""
 _DROPPED = (*RECORDS, *LEFT_OUT, "fs.files", "fs.chunks")
-_DUPLICATE_KEY = 11000
 
 
 @dataclass
@@ -83,8 +81,7 @@ async def restore(
         await migrations.end_restore(catalog)
         return restored
     finally:
-        with anyio.move_on_after(RELEASE_SECONDS, shield=True):
-            await alone.end()
+        await alone.end()
 
 
 class _Alone:
@@ -115,7 +112,7 @@ class _Alone:
         try:
             await collection.insert_many(documents, ordered=False)
         except BulkWriteError as error:
-            if all(each["code"] != _DUPLICATE_KEY for each in error.details["writeErrors"]):
+            if all(each["code"] != DUPLICATE_KEY for each in error.details["writeErrors"]):
                 raise
             raise Refusal("database-in-use", "something writes to this database: stop all of Album first") from None
 

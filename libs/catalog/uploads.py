@@ -9,7 +9,7 @@ from datetime import timedelta
 from pymongo.errors import DuplicateKeyError
 from pymongo.write_concern import WriteConcern
 
-from libs.catalog.albums import Caller, album_not_found
+from libs.catalog.albums import Caller, album_not_found, visible_album
 from libs.catalog.catalog import Catalog, numbered
 from libs.catalog.records import Image
 from libs.shared.errors import Outage, Refusal
@@ -78,17 +78,6 @@ def _alive(intent: Intent) -> Document:
     return {"_id": intent.image_id, "state": "receiving", "is_given_up": None}
 
 
-async def check_album(catalog: Catalog, caller: Caller, album_id: str) -> None:
-    """Refuse early what acceptance would refuse.
-
-    Raises:
-        Refusal: ``album-not-found``.
-    """
-    wanted = {"_id": album_id, "owner": caller.owner, "state": "live"}
-    if await patiently(lambda: catalog.albums.find_one(wanted, {"_id": 1})) is None:
-        raise album_not_found()
-
-
 async def accept(
     catalog: Catalog, intent: Intent, album_id: str, name: str, original: BlobRef, key: str | None, context: Context
 ) -> Image:
@@ -104,7 +93,7 @@ async def accept(
         # The album comes first: writing it makes acceptance and deletion of the album exclude each other.
         album = transaction.change(
             catalog.albums,
-            {"_id": album_id, "owner": intent.caller.owner, "state": "live"},
+            visible_album(intent.caller, album_id),
             {"$inc": {"content_count": 1, "next_order": 1}},
             {"next_order": 1},
         )

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, cast, get_args
+from typing import Literal, cast
 
 from libs.shared.boxes import primary_item
 
 Format = Literal["JPEG", "PNG", "WEBP", "HEIF", "AVIF"]
 """The formats that are accepted, under the names that Pillow gives them."""
-
-FORMATS: tuple[Format, ...] = get_args(Format)
 
 CONTENT_TYPES: Mapping[Format, str] = MappingProxyType(
     {

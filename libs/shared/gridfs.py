@@ -21,14 +21,13 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteConcernError
 from libs.shared import tracing
 from libs.shared.errors import BlobMissing, Outage
 from libs.shared.events import BlobRef, utc_now
-from libs.shared.mongo import CLEANUP_SECONDS, Collection, Database, patiently, to_its_end
+from libs.shared.mongo import CLEANUP_SECONDS, DUPLICATE_KEY, Collection, Database, patiently, to_its_end
 from libs.shared.ports import BlobKind
 
 CHUNK_BYTES = 255 * 1024
 BATCH_CHUNKS = 2
 """Chunks in flight in one transfer: at most two batches of half a mebibyte are in memory."""
 BATCH_BYTES = BATCH_CHUNKS * CHUNK_BYTES
-_DUPLICATE_KEY = 11000
 
 
 class GridFsBlobStore:
@@ -101,7 +100,7 @@ class GridFsBlobStore:
             except BulkWriteError as error:
                 # The id is this attempt's own, so a chunk that is there already is ours, written just before
                 # the connection broke.
-                if any(entry.get("code") != _DUPLICATE_KEY for entry in error.details["writeErrors"]):
+                if any(entry.get("code") != DUPLICATE_KEY for entry in error.details["writeErrors"]):
                     raise
                 if error.details["writeConcernErrors"]:
                     raise WriteConcernError("no majority has the chunks yet") from error

@@ -68,8 +68,7 @@ _PASSING_CODES = frozenset(
         13436,  # NotPrimaryOrSecondary
     }
 )
-
-
+DUPLICATE_KEY = 11000
 _OUT_OF_DISK_SPACE = 14031
 
 

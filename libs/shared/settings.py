@@ -33,9 +33,6 @@ _PREFIXES = ("ALBUM_", "OTEL_")
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(str.lower)]
 
-EX_CONFIG = 78
-"""sysexits.h: as it is set up, a process cannot run, and no further start will make it right."""
-
 
 class WrongSetting(Exception):
     """The operator's fault: variables that say what cannot be, and why; never what they say, which may be secret."""
@@ -61,12 +58,12 @@ class Settings(BaseSettings):
 
 @contextmanager
 def read_settings(service: str) -> Iterator[None]:
-    """End the process with a sentence and `EX_CONFIG` where a setting is wrong."""
+    """End the process with a sentence and `os.EX_CONFIG` where a setting is wrong: no further start makes it right."""
     try:
         yield
     except WrongSetting as error:
         sys.stderr.write(f"{service}: {error}\n")
-        raise SystemExit(EX_CONFIG) from None
+        raise SystemExit(os.EX_CONFIG) from None
 
 
 def forget_variables() -> None:

@@ -10,13 +10,13 @@ from datetime import datetime
 from pymongo import DESCENDING, UpdateOne
 
 from libs.shared.errors import Refusal
-from libs.shared.events import Envelope, rfc3339, utc_now
+from libs.shared.events import TYPE_PREFIX, Envelope, rfc3339, utc_now
 from libs.shared.mongo import Document, patiently
 from libs.shared.pages import Page, position, token
 from libs.webhooks.records import Delivery, Webhook
 from libs.webhooks.registry import Registry
 
-PING = "io.album.webhook.tested.v1"
+PING = TYPE_PREFIX + "webhook.tested.v1"
 _SHOWN = {"body": 0}
 
 
@@ -71,7 +71,11 @@ def delivery_id(webhook_id: str, event_id: str) -> str:
 
 
 async def list_deliveries(registry: Registry, webhook: Webhook, limit: int, after: str | None) -> Page[Delivery]:
-    """A webhook's deliveries, newest first, each with its last attempts."""
+    """A webhook's deliveries, newest first, each with its last attempts.
+
+    Raises:
+        Refusal: ``invalid-request``: ``after`` is not what an earlier page gave as next.
+    """
     wanted: Document = {"webhook_id": webhook.id}
     if after is not None:
         date, last_id = position(after, datetime, str)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import sys
 from contextlib import suppress
 from socket import socket
 
 import uvicorn
+from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from libs.shared import tracing
 from libs.shared.logs import configure, get_logger
-from libs.shared.settings import EX_CONFIG, LimitSettings, read_settings
+from libs.shared.settings import LimitSettings, read_settings
 from libs.webhooks.settings import WebhookSettings
 from services.api.connections import Connection
 from services.api.core import Core
@@ -29,9 +31,13 @@ KEEP_ALIVE_SECONDS = 75
 class Server(uvicorn.Server):
     """Ends event streams and long polls when it is told to stop, and takes no more messages."""
 
+    def __init__(self, app: FastAPI, settings: ApiSettings) -> None:
+        super().__init__(configuration(app, settings))
+        self._app = app
+
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Stop serving."""
-        core: Core = app.state.core
+        core: Core = self._app.state.core
         core.feed.close()
         for consumer in core.consumers:  # their grace begins now, with that of the requests
             consumer.stop()
@@ -66,11 +72,10 @@ if __name__ == "__main__":
         asyncio.run(settle(settings))
     except NotSafe as error:
         get_logger().critical(error.message)
-        sys.exit(EX_CONFIG)
+        sys.exit(os.EX_CONFIG)
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # each connection is one
-    app = create_app(settings, limits, webhooks)
-    server = Server(configuration(app, settings))
+    server = Server(create_app(settings, limits, webhooks), settings)
     with tracing.recording("api", settings), suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

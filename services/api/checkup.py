@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 
-import anyio
-
 from libs.catalog import findings, fsck
 from libs.catalog.leases import Lease
-from libs.shared import mongo
 from libs.shared.logs import get_logger
-from libs.shared.mongo import CLEANUP_SECONDS
 from services.api.background import in_background
 from services.api.core import Core
 
@@ -51,5 +46,4 @@ class Checkup:
                 get_logger().info("checked what is stored", checked=report.checked, left=report.left)
         finally:
             self._is_running = False
-            with anyio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(mongo.DriverError):
-                await lease.end()
+            await lease.end()

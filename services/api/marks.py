@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import anyio
 
-from libs.catalog import log
+from libs.catalog import outbox
 from libs.catalog.catalog import Catalog
 from libs.shared import mongo
 from libs.shared.errors import Outage
@@ -26,15 +26,15 @@ class Marks:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._halves: dict[str, set[log.Half]] = defaultdict(set)
+        self._halves: dict[str, set[outbox.Half]] = defaultdict(set)
         self._added = anyio.Event()
 
-    def add(self, half: log.Half, entry: Entry) -> None:
+    def add(self, half: outbox.Half, entry: Entry) -> None:
         """Remember that an event was published to this half."""
         self._halves[entry.envelope.id].add(half)
         self._added.set()
 
-    def has(self, half: log.Half, entry: Entry) -> bool:
+    def has(self, half: outbox.Half, entry: Entry) -> bool:
         """Whether an event was published to this half, though the log may still call it pending."""
         return half in self._halves.get(entry.envelope.id, ())
 
@@ -54,12 +54,12 @@ class Marks:
                 await self._tell()
 
     async def _tell(self) -> bool:
-        by_halves: dict[frozenset[log.Half], list[str]] = defaultdict(list)
+        by_halves: dict[frozenset[outbox.Half], list[str]] = defaultdict(list)
         for event_id, halves in self._halves.items():
             by_halves[frozenset(halves)].append(event_id)
         try:
             for told, event_ids in by_halves.items():
-                await log.mark_published(self._catalog, told, event_ids)
+                await outbox.mark_published(self._catalog, told, event_ids)
                 for event_id in event_ids:
                     self._halves[event_id] -= told
                     if not self._halves[event_id]:

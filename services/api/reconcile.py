@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 
 import anyio
 
-from libs.catalog import deletions, findings, log, repairs, requests
+from libs.catalog import deletions, findings, outbox, repairs, requests
 from libs.catalog.leases import GoOn, Lease
 from libs.catalog.records import State
 from libs.catalog.status import STAGES
@@ -47,8 +46,7 @@ async def run(core: Core) -> None:
                 get_logger().warning("the reconciler waits", error=type(error).__name__)
             await anyio.sleep(core.settings.reconcile_seconds)
     finally:
-        with anyio.move_on_after(2, shield=True), suppress(mongo.DriverError):
-            await lease.end()
+        await lease.end()
 
 
 async def reconcile(core: Core, go_on: GoOn) -> None:
@@ -82,7 +80,7 @@ async def reconcile(core: Core, go_on: GoOn) -> None:
 
 async def _emit_again(core: Core, go_on: GoOn) -> None:
     waiting = (await core.publisher.queue_state(queue_of("api"))).messages
-    waiting += await log.count_pending(core.catalog, "work", NEARLY_EMPTY + 1)
+    waiting += await outbox.count_pending(core.catalog, "work", NEARLY_EMPTY + 1)
     idle: list[State] = [
         state
         for state, stage in STAGES.items()

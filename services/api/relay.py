@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import anyio
 
-from libs.catalog import log
+from libs.catalog import outbox
 from libs.catalog.catalog import Catalog
 from libs.shared import mongo
 from libs.shared.errors import ContractBreach, Outage
@@ -65,7 +65,7 @@ class Relay:
 
 
 class _Half:
-    def __init__(self, catalog: Catalog, half: log.Half, publish: Publish, marks: Marks) -> None:
+    def __init__(self, catalog: Catalog, half: outbox.Half, publish: Publish, marks: Marks) -> None:
         self._catalog = catalog
         self._half = half
         self._publish = publish
@@ -92,7 +92,7 @@ class _Half:
                 # Not only when there is nothing new: under load there always is.
                 if anyio.current_time() >= next_look:
                     next_look = anyio.current_time() + OVERDUE.total_seconds()
-                    await self._publish_all(_by_subject(await log.overdue(self._catalog, self._half, OVERDUE)))
+                    await self._publish_all(_by_subject(await outbox.overdue(self._catalog, self._half, OVERDUE)))
             except (Outage, mongo.DriverError) as error:
                 if outage_of(error) is None:
                     raise
@@ -103,7 +103,7 @@ class _Half:
         unsure = {subject for subject, entries in by_subject.items() if not self._follow(subject, entries)}
         if not unsure:
             return by_subject
-        return by_subject | _by_subject(await log.pending_of(self._catalog, self._half, unsure))
+        return by_subject | _by_subject(await outbox.pending_of(self._catalog, self._half, unsure))
 
     def _follow(self, subject: str, entries: list[Entry]) -> bool:
         first = self._published.get(subject, 0) + 1

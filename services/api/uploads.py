@@ -13,7 +13,7 @@ from fastapi import Request
 from structlog.contextvars import bind_contextvars
 
 from libs.catalog import uploads
-from libs.catalog.albums import Caller
+from libs.catalog.albums import Caller, find_album
 from libs.catalog.uploads import Intent
 from libs.shared.errors import Outage, Refusal
 from libs.shared.events import BlobRef, Context
@@ -187,7 +187,7 @@ class _Upload:
     async def _meet_album(self, album_id: str) -> None:
         # Acceptance checks it again; only what is long to come, or was accepted under its key before, must know now.
         if not self._is_short or self._header_key is not None:
-            await uploads.check_album(self._core.catalog, self._intent.caller, album_id)
+            await find_album(self._core.catalog, self._intent.caller, album_id)
         if self._header_key is not None:
             # Before it is known whether the key is ours, or one that is claimed without an answer would stay held.
             self._key = uploads.idempotency_key(self._intent.caller, album_id, self._header_key)

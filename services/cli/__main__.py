@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,10 +22,6 @@ from services.cli.status import status
 from services.cli.up import CannotStart
 from services.cli.up import up as run_up
 
-# sysexits.h: the command line or a setting is wrong; something that is needed is missing or in use.
-EX_USAGE = 64
-EX_UNAVAILABLE = 69
-
 
 class Commands(TyperGroup):
     """The commands, each of which ends with a sentence where a setting is wrong."""
@@ -34,7 +31,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except WrongSetting as error:
-            raise ended(str(error), EX_USAGE) from None
+            raise ended(str(error), os.EX_USAGE) from None
 
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_show_locals=False, add_completion=False)
@@ -63,12 +60,10 @@ def up(
     try:
         run_up(UpSettings(**given), Console())
     except ValidationError as error:
-        for problem in error.errors():
-            typer.echo(f"album: {'.'.join(map(str, problem['loc']))}: {problem['msg']}", err=True)
-        raise typer.Exit(EX_USAGE) from None
+        wrong = (f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
+        raise ended("; ".join(wrong), os.EX_USAGE) from None
     except CannotStart as error:
-        typer.echo(f"album: {error}", err=True)
-        raise typer.Exit(EX_UNAVAILABLE) from None
+        raise ended(str(error), os.EX_UNAVAILABLE) from None
 
 
 app.command()(status)

@@ -13,8 +13,7 @@ from libs.audit.entries import Anchor, Entry, Verdict
 from libs.audit.entries import verify as verify_entries
 from libs.audit.log import AuditLog, Selection
 from libs.catalog.catalog import Catalog
-from libs.shared.events import rfc3339
-from libs.shared.gridfs import GridFsBlobStore
+from libs.shared.events import TYPE_PREFIX, rfc3339
 from services.cli.catalog import with_catalog
 from services.cli.console import counted
 from services.cli.times import moment
@@ -48,7 +47,7 @@ def tail(
 ) -> None:
     """Show the last entries, oldest first."""
 
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> None:
+    async def work(catalog: Catalog) -> None:
         log, last = AuditLog(catalog.database), 0
         for entry in await log.tail(count):
             _print(entry, as_json=as_json)
@@ -71,7 +70,7 @@ def export(
     """Print entries as JSON lines, oldest first: all of them, of one album, of a time."""
     selection = Selection(album_id=album, since=since, until=until)
 
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> None:
+    async def work(catalog: Catalog) -> None:
         async for entry in AuditLog(catalog.database).read(selection):
             _print(entry, as_json=True)
 
@@ -93,7 +92,7 @@ def verify(
     Ends with 1 at the first entry that is not in order.
     """
 
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> Verdict:
+    async def work(catalog: Catalog) -> Verdict:
         return await verify_entries(AuditLog(catalog.database).read(), anchors or ())
 
     verdict = with_catalog(work)
@@ -111,6 +110,6 @@ def _print(entry: Entry, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(entry, default=str))
         return
-    what = entry["type"].removeprefix("io.album.")
+    what = entry["type"].removeprefix(TYPE_PREFIX)
     ids = " ".join(filter(None, (entry["album_id"], entry["image_id"])))
     typer.echo(f"{entry['position']:>8} {entry['time']} {entry['actor'] or '-'} {what} {ids}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -22,7 +23,7 @@ from libs.catalog.backup import Copied
 from libs.catalog.catalog import Catalog
 from libs.catalog.restore import Restored
 from libs.shared.gridfs import GridFsBlobStore
-from services.cli.catalog import EX_UNAVAILABLE, ended, with_catalog
+from services.cli.catalog import ended, with_catalog
 from services.cli.console import counted
 from services.cli.settings import CommandSettings
 
@@ -40,9 +41,9 @@ def backup(directory: Directory, as_json: AsJson = False) -> None:
     Ends with 1 if something was damaged in the store and is not in the backup.
     """
 
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> Copied:
+    async def work(catalog: Catalog) -> Copied:
         try:
-            return await backups.backup(catalog, blobs, directory, _tell)
+            return await backups.backup(catalog, GridFsBlobStore(catalog.database), directory, _tell)
         except OSError as error:
             # Those of a full disk name no file.
             raise OSError(error.errno, error.strerror, error.filename or str(directory)) from error
@@ -66,8 +67,8 @@ def restore(
     Ends with 1 if something was damaged in the backup and is not restored.
     """
 
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> Restored:
-        return await restores.restore(catalog, blobs, directory, _tell, is_to_drop=drop)
+    async def work(catalog: Catalog) -> Restored:
+        return await restores.restore(catalog, GridFsBlobStore(catalog.database), directory, _tell, is_to_drop=drop)
 
     with _database_in(data) if data else nullcontext() as settings:
         restored = with_catalog(work, settings, is_to_be_upgraded=False)
@@ -86,9 +87,9 @@ def _database_in(data: Path) -> Iterator[CommandSettings]:
         with claimed(data), running(mongod.prepare(data)) as (database,):
             yield CommandSettings(mongo_url=SecretStr(database.url))
     except AlreadyClaimed as error:
-        raise ended(f"{error}: stop it first", EX_UNAVAILABLE) from None
+        raise ended(f"{error}: stop it first", os.EX_UNAVAILABLE) from None
     except NodeFailed as error:
-        raise ended(str(error), EX_UNAVAILABLE) from None
+        raise ended(str(error), os.EX_UNAVAILABLE) from None
 
 
 def _tell(sentence: str) -> None:

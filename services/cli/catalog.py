@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
@@ -14,17 +15,13 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.migrations import require_upgraded
 from libs.shared import mongo
 from libs.shared.errors import Outage, Refusal
-from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.outages import outage_of
 from services.cli.settings import CommandSettings
 
 EX_REFUSED = 1
-# sysexits.h: what is needed is missing; reading or writing a file failed.
-EX_UNAVAILABLE = 69
-EX_IOERR = 74
 
 Result = TypeVar("Result")
-Work = Callable[[Catalog, GridFsBlobStore], Awaitable[Result]]
+Work = Callable[[Catalog], Awaitable[Result]]
 
 
 def with_catalog(
@@ -45,9 +42,9 @@ def with_catalog(
     except Refusal as refusal:
         raise ended(refusal.message, EX_REFUSED) from None
     except (Outage, mongo.DriverError) as error:
-        raise ended(_unavailable(error, settings), EX_UNAVAILABLE) from None
+        raise ended(_unavailable(error, settings), os.EX_UNAVAILABLE) from None
     except OSError as error:
-        raise ended(f"{error.filename or 'a file'}: {error.strerror}", EX_IOERR) from None
+        raise ended(f"{error.filename or 'a file'}: {error.strerror}", os.EX_IOERR) from None
 
 
 def _unavailable(error: Exception, settings: CommandSettings) -> str:
@@ -64,7 +61,7 @@ async def _connected(work: Work[Result], settings: CommandSettings, is_to_be_upg
         catalog = Catalog(client, settings.database, event_retention=retention, base_url=settings.base_url)
         if is_to_be_upgraded:
             await require_upgraded(catalog)
-        return await work(catalog, GridFsBlobStore(catalog.database))
+        return await work(catalog)
     finally:
         client.close()
 

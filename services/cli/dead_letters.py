@@ -14,9 +14,8 @@ from rich.text import Text
 from libs.catalog import dead_letters
 from libs.catalog.catalog import Catalog
 from libs.catalog.dead_letters import Letter, Outcome, Selection
-from libs.shared.events import rfc3339
-from libs.shared.gridfs import GridFsBlobStore
-from services.cli.catalog import Work, with_catalog
+from libs.shared.events import TYPE_PREFIX, rfc3339
+from services.cli.catalog import Work, ended, with_catalog
 from services.cli.console import counted, show_table
 
 EX_NOT_ALL = 1
@@ -47,7 +46,7 @@ def list_letters(
     # An id that is cut off names nothing.
     table = Table(Column("id", min_width=36), "at", "stage", "code", "event", "image", "state now")
     for letter in found:
-        event = (letter.envelope or {}).get("type", "unreadable").removeprefix("io.album.")
+        event = (letter.envelope or {}).get("type", "unreadable").removeprefix(TYPE_PREFIX)
         cells = (letter.id, rfc3339(letter.at), letter.stage, letter.code, event, letter.image_id, letter.image_state)
         table.add_row(*(Text(cell or "") for cell in cells))
     show_table(table)
@@ -82,7 +81,7 @@ def retry(id: Id = None, stage: Stage = None, code: Code = None, all: All = Fals
     """
     selection = _selected(id, stage, code, is_all=all)
 
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> list[Outcome]:
+    async def work(catalog: Catalog) -> list[Outcome]:
         outcomes: list[Outcome] = []
         async for letter, outcome in dead_letters.retry_letters(catalog, selection):
             outcomes.append(outcome)
@@ -105,7 +104,7 @@ def drop(id: Id = None, stage: Stage = None, code: Code = None, all: All = False
     """Remove letters; their images stay as they are."""
     selection = _selected(id, stage, code, is_all=all)
 
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> int:
+    async def work(catalog: Catalog) -> int:
         return await dead_letters.drop(catalog, selection)
 
     dropped = with_catalog(work)
@@ -122,7 +121,7 @@ def _selected(id: str | None, stage: str | None, code: str | None, *, is_all: bo
 
 
 def _collect(selection: Selection, limit: int) -> Work[list[Letter]]:
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> list[Letter]:
+    async def work(catalog: Catalog) -> list[Letter]:
         found: AsyncIterator[Letter] = dead_letters.letters(catalog, selection, limit)
         return [letter async for letter in found]
 
@@ -146,5 +145,4 @@ def _plain(letter: Letter) -> dict[str, Any]:
 
 
 def _nothing() -> typer.Exit:
-    typer.echo("album: there is no such letter", err=True)
-    return typer.Exit(EX_NOT_ALL)
+    return ended("there is no such letter", EX_NOT_ALL)

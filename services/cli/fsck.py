@@ -47,8 +47,8 @@ def fsck(
                 f"{done} {finding.kind} {finding.subject}: {finding.detail} ({counted(finding.bytes, 'byte')})"
             )
 
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> Report:
-        return await checks.run(catalog, blobs, RUN, options, tell)
+    async def work(catalog: Catalog) -> Report:
+        return await checks.run(catalog, GridFsBlobStore(catalog.database), RUN, options, tell)
 
     report = with_catalog(work)
     if as_json:

@@ -14,8 +14,7 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.keys import SCOPES, Key, Scope
 from libs.shared.errors import Refusal
 from libs.shared.events import rfc3339
-from libs.shared.gridfs import GridFsBlobStore
-from services.cli.catalog import with_catalog
+from services.cli.catalog import ended, with_catalog
 from services.cli.console import show_table
 
 EX_NO_KEY = 1
@@ -47,7 +46,7 @@ def create(
     """
     lifetime = None if expires_days is None else timedelta(days=expires_days)
 
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> tuple[Key, str]:
+    async def work(catalog: Catalog) -> tuple[Key, str]:
         return await keys.create_key(catalog, owner, _scopes(scopes), lifetime)
 
     key, token = with_catalog(work)
@@ -58,7 +57,7 @@ def create(
 def list_keys(as_json: AsJson = False) -> None:
     """List all keys that were ever made, without their secrets."""
 
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> list[Key]:
+    async def work(catalog: Catalog) -> list[Key]:
         return await keys.list_keys(catalog)
 
     found = with_catalog(work)
@@ -78,12 +77,11 @@ def list_keys(as_json: AsJson = False) -> None:
 def revoke(id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as list shows it.")]) -> None:
     """Revoke a key: within seconds neither it nor any sign-in with it opens anything."""
 
-    async def work(catalog: Catalog, blobs: GridFsBlobStore) -> bool:
+    async def work(catalog: Catalog) -> bool:
         return await keys.revoke_key(catalog, id)
 
     if not with_catalog(work):
-        typer.echo("album: there is no such key", err=True)
-        raise typer.Exit(EX_NO_KEY)
+        raise ended("there is no such key", EX_NO_KEY)
     typer.echo(f"{id} is revoked")
 
 

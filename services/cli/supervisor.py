@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-
-from libs.shared.settings import EX_CONFIG
 
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0
@@ -61,7 +60,7 @@ class Kept:
                 self.start_at, self.started_at = None, now
                 self.child.start()
         elif not self.child.is_running:
-            if self.child.exit_code == EX_CONFIG:
+            if self.child.exit_code == os.EX_CONFIG:
                 raise Misconfigured(self.child.name)
             self.failures = 1 if now - self.started_at > STABLE_SECONDS else self.failures + 1
             delay = min(FIRST_DELAY_SECONDS * 2 ** (self.failures - 1), LONGEST_DELAY_SECONDS)

@@ -13,7 +13,6 @@ from rich.text import Text
 
 from libs.catalog.catalog import Catalog
 from libs.shared.events import rfc3339
-from libs.shared.gridfs import GridFsBlobStore
 from libs.webhooks import deliveries, endpoints
 from libs.webhooks.records import Attempt, Webhook
 from libs.webhooks.registry import Registry
@@ -105,7 +104,7 @@ def with_registry(work: Callable[[Registry], Awaitable[Result]]) -> Result:
     """Do something with the webhooks of the catalog's database; see `with_catalog`."""
     settings = WebhookSettings()
 
-    async def on_catalog(catalog: Catalog, blobs: GridFsBlobStore) -> Result:
+    async def on_catalog(catalog: Catalog) -> Result:
         return await work(Registry(catalog.database, settings))
 
     return with_catalog(on_catalog)

@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from benchmarks.load import Load
 from libs.shared.stage import queue_of
-from tests.support.audit import broken_promises
+from tests.chaos.loads import ends_well, goes_on, uploading
 from tests.support.clusters import ReplicaSet, broker_cluster, replica_set
-from tests.support.pictures import picture
-from tests.support.stack import Stack, run_stack
+from tests.support.stack import run_stack
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(400)
@@ -24,35 +22,11 @@ AFTER_ELECTION_SECONDS = 30
 """What a driver needs to find the new primary, and our clients to try again, on a busy machine."""
 
 
-def goes_on(load: Load) -> None:
-    reached = len(load.accepted) + 5
-    eventually(lambda: len(load.accepted) >= reached, 90, "uploads are accepted")
-
-
 def elected_after(cluster: ReplicaSet, killed: int) -> float:
     """How long it takes until another member is primary."""
     started = time.monotonic()
     eventually(lambda: cluster.primary() not in (None, killed), 90, "another member is elected")
     return time.monotonic() - started
-
-
-def uploading(stack: Stack) -> Load:
-    """Clients that upload small pictures all the time."""
-    with stack.client() as client:
-        album_id = client.create()
-    load = Load(stack, [picture("JPEG", 320, 200), picture("PNG", 64, 48)], album_id, seed=1)
-    load.start(3)
-    return load
-
-
-def ends_well(load: Load) -> None:
-    load.stop()
-    eventually(lambda: not load.is_running, 90, "the last upload is answered")
-    wanted = {"_id": {"$in": list(load.accepted)}, "state": "ready"}
-    images = load.stack.database["images"]
-    eventually(lambda: images.count_documents(wanted) == len(load.accepted), 90, "all are ready")
-    eventually(lambda: not broken_promises(load.stack.database), what="every event is published")
-    assert load.stack.database["dead_letters"].count_documents({}) == 0
 
 
 def test_the_primary_of_three_databases_is_killed_under_load(tmp_path: Path, amqp_url: str) -> None:

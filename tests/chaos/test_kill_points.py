@@ -28,7 +28,7 @@ API = {
     "acceptance": KillPoint("libs.catalog.uploads:accept", "before"),
     "work publish": KillPoint(PUBLISH, "before", "album.work"),
     "public publish": KillPoint(PUBLISH, "before", "album.events"),
-    "mark published": KillPoint("libs.catalog.log:mark_published", "before"),
+    "mark published": KillPoint("libs.catalog.outbox:mark_published", "before"),
     "encoded accepted": KillPoint("libs.catalog.progress:accept_encoded", "before"),
     "thumbnail accepted": KillPoint("libs.catalog.progress:accept_thumbnail", "before"),
     "leftovers deleted": KillPoint(f"{STORE}.delete", "before"),

@@ -17,16 +17,13 @@ from deploy.local import mongod, rabbitmq
 from deploy.local.node import Node, running
 from libs.shared.events import utc_now
 from libs.shared.stage import queue_of
-from tests.support.audit import broken_promises
+from tests.chaos.loads import ends_well, goes_on, uploading
 from tests.support.events import delete_queue
 from tests.support.pictures import picture
-from tests.support.stack import Stack, run_stack
+from tests.support.stack import Stack, is_consuming, run_stack
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(400)
-
-SETTLE_SECONDS = 120
-AWAY_UPLOADS = 5
 
 
 @dataclass
@@ -53,10 +50,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 def load(world: World) -> Iterator[Load]:
     """Clients that upload small pictures all the time; they stop when the test says so, or ends."""
-    with world.stack.client() as client:
-        album_id = client.create()
-    load = Load(world.stack, [picture("JPEG", 320, 200), picture("PNG", 64, 48)], album_id, seed=1)
-    load.start(3)
+    load = uploading(world.stack)
     yield load
     load.stop()
 
@@ -66,23 +60,6 @@ def nobody_was_restarted(world: World) -> Iterator[None]:
     before = {name: process.pid for name, process in world.stack.processes.items()}
     yield
     assert {name: process.pid for name, process in world.stack.processes.items() if process.is_running} == before
-
-
-def goes_on(load: Load) -> None:
-    """More uploads are accepted."""
-    reached = len(load.accepted) + AWAY_UPLOADS
-    eventually(lambda: len(load.accepted) >= reached, SETTLE_SECONDS, "more uploads are accepted")
-
-
-def ends_well(load: Load) -> None:
-    """All that was accepted becomes ready, and every event is published."""
-    load.stop()
-    eventually(lambda: not load.is_running, SETTLE_SECONDS, "the last upload is answered")
-    images = load.stack.database["images"]
-    wanted = {"_id": {"$in": list(load.accepted)}, "state": "ready"}
-    eventually(lambda: images.count_documents(wanted) == len(load.accepted), SETTLE_SECONDS, "all are ready")
-    eventually(lambda: not broken_promises(load.stack.database), what="every event is published")
-    assert load.stack.database["dead_letters"].count_documents({}) == 0
 
 
 def test_workers_hold_their_messages_while_the_database_is_away(world: World, load: Load) -> None:
@@ -133,7 +110,7 @@ def test_however_long_pictures_wait_for_an_absent_broker_uploads_go_on(world: Wo
 
         world.broker.stop()
         try:
-            eventually(lambda: not (stack.directory / "api-9.ready").exists(), 60, "the API notices")
+            eventually(lambda: not is_consuming(extra.urls[0]), 60, "the API notices")
             assert album.upload(album_id, picture("PNG", 8, 8)).status_code == 202
             eventually(has_waited, 60, "the picture has waited for too long")
             assert album.upload(album_id, picture("PNG", 8, 8)).status_code == 202
@@ -189,7 +166,6 @@ def test_a_worker_without_a_consumer_for_too_long_says_so_and_ends(world: World)
         eventually(lambda: not process.is_running, 60, "the decoder has ended")
         assert process.exit_code not in (0, -signal.SIGKILL, None)
         assert "no consumer at the broker for too long" in extra.log("decoder-8")
-        assert not (stack.directory / "decoder-8.ready").exists()
     finally:
         extra.stop()
         world.broker.restart()

@@ -7,6 +7,7 @@ import pytest
 from benchmarks.load import Load
 from deploy.local.process import Process
 from libs.shared.events import ImageEncoded, ThumbnailCreated
+from tests.chaos.loads import goes_on
 from tests.support.audit import broken_promises
 from tests.support.events import subscribed
 from tests.support.pictures import picture
@@ -14,11 +15,6 @@ from tests.support.stack import StartStack
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(400)
-
-
-def goes_on(load: Load) -> None:
-    reached = len(load.accepted) + 5
-    eventually(lambda: len(load.accepted) >= reached, 60, "uploads are accepted")
 
 
 def stops(process: Process) -> None:

@@ -10,11 +10,6 @@ from tests.support.shelf import Shelf, a_shelf
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def shelf(mongo_url: str, database: str) -> AsyncIterator[Shelf]:
     async with a_shelf(mongo_url, database) as shelf:
         yield shelf

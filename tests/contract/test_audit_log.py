@@ -21,11 +21,6 @@ EVERYTHING = Selection()
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def audited(mongo_url: str, database: str) -> AsyncIterator[Database]:
     client = mongo.connect(SharedSettings(mongo_url=SecretStr(mongo_url)))
     await AuditLog(client[database]).ensure_indexes()

@@ -31,11 +31,6 @@ from tests.support.shelf import CALLER, Shelf, a_shelf
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def audit_everything(shelf: Shelf) -> None:
     """Let the audit have all that has happened."""
     database = shelf.catalog.database

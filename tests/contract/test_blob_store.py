@@ -23,11 +23,6 @@ CONTENT = bytes(range(256)) * 3000
 """Three chunks, the last of them short."""
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["memory", "gridfs"])
 async def blobs(request: pytest.FixtureRequest) -> AsyncIterator[BlobStore]:
     if request.param == "memory":

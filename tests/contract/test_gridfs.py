@@ -28,11 +28,6 @@ OTHER_CHUNK_BYTES = [1000, CHUNK_BYTES, 1024 * 1024]
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def store(mongo_url: str, database: str) -> AsyncIterator[GridFsBlobStore]:
     client = mongo.connect(SharedSettings(mongo_url=SecretStr(mongo_url)))
     store = GridFsBlobStore(client[database])

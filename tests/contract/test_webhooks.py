@@ -27,11 +27,6 @@ URL = "https://receiver.example/hook"
 LEASE = timedelta(seconds=60)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @dataclass
 class Owner:
     """Somebody with webhooks, of whom nobody else knows."""

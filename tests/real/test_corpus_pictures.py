@@ -33,11 +33,6 @@ NEAR = 4.0
 
 
 @pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
 async def both() -> AsyncIterator[Stages]:
     async with stages() as both:
         yield both

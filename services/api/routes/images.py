@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from libs.catalog import deletions
 from libs.catalog.images import find_image
+from libs.catalog.records import job_id_of, thumbnail_id_of
 from libs.shared.errors import AlbumError
 from libs.shared.mongo import DriverError
 from services.api import media, problems, uploads
@@ -63,9 +64,9 @@ async def upload_image(
         return problems.answer(error, is_early=not getattr(request.state, "is_body_read", False))
     body = UploadAnswer(
         message="image accepted",
-        job_id=accepted.image_id + "job",
+        job_id=job_id_of(accepted.image_id),
         image_id=accepted.image_id,
-        thumbnail_id=accepted.album_id + accepted.image_id,
+        thumbnail_id=thumbnail_id_of(accepted.album_id, accepted.image_id),
     )
     return JSONResponse(body.model_dump(), status_code=202, headers={"cache-control": "no-store"})
 

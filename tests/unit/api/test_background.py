@@ -20,11 +20,6 @@ from services.api.feed import Feed
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize("error", [Outage("away"), KeyError("a bug")], ids=["outage", "bug"])
 async def test_what_a_request_began_ends_alone(error: Exception) -> None:
     async def fail() -> None:

@@ -25,11 +25,6 @@ QUICKLY = 10.0
 
 
 @pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
 async def both() -> AsyncIterator[Stages]:
     async with stages(DecoderSettings(processes=1, memory_bytes=768 * MEGABYTE)) as both:
         yield both

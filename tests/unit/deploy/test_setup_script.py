@@ -7,6 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,18 +20,15 @@ TOOLS = ("sh", "id", "awk", "sed", "ls", "mktemp", "tail", "rm", "ldd")
 
 
 @pytest.fixture
-def bare_path(tmp_path: Path) -> Path:
+def bare_path() -> Iterator[Path]:
     """A PATH of a machine that has neither Chromium, mongod nor a package manager."""
-    directory = tmp_path / "bin"
-    directory.mkdir()
-    for tool in TOOLS:
-        (directory / tool).symlink_to(str(shutil.which(tool)))
-    # Another user has to find the way there; how deep it is depends on who runs the tests.
-    for parent in (directory, *directory.parents):
-        if parent == Path(tempfile.gettempdir()):
-            break
-        parent.chmod(0o755)
-    return directory
+    # Another user has to find the way there, and every session of pytest closes what is above its own directories.
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        for tool in TOOLS:
+            (directory / tool).symlink_to(str(shutil.which(tool)))
+        yield directory
 
 
 def run(path: Path, *arguments: str, user: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tracemalloc
+from typing import get_args
 
 import pillow_heif
 import pytest
@@ -12,13 +13,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from libs.shared.errors import Rejection
-from libs.shared.formats import FORMATS, Format, content_type_of, sniff
+from libs.shared.formats import Format, content_type_of, sniff
 from libs.shared.imaging import JPEG_MAX_SEGMENTS, MAX_HEAD_BYTES, probe
 from services.decoder.opening import open_header
 from tests.support.bombs import property_named_often
 from tests.support.boxes import imir, irot, with_transforms
 from tests.support.pictures import encoded, picture, scene
 
+FORMATS: tuple[Format, ...] = get_args(Format)
 UNWANTED = (
     "GIF",
     "BMP",

@@ -28,11 +28,6 @@ MEGABYTE = 1 << 20
 
 
 @pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
 async def pool() -> AsyncIterator[DecodePool]:
     settings = StageSettings(processes=2, deadline_seconds=2.0, memory_bytes=512 * MEGABYTE)
     async with DecodePool(settings, preload=["tests.support.children"]) as pool:

@@ -20,11 +20,6 @@ from libs.shared.topology import stage_queue
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def handle(delivery: Delivery) -> None:
     raise AssertionError("nothing is delivered")
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
 
 from deploy.local.settings import inherited_environment
-from libs.shared.settings import EX_CONFIG, SharedSettings, WrongSetting
+from libs.shared.settings import SharedSettings, WrongSetting
 from services.notifier.settings import NotifierSettings
 from tests.support import operator
 
-EX_USAGE = 64
 WRONG = {
     "api": {"ALBUM_PORT": "x"},
     "decoder": {"ALBUM_MAX_BYTES": "50MB"},
@@ -31,7 +31,7 @@ def test_a_service_ends_naming_the_variable(service: str, environment: dict[str,
         command, env=inherited_environment() | environment, capture_output=True, text=True, timeout=60, check=False
     )
 
-    assert ended.returncode == EX_CONFIG
+    assert ended.returncode == os.EX_CONFIG
     assert ended.stderr.startswith(f"{service}: {variable}: ")
     assert ended.stderr.count("\n") == 1
 
@@ -47,7 +47,7 @@ def test_a_service_ends_naming_the_variable(service: str, environment: dict[str,
 def test_a_command_ends_naming_the_variable(variable: str, command: tuple[str, ...]) -> None:
     ended = operator.album({variable: "soon"}, *command)
 
-    assert ended.exit_code == EX_USAGE
+    assert ended.exit_code == os.EX_USAGE
     assert ended.stderr.startswith(f"album: {variable}: ")
 
 

@@ -1,4 +1,4 @@
-"""The outbox half of the event log: what still has to be published. `libs.shared.event_log` reads the rest."""
+"""The outbox: what of the event log still has to be published. `libs.shared.event_log` reads the log itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Literal
 from libs.catalog.catalog import Catalog
 from libs.shared.event_log import BATCH, Entry, entry
 from libs.shared.events import utc_now
-from libs.shared.mongo import Document
 
 Half = Literal["work", "public"]
 """To whom an event still has to be published: the pipeline, or everybody."""
@@ -17,7 +16,9 @@ Half = Literal["work", "public"]
 
 async def pending_of(catalog: Catalog, half: Half, subjects: Iterable[str]) -> list[Entry]:
     """What is not published yet of these subjects, each subject's events in order."""
-    return await _pending(catalog, {"pending": half, "subject": {"$in": list(subjects)}})
+    wanted = {"pending": half, "subject": {"$in": list(subjects)}}
+    documents = await catalog.events.find(wanted).sort([("subject", 1), ("sequence", 1)]).to_list(None)
+    return [entry(document) for document in documents]
 
 
 async def overdue(catalog: Catalog, half: Half, age: timedelta) -> list[Entry]:
@@ -35,8 +36,3 @@ async def count_pending(catalog: Catalog, half: Half, most: int) -> int:
 async def mark_published(catalog: Catalog, halves: Iterable[Half], event_ids: Iterable[str]) -> None:
     """Note that these events need no publishing to these halves any more."""
     await catalog.events.update_many({"_id": {"$in": list(event_ids)}}, {"$pullAll": {"pending": list(halves)}})
-
-
-async def _pending(catalog: Catalog, wanted: Document) -> list[Entry]:
-    documents = await catalog.events.find(wanted).sort([("subject", 1), ("sequence", 1)]).to_list(None)
-    return [entry(document) for document in documents]
