@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from libs.catalog import log, orphans, repairs
+from libs.catalog import orphans, outbox, repairs
 from libs.shared import event_log
 from libs.shared.events import utc_now
 from tests.support.shelf import CALLER, Shelf
@@ -58,7 +58,7 @@ async def test_the_event_log(shelf: Shelf) -> None:
     async with sent(shelf) as looked_through:
         pages = [page async for page in event_log.pages(shelf.catalog.events, LONG_AGO)]
     async with sent(shelf) as published:
-        overdue = await log.overdue(shelf.catalog, "public", timedelta(hours=1))
+        overdue = await outbox.overdue(shelf.catalog, "public", timedelta(hours=1))
 
     assert len(events) == sum(len(page.highest) for page in pages) == MANY
     assert sum(replayed) == sum(looked_through) == MANY
