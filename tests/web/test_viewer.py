@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
+from tests.support.waiting import eventually
 from tests.web.conftest import OpenScreen
 from tests.web.screen import Screen
 
@@ -135,3 +136,50 @@ def test_a_failed_picture_says_why_in_the_viewer(screen: Screen, album: AlbumCli
     screen.tile("broken.png").locator(".tile-link").click()
     expect(screen.page.locator(".slide[data-step='0'] .slide-detail")).to_contain_text("The picture is")
     expect(screen.page.get_by_role("button", name="Try again", exact=True)).to_be_visible()
+
+
+def test_a_page_under_a_viewer_that_closed_by_itself_is_as_before(screen: Screen, album_id: str) -> None:
+    screen.open_album(album_id)
+    session = screen.page.context.new_cdp_session(screen.page)
+
+    def wait_until_open(is_open: bool) -> None:
+        # Playwright's own looks count as clicks. Without one, a browser closes a dialog at the second Escape, whatever
+        # the page makes of it.
+        script = {"expression": "document.querySelector('.viewer').open"}
+        eventually(lambda: session.send("Runtime.evaluate", script)["result"]["value"] is is_open)
+
+    screen.tile("c.png").click()
+    for _ in range(2):
+        wait_until_open(True)
+        screen.page.keyboard.press("Escape")
+        wait_until_open(False)
+        screen.page.go_forward()
+    wait_until_open(True)
+    screen.page.keyboard.press("Escape")
+    wait_until_open(False)
+
+    expect(screen.page.locator("html")).to_have_css("overflow-y", "scroll")
+    expect(screen.page.locator(".slide")).to_have_count(0)
+    expect(screen.tile("c.png").locator(".tile-link")).to_be_focused()
+
+
+def test_keys_turn_the_pages_after_the_button_that_had_the_focus_is_gone(screen: Screen, album_id: str) -> None:
+    screen.open_album(album_id)
+    screen.tile("b.png").click()
+    screen.page.get_by_role("button", name="Next picture").click()
+    expect(screen.page.locator(".viewer-name")).to_have_text("a.png")
+    expect(screen.page.get_by_role("button", name="Next picture")).to_be_hidden()
+
+    screen.page.keyboard.press("ArrowLeft")
+
+    expect(screen.page.locator(".viewer-name")).to_have_text("b.png")
+
+
+def test_a_long_name_leaves_picture_and_buttons_on_a_narrow_screen(open_screen: OpenScreen, album: AlbumClient) -> None:
+    album_id = album.create("Narrow")
+    album.ready(album_id, picture("PNG", 640, 480), f"{'long ' * 40}.png")
+    screen = open_screen(viewport={"width": 360, "height": 740}).open_album(album_id)
+    screen.tile("long").click()
+
+    expect(screen.page.locator(".slide-box")).to_be_in_viewport(ratio=1)
+    expect(screen.page.get_by_label("Delete", exact=True)).to_be_in_viewport(ratio=1)

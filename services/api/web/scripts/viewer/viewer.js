@@ -36,8 +36,9 @@ export class Viewer {
     this.#listen();
   }
 
+  /** What it shows, until `hide`: a browser may close the dialog by itself, without asking twice. */
   get item() {
-    return this.element.open ? this.#item : null;
+    return this.#item;
   }
 
   /** Open at, or turn to, an item. */
@@ -46,7 +47,6 @@ export class Viewer {
     this.#item = item;
     if (!this.element.open) {
       this.element.showModal();
-      document.documentElement.classList.add("has-viewer");
       this.stage.focus();
     }
     this.#draw();
@@ -55,9 +55,8 @@ export class Viewer {
   }
 
   hide() {
-    if (!this.element.open) return;
     this.element.close();
-    document.documentElement.classList.remove("has-viewer");
+    this.#item = null;
     this.#slides.clear();
     this.strip.replaceChildren();
   }
@@ -97,6 +96,7 @@ export class Viewer {
 
   #describe() {
     const item = this.#item;
+    const focused = document.activeElement;
     setText(this.title, item.name);
     const size = item.width ? `${item.width} x ${item.height}` : null;
     const position = `${this.#items.indexOf(item) + 1} of ${this.#items.length}`;
@@ -109,6 +109,8 @@ export class Viewer {
     this.download.hidden = !downloadAddress(item);
     if (downloadAddress(item)) this.download.href = downloadAddress(item);
     this.download.setAttribute("download", item.name);
+    // A hidden button hears no keys, and neither would the viewer.
+    if (focused.hidden) this.stage.focus();
   }
 
   #turn(step) {
