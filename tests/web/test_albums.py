@@ -48,6 +48,17 @@ def test_an_album_is_deleted_only_after_a_yes(screen: Screen, album: AlbumClient
     assert album.post("/album/get", album_id=album_id).status_code == 404
 
 
+def test_a_question_ends_when_the_page_that_asked_it_is_left(screen: Screen) -> None:
+    screen.open().create_album(f"Asked about {uuid.uuid4()}")
+    screen.page.get_by_role("button", name="Delete the album").click()
+    expect(screen.page.locator("dialog.dialog")).to_be_visible()
+
+    screen.page.go_back()
+
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+    expect(screen.page.locator("dialog.dialog")).to_have_count(0)
+
+
 def test_a_link_to_an_album_that_is_gone_says_so(screen: Screen) -> None:
     screen.open(f"#/album/{uuid.uuid4()}")
     screen.expect_notice("This album does not exist any more.")

@@ -174,6 +174,20 @@ def test_failed_uploads_are_sent_again_one_by_one_or_all(screen: Screen) -> None
         screen.expect_shows(f"{n}.png", "server")
 
 
+def test_who_removes_what_was_not_uploaded_reads_nothing_of_a_deletion(screen: Screen) -> None:
+    screen.open().create_album("Not wanted after all")
+    screen.page.route("**/album/image/upload", lambda route: route.fulfill(status=507, json={"code": "storage-full"}))
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    screen.expect_stage("a.png", "stopped")
+
+    screen.row("a.png").get_by_role("button", name="Remove a.png").click()
+    expect(screen.page.locator("dialog.dialog")).to_contain_text("Your own file stays as it is.")
+    expect(screen.page.locator("dialog.dialog")).not_to_contain_text("deleted")
+    screen.confirm("Remove")
+
+    expect(screen.tile("a.png")).to_have_count(0)
+
+
 def test_failed_jobs_say_why_and_are_all_tried_again(screen: Screen, album: AlbumClient) -> None:
     album_id = screen.open().create_album("Damaged")
     damaged = picture("PNG", 320, 240)[:900]

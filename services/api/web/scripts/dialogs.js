@@ -1,6 +1,12 @@
 // Questions to the person, as native dialogs: they hold the focus and give it back.
 import { voice } from "./announce.js";
 import { el } from "./dom.js";
+import { onRoute } from "./route.js";
+
+// A question is about what was on screen when it was asked.
+const dismiss = () => document.querySelector("dialog.dialog")?.close();
+onRoute(dismiss);
+addEventListener("unauthorized", dismiss);
 
 function ask(dialog, valueOf) {
   document.body.append(dialog);

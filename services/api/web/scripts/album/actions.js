@@ -34,14 +34,21 @@ export async function retryAll(pairs) {
   await Promise.all(Array.from({ length: RETRIES_AT_ONCE }, worker));
 }
 
+const deletion = ({ name }) => ({
+  title: "Delete this picture?",
+  detail: `${name} and its original are deleted for good.`,
+  yes: "Delete",
+});
+
+const removal = ({ name }) => ({
+  title: "Remove this picture?",
+  detail: `${name} will not be uploaded. Your own file stays as it is.`,
+  yes: "Remove",
+});
+
 /** Delete an item after asking; one that is still being sent is cancelled. Returns whether it is gone. */
 export async function remove(store, item) {
-  const isSure = await confirm({
-    title: "Delete this picture?",
-    detail: `${item.name} and its original are deleted for good.`,
-    yes: "Delete",
-  });
-  if (!isSure) return false;
+  if (!(await confirm(item.id ? deletion(item) : removal(item)))) return false;
   if (isSending(item) || item.stage === "stopped") {
     cancel(item);
     return true;
