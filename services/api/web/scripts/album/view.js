@@ -44,8 +44,8 @@ export class AlbumView {
       { class: "empty", hidden: true },
       icon("upload"),
       el("h2", {}, "No pictures yet"),
-      el("p", {}, "Drop pictures or folders anywhere on this page, paste them, or choose them with the button above."),
-      el("p", { class: "empty-fine" }, taken()),
+      el("p", { "data-changes": true }, "Drop pictures or folders anywhere on this page, paste them, or choose them with the button above."),
+      el("p", { class: "empty-fine", "data-changes": true }, taken()),
     );
     this.element = el("main", { class: "page album-page", id: "main" }, this.bar, this.empty, this.grid.element, this.viewer.element);
     this.live = new Live(store.albumId, () => this.#look());

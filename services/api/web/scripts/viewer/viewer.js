@@ -9,6 +9,9 @@ import { onSwipe } from "./swipe.js";
 
 const button = (name, label) => el("button", { type: "button", class: "viewer-button", "aria-label": label, title: label }, icon(name));
 
+/** What a key does a button does too, for those who are offered it. */
+const press = (offered) => offered.checkVisibility() && offered.click();
+
 export class Viewer {
   #items = [];
   #item = null;
@@ -154,8 +157,8 @@ export class Viewer {
       ArrowRight: () => this.#turn(1),
       Home: () => this.actions.turnTo(this.#items[0]),
       End: () => this.actions.turnTo(this.#items.at(-1)),
-      Delete: () => this.actions.remove(this.#item),
-      d: () => this.download.hidden || this.download.click(),
+      Delete: () => press(this.remove),
+      d: () => press(this.download),
     };
     if (!acts[event.key]) return;
     event.preventDefault();
