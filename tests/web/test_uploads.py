@@ -157,6 +157,28 @@ def test_an_upload_is_tried_again_as_often_as_a_busy_server_says_when(
     assert answers[-1].status == 202
 
 
+def test_other_files_go_on_while_the_server_still_holds_what_a_lost_connection_left(screen: Screen) -> None:
+    screen.open().create_album("After a restart")
+    answer = {"status": "fail", "code": "upload-in-progress", "message": "this upload is under way"}
+    held = {f"{n}.png" for n in range(4)}
+
+    def answer_held(route: Route) -> None:
+        body = route.request.post_data_buffer or b""
+        if any(name.encode() in body for name in held):
+            route.fulfill(status=409, json=answer, headers={"retry-after": "1"})
+        else:
+            route.continue_()
+
+    screen.page.route("**/album/image/upload", answer_held)
+    screen.choose({f"{n}.png": picture("PNG", 64, 48) for n in range(6)})
+    for n in (4, 5):
+        screen.expect_shows(f"{n}.png", "server")
+
+    held.clear()
+    for n in range(4):
+        screen.expect_shows(f"{n}.png", "server")
+
+
 def test_failed_uploads_are_sent_again_one_by_one_or_all(screen: Screen) -> None:
     screen.open().create_album("Refused for now")
     answer = {"status": "fail", "code": "storage-full", "message": "there is no room left"}
