@@ -186,7 +186,9 @@ def test_the_operators_page_asks_for_another_key_when_the_one_given_is_not_good_
     screen = open_screen(stack=guarded).open("admin")
 
     with screen.page.expect_response(lambda answer: answer.status == 403):
+        expect(screen.page.get_by_text("This page needs a key with admin rights.")).to_be_visible()
         sign_in(screen, make_key(guarded, "anna", "read,write"))
+    expect(screen.page.get_by_role("alert")).to_have_text("The key that you signed in with has no admin rights.")
     expect(screen.page.get_by_label("Key")).to_have_value("")
     expect(screen.page.get_by_role("row", name="decoder")).to_have_count(0)
     sign_in(screen, make_key(guarded, "anna", "admin"))
