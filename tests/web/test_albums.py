@@ -72,6 +72,22 @@ def test_an_albums_name_is_shown_as_text_whatever_it_contains(screen: Screen) ->
     assert screen.page.locator("h1 img").count() == 0
 
 
+def test_a_long_name_from_right_to_left_is_cut_at_its_own_end(screen: Screen) -> None:
+    screen.open().create_album("יום הולדת באגם " * 15)
+    screen.page.get_by_role("link", name="All albums").click()
+    name = screen.page.locator(".album-name", has_text="באגם").first
+    expect(name).to_be_visible()
+    # The box of the first word, which a name that is cut at its left would have outside.
+    script = """(name) => {
+      const range = document.createRange();
+      range.setStart(name.firstChild, 0);
+      range.setEnd(name.firstChild, 3);
+      const [word, box] = [range.getBoundingClientRect(), name.getBoundingClientRect()];
+      return word.left >= box.left && word.right <= box.right;
+    }"""
+    assert name.evaluate(script)
+
+
 def test_an_album_shows_its_newest_pictures_on_the_first_page(screen: Screen, album: AlbumClient) -> None:
     name = f"Covered {uuid.uuid4()}"
     album.ready(album.create(name), picture("JPEG", 320, 240), "a.jpg")

@@ -46,7 +46,7 @@ export async function confirm({ title, detail, yes }) {
 
 /** A name of 1 to `maxLength` characters, or null. */
 export function askName({ title, label, yes, maxLength }) {
-  const input = el("input", { id: "dialog-name", name: "name", maxlength: maxLength, required: true, autocomplete: "off" });
+  const input = el("input", { id: "dialog-name", name: "name", dir: "auto", maxlength: maxLength, required: true, autocomplete: "off" });
   const field = el("div", { class: "field" }, el("label", { for: "dialog-name" }, label), input);
   input.addEventListener("input", () => input.setCustomValidity(input.value.trim() ? "" : "A name needs a letter."));
   return ask(framed(title, null, yes, false, field), () => input.value.trim() || null);

@@ -25,7 +25,7 @@ export class Tile {
     this.item = item;
     this.#actions = actions;
     this.picture = new Picture("");
-    this.name = el("span", { class: "tile-name" });
+    this.name = el("span", { class: "tile-name", dir: "auto" });
     this.format = el("span", { class: "tile-format" });
     this.blank = el("span", { class: "tile-blank", "aria-hidden": "true" }, icon("picture"), this.name, this.format);
     this.link = el("a", { class: "tile-link", draggable: "false", tabindex: "-1" }, this.blank, this.picture.element);

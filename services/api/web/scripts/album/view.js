@@ -32,7 +32,7 @@ export class AlbumView {
     };
     this.grid = new Grid(actions);
     this.viewer = new Viewer(actions);
-    this.name = el("h1", { class: "page-title", tabindex: "-1" });
+    this.name = el("h1", { class: "page-title", dir: "auto", tabindex: "-1" });
     this.total = el("p", { class: "page-detail" });
     const heading = el("div", { class: "page-heading" }, this.name, this.total);
     const back = el("a", { class: "icon-button", href: "#/", "aria-label": "All albums", title: "All albums" }, icon("back"));

@@ -15,7 +15,7 @@ export class TrayRow {
     this.retry = el("button", { type: "button", class: "icon-button", "data-changes": true, title: "Try again", "aria-label": `Try ${item.name} again` }, icon("retry"));
     this.cancel = el("button", { type: "button", class: "icon-button", "data-changes": true }, icon("close"));
     const thumbnail = el("span", { class: "row-picture", "aria-hidden": "true" }, icon("picture"), this.picture.element);
-    const text = el("span", { class: "row-text" }, el("span", { class: "row-name", title: item.name }, item.name), this.stage, this.bar);
+    const text = el("span", { class: "row-text" }, el("span", { class: "row-name", dir: "auto", title: item.name }, item.name), this.stage, this.bar);
     this.element = el("li", { class: "tray-row" }, thumbnail, text, this.retry, this.cancel);
     this.retry.addEventListener("click", () => actions.retry(item));
     this.cancel.addEventListener("click", () => (isSending(item) ? actions.cancel(item) : actions.remove(item)));

@@ -20,7 +20,7 @@ export class Viewer {
   /** `actions` has `turnTo(item)`, `close()`, `remove(item)` and `retry(item)`. */
   constructor(actions) {
     this.actions = actions;
-    this.title = el("h2", { class: "viewer-name", id: "viewer-name" });
+    this.title = el("h2", { class: "viewer-name", id: "viewer-name", dir: "auto" });
     this.detail = el("p", { class: "viewer-detail" });
     this.download = el("a", { class: "viewer-button", "data-changes": true, "aria-label": "Download the original", title: "Download the original" }, icon("download"));
     this.retry = button("retry", "Try again");
