@@ -18,6 +18,7 @@ export class AlbumView {
   #wantedImage = null;
   #position = 0;
   #isFromGrid = false;
+  #isDeleting = false;
 
   /** `onFiles(files)` takes in what is chosen; `activity` is told of what is not finished. */
   constructor(store, activity, onFiles) {
@@ -110,24 +111,25 @@ export class AlbumView {
     try {
       await this.store.look();
     } catch (error) {
-      if (error.code === "album-not-found") this.#leave("This album was deleted.");
+      if (error.code === "album-not-found") this.#leave();
       throw error;
     }
   }
 
   #failed(error) {
-    if (error.code === "album-not-found" || error.code === "invalid-request") this.#leave("This album does not exist any more.");
+    if (error.code === "album-not-found" || error.code === "invalid-request") this.#leave();
     else if (error.code !== "unreachable") notify(reason(error.code, error.message));
   }
 
-  #leave(sentence) {
+  /** The album is gone. */
+  #leave() {
     if (this.#listeners.signal.aborted) return;
-    notify(sentence);
+    notify(this.#isDeleting ? "The album was deleted." : "This album does not exist any more.");
     go("#/", true);
   }
 
   #take(event) {
-    if (event.type === "io.album.album.deleted.v1") this.#leave("This album was deleted.");
+    if (event.type === "io.album.album.deleted.v1") this.#leave();
     else this.store.take(event);
   }
 
@@ -199,14 +201,17 @@ export class AlbumView {
       yes: "Delete album",
     });
     if (!isSure) return;
+    // Its event may come before the answer.
+    this.#isDeleting = true;
     try {
       await deleteAlbum(this.store.albumId);
     } catch (error) {
       if (error.code !== "album-not-found") {
+        this.#isDeleting = false;
         notify(`The album could not be deleted. ${reason(error.code, error.message)}`);
         return;
       }
     }
-    this.#leave("The album was deleted.");
+    this.#leave();
   }
 }
