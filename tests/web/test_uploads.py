@@ -228,6 +228,21 @@ def test_failed_jobs_say_why_and_are_all_tried_again(screen: Screen, album: Albu
         screen.expect_stage(name, "failed")
 
 
+def test_many_pictures_that_cannot_be_tried_again_are_told_of_in_one_sentence(
+    screen: Screen, album: AlbumClient
+) -> None:
+    album_id = album.create("All damaged")
+    for n in range(3):
+        album.settled(album.upload(album_id, picture("PNG", 320, 240)[:900], f"{n}.png"))
+    screen.open_album(album_id)
+    screen.page.route("**/job/retry", lambda route: route.abort())
+
+    screen.page.get_by_role("button", name="Retry all failed").click()
+
+    screen.expect_notice("3 pictures could not be tried again. The server cannot be reached.")
+    expect(screen.page.locator(".notice:visible")).to_have_count(1)
+
+
 def test_a_reload_in_the_middle_picks_up_its_jobs_again(open_screen: OpenScreen, start_stack: StartStack) -> None:
     stack = start_stack(decoders=0, thumbnailers=1)
     screen = open_screen(stack=stack).open()
