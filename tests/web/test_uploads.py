@@ -210,6 +210,17 @@ def test_who_removes_what_was_not_uploaded_reads_nothing_of_a_deletion(screen: S
     expect(screen.tile("a.png")).to_have_count(0)
 
 
+def test_what_was_given_up_without_a_connection_goes_on_when_there_is_one(screen: Screen) -> None:
+    screen.open().create_album("Through a tunnel")
+    screen.page.context.set_offline(True)
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    screen.expect_stage("a.png", "stopped")
+
+    screen.page.context.set_offline(False)
+
+    screen.expect_shows("a.png", "server")
+
+
 def test_failed_jobs_say_why_and_are_all_tried_again(screen: Screen, album: AlbumClient) -> None:
     album_id = screen.open().create_album("Damaged")
     damaged = picture("PNG", 320, 240)[:900]

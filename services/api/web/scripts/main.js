@@ -11,7 +11,7 @@ import { begin, mayChange } from "./session/session.js";
 import { SignInView } from "./session/view.js";
 import { Activity } from "./uploads/activity.js";
 import { takeIn } from "./uploads/intake.js";
-import { cancel, isBusy, resendUnauthorized } from "./uploads/queue.js";
+import { cancel, isBusy, resendStopped } from "./uploads/queue.js";
 import { Tray } from "./uploads/tray.js";
 
 const activity = new Activity();
@@ -56,7 +56,7 @@ function goOn() {
   isSignedOut = false;
   shown = undefined;
   show();
-  resendUnauthorized();
+  resendStopped("unauthorized");
 }
 
 function change(next, image) {
@@ -73,5 +73,6 @@ onRoute(show);
 onDrop(takeFiles, () => !isSignedOut && mayChange() && currentRoute().albumId !== null);
 onPaste(takeFiles);
 addEventListener("unauthorized", askForKey);
+addEventListener("online", () => resendStopped("unreachable"));
 addEventListener("beforeunload", (event) => isBusy() && event.preventDefault());
 if (await begin()) show();

@@ -44,9 +44,9 @@ export function resend(item) {
   fill();
 }
 
-/** Send again what was stopped for want of a key. */
-export function resendUnauthorized() {
-  for (const item of uploads.keys()) if (item.code === "unauthorized") resend(item);
+/** Send again what was stopped for a reason that is no more, such as "unauthorized". */
+export function resendStopped(code) {
+  for (const item of uploads.keys()) if (item.code === code) resend(item);
 }
 
 function fill() {
