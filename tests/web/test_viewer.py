@@ -129,6 +129,24 @@ def test_a_swipe_turns_the_page(open_screen: OpenScreen, album_id: str) -> None:
     expect(screen.page.locator(".viewer-name")).to_have_text("b.png")
 
 
+def test_a_finger_moves_about_in_a_magnified_picture(open_screen: OpenScreen, album_id: str) -> None:
+    screen = open_screen(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+    screen.open_album(album_id)
+    screen.tile("c.png").tap()
+    expect(screen.page.locator(".viewer-name")).to_have_text("c.png")
+    session = screen.page.context.new_cdp_session(screen.page)
+    session.send("Input.synthesizePinchGesture", {"x": 195, "y": 400, "scaleFactor": 2.5})
+    screen.until(lambda: screen.page.evaluate("visualViewport.scale > 2"), "it is magnified")
+    left = screen.page.evaluate("visualViewport.offsetLeft")
+
+    for kind, x in (("touchStart", 130), ("touchMove", 100), ("touchMove", 70), ("touchMove", 40), ("touchEnd", None)):
+        points = [] if x is None else [{"x": x, "y": 150}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    screen.until(lambda: screen.page.evaluate("visualViewport.offsetLeft") > left, "another part is seen")
+    expect(screen.page.locator(".viewer-name")).to_have_text("c.png")
+
+
 def test_a_failed_picture_says_why_in_the_viewer(screen: Screen, album: AlbumClient) -> None:
     album_id = album.create("Damaged")
     album.settled(album.upload(album_id, picture("PNG", 320, 240)[:900], "broken.png"))
