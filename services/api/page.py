@@ -8,6 +8,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+KEPT = (".js", ".css", ".svg")
+"""What a browser may keep and ask about: it is the same for everybody. The documents are not kept, or going back would
+show those who have signed out what was on screen."""
+
 
 class Page(StaticFiles):
     """Serves files as the router's default, so that an endpoint's wrong method is told apart from a wrong address."""
@@ -22,6 +26,8 @@ class Page(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Find a file; other methods than GET and HEAD are wrong only where there is one."""
         found = await super().get_response(path, {**scope, "method": "GET"})
+        if path.endswith(KEPT):
+            found.headers["cache-control"] = "no-cache"
         if scope["method"] not in ("GET", "HEAD"):
             raise HTTPException(405, headers={"allow": "GET, HEAD"})
         return found

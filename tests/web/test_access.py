@@ -119,7 +119,8 @@ def test_what_happens_is_read_out_whatever_is_open(screen: Screen, album: AlbumC
     screen.page.context.set_offline(False)
     expect(screen.page.locator("#notices")).not_to_contain_text("away", timeout=30_000)
     album.post("/album/delete", album_id=album_id)
-    screen.until(lambda: "This album was deleted." in read_out(screen), "one is heard where nothing is open")
+    gone = "This album does not exist any more."
+    screen.until(lambda: gone in read_out(screen), "one is heard where nothing is open")
 
 
 def test_the_page_moves_nothing_for_those_who_want_no_motion(open_screen: OpenScreen, album: AlbumClient) -> None:
@@ -138,6 +139,17 @@ def test_no_script_or_style_is_written_into_the_page(screen: Screen) -> None:
     assert "unsafe" not in policy
     assert "<style" not in answer.text()
     assert " style=" not in answer.text()
+
+
+def test_scripts_and_styles_are_downloaded_once_and_documents_kept_by_nobody(screen: Screen) -> None:
+    get = screen.page.request.get
+    for path in ("scripts/main.js", "styles/page.css", "favicon.svg"):
+        first = get(f"{screen.url}/{path}")
+        assert first.headers["cache-control"] == "no-cache"
+        again = get(f"{screen.url}/{path}", headers={"if-none-match": first.headers["etag"]})
+        assert again.status == 304
+    for path in ("", "admin/"):
+        assert get(f"{screen.url}/{path}").headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("width", [360, 768, 1440])

@@ -48,6 +48,17 @@ def test_an_album_is_deleted_only_after_a_yes(screen: Screen, album: AlbumClient
     assert album.post("/album/get", album_id=album_id).status_code == 404
 
 
+def test_a_question_ends_when_the_page_that_asked_it_is_left(screen: Screen) -> None:
+    screen.open().create_album(f"Asked about {uuid.uuid4()}")
+    screen.page.get_by_role("button", name="Delete the album").click()
+    expect(screen.page.locator("dialog.dialog")).to_be_visible()
+
+    screen.page.go_back()
+
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+    expect(screen.page.locator("dialog.dialog")).to_have_count(0)
+
+
 def test_a_link_to_an_album_that_is_gone_says_so(screen: Screen) -> None:
     screen.open(f"#/album/{uuid.uuid4()}")
     screen.expect_notice("This album does not exist any more.")
@@ -59,6 +70,22 @@ def test_an_albums_name_is_shown_as_text_whatever_it_contains(screen: Screen) ->
     screen.open().create_album(name)
     expect(screen.page.get_by_role("heading", name=name, level=1)).to_be_visible()
     assert screen.page.locator("h1 img").count() == 0
+
+
+def test_a_long_name_from_right_to_left_is_cut_at_its_own_end(screen: Screen) -> None:
+    screen.open().create_album("יום הולדת באגם " * 15)
+    screen.page.get_by_role("link", name="All albums").click()
+    name = screen.page.locator(".album-name", has_text="באגם").first
+    expect(name).to_be_visible()
+    # The box of the first word, which a name that is cut at its left would have outside.
+    script = """(name) => {
+      const range = document.createRange();
+      range.setStart(name.firstChild, 0);
+      range.setEnd(name.firstChild, 3);
+      const [word, box] = [range.getBoundingClientRect(), name.getBoundingClientRect()];
+      return word.left >= box.left && word.right <= box.right;
+    }"""
+    assert name.evaluate(script)
 
 
 def test_an_album_shows_its_newest_pictures_on_the_first_page(screen: Screen, album: AlbumClient) -> None:

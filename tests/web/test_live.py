@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+from playwright.sync_api import APIResponse, Route, expect
 
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
@@ -60,8 +60,25 @@ def test_an_album_deleted_elsewhere_is_left(screen: Screen, album: AlbumClient) 
     album_id = album.create("Doomed")
     screen.open_album(album_id)
     album.post("/album/delete", album_id=album_id)
-    screen.expect_notice("This album was deleted.")
+    screen.expect_notice("This album does not exist any more.")
     expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+
+
+def test_who_deletes_an_album_reads_so_though_its_event_comes_before_the_answer(
+    screen: Screen, album: AlbumClient
+) -> None:
+    screen.open_album(album.create("Not needed any more"))
+    answers: list[tuple[Route, APIResponse]] = []
+    screen.page.route("**/album/delete", lambda route: answers.append((route, route.fetch())))
+
+    screen.page.get_by_role("button", name="Delete the album").click()
+    screen.confirm("Delete album")
+
+    screen.expect_notice("The album was deleted.")
+    for route, answer in answers:
+        route.fulfill(response=answer)
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_focused()
+    expect(screen.page.locator(".notice:visible")).to_have_count(1)
 
 
 def test_a_new_album_appears_on_the_first_page(screen: Screen, album: AlbumClient) -> None:
@@ -94,7 +111,7 @@ def test_deletions_are_noticed_without_events(screen: Screen, album: AlbumClient
     expect(screen.page.locator(".page-detail")).to_have_text("1 picture")
 
     album.post("/album/delete", album_id=album_id)
-    screen.expect_notice("This album was deleted.")
+    screen.expect_notice("This album does not exist any more.")
 
 
 def test_a_lost_connection_is_said_and_made_up_for(screen: Screen, album: AlbumClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,6 +35,16 @@ def anna(guarded: Stack) -> Iterator[AlbumClient]:
 def sign_in(screen: Screen, key: str) -> None:
     screen.page.get_by_label("Key").fill(key)
     screen.page.get_by_role("button", name="Sign in").click()
+
+
+def drag(screen: Screen, kind: str) -> None:
+    """Drag a file over the page, or drop it."""
+    script = """(kind) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File(['picture'], 'a.png'));
+      document.body.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
+    }"""
+    screen.page.evaluate(script, kind)
 
 
 def cookies(screen: Screen) -> list[Any]:
@@ -175,7 +186,9 @@ def test_the_operators_page_asks_for_another_key_when_the_one_given_is_not_good_
     screen = open_screen(stack=guarded).open("admin")
 
     with screen.page.expect_response(lambda answer: answer.status == 403):
+        expect(screen.page.get_by_text("This page needs a key with admin rights.")).to_be_visible()
         sign_in(screen, make_key(guarded, "anna", "read,write"))
+    expect(screen.page.get_by_role("alert")).to_have_text("The key that you signed in with has no admin rights.")
     expect(screen.page.get_by_label("Key")).to_have_value("")
     expect(screen.page.get_by_role("row", name="decoder")).to_have_count(0)
     sign_in(screen, make_key(guarded, "anna", "admin"))
@@ -197,6 +210,47 @@ def test_who_may_only_look_is_offered_nothing_else(open_screen: OpenScreen, guar
     expect(screen.page.locator(".viewer")).to_be_visible()
     for name in ("Add pictures", "Delete", "Download the original"):
         expect(screen.page.get_by_label(name, exact=True).locator("visible=true")).to_have_count(0)
+
+
+def test_who_may_only_look_is_offered_nothing_of_a_failed_picture(
+    open_screen: OpenScreen, guarded: Stack, anna: AlbumClient
+) -> None:
+    album_id = anna.create("Damaged, to look at")
+    anna.settled(anna.upload(album_id, picture("PNG", 320, 240)[:900], "bad.png"))
+    screen = open_screen(stack=guarded).open(f"#/album/{album_id}")
+    sign_in(screen, make_key(guarded, "anna", "read"))
+
+    expect(screen.row("bad.png")).to_contain_text("The picture is")
+    for place in (screen.tile("bad.png"), screen.page.locator(".tray")):
+        offered = place.get_by_role("button", name=re.compile("Try|Retry|Remove"))
+        expect(offered.locator("visible=true")).to_have_count(0)
+    screen.tile("bad.png").locator(".tile-link").click()
+    screen.page.keyboard.press("Delete")
+    screen.page.keyboard.press("d")
+
+    expect(screen.page.locator(".viewer-name")).to_have_text("bad.png")
+    expect(screen.page.locator("dialog.dialog")).to_have_count(0)
+
+
+def test_who_may_only_look_adds_nothing_by_dropping_it(
+    open_screen: OpenScreen, guarded: Stack, anna: AlbumClient
+) -> None:
+    album_id = anna.create("Closed to files")
+    screen = open_screen(stack=guarded).open(f"#/album/{album_id}")
+    invitation = screen.page.get_by_text("Drop to add to this album")
+    drag(screen, "dragenter")
+    expect(invitation).to_be_hidden()
+    drag(screen, "drop")
+    sign_in(screen, make_key(guarded, "anna", "read"))
+    expect(screen.page.get_by_role("heading", name="No pictures yet")).to_be_visible()
+    expect(screen.page.get_by_text("choose them with the button")).to_be_hidden()
+
+    drag(screen, "dragenter")
+    expect(invitation).to_be_hidden()
+    drag(screen, "drop")
+
+    screen.expect_notice("Your key is for looking only")
+    expect(screen.page.locator(".tray")).to_be_hidden()
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])

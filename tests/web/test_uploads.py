@@ -157,6 +157,28 @@ def test_an_upload_is_tried_again_as_often_as_a_busy_server_says_when(
     assert answers[-1].status == 202
 
 
+def test_other_files_go_on_while_the_server_still_holds_what_a_lost_connection_left(screen: Screen) -> None:
+    screen.open().create_album("After a restart")
+    answer = {"status": "fail", "code": "upload-in-progress", "message": "this upload is under way"}
+    held = {f"{n}.png" for n in range(4)}
+
+    def answer_held(route: Route) -> None:
+        body = route.request.post_data_buffer or b""
+        if any(name.encode() in body for name in held):
+            route.fulfill(status=409, json=answer, headers={"retry-after": "1"})
+        else:
+            route.continue_()
+
+    screen.page.route("**/album/image/upload", answer_held)
+    screen.choose({f"{n}.png": picture("PNG", 64, 48) for n in range(6)})
+    for n in (4, 5):
+        screen.expect_shows(f"{n}.png", "server")
+
+    held.clear()
+    for n in range(4):
+        screen.expect_shows(f"{n}.png", "server")
+
+
 def test_failed_uploads_are_sent_again_one_by_one_or_all(screen: Screen) -> None:
     screen.open().create_album("Refused for now")
     answer = {"status": "fail", "code": "storage-full", "message": "there is no room left"}
@@ -172,6 +194,31 @@ def test_failed_uploads_are_sent_again_one_by_one_or_all(screen: Screen) -> None
     screen.page.get_by_role("button", name="Retry all failed").click()
     for n in (1, 2):
         screen.expect_shows(f"{n}.png", "server")
+
+
+def test_who_removes_what_was_not_uploaded_reads_nothing_of_a_deletion(screen: Screen) -> None:
+    screen.open().create_album("Not wanted after all")
+    screen.page.route("**/album/image/upload", lambda route: route.fulfill(status=507, json={"code": "storage-full"}))
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    screen.expect_stage("a.png", "stopped")
+
+    screen.row("a.png").get_by_role("button", name="Remove a.png").click()
+    expect(screen.page.locator("dialog.dialog")).to_contain_text("Your own file stays as it is.")
+    expect(screen.page.locator("dialog.dialog")).not_to_contain_text("deleted")
+    screen.confirm("Remove")
+
+    expect(screen.tile("a.png")).to_have_count(0)
+
+
+def test_what_was_given_up_without_a_connection_goes_on_when_there_is_one(screen: Screen) -> None:
+    screen.open().create_album("Through a tunnel")
+    screen.page.context.set_offline(True)
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    screen.expect_stage("a.png", "stopped")
+
+    screen.page.context.set_offline(False)
+
+    screen.expect_shows("a.png", "server")
 
 
 def test_failed_jobs_say_why_and_are_all_tried_again(screen: Screen, album: AlbumClient) -> None:
@@ -190,6 +237,21 @@ def test_failed_jobs_say_why_and_are_all_tried_again(screen: Screen, album: Albu
     eventually(lambda: min(attempts()) >= 4, what="both jobs ran again")
     for name in ("a.png", "b.png"):
         screen.expect_stage(name, "failed")
+
+
+def test_many_pictures_that_cannot_be_tried_again_are_told_of_in_one_sentence(
+    screen: Screen, album: AlbumClient
+) -> None:
+    album_id = album.create("All damaged")
+    for n in range(3):
+        album.settled(album.upload(album_id, picture("PNG", 320, 240)[:900], f"{n}.png"))
+    screen.open_album(album_id)
+    screen.page.route("**/job/retry", lambda route: route.abort())
+
+    screen.page.get_by_role("button", name="Retry all failed").click()
+
+    screen.expect_notice("3 pictures could not be tried again. The server cannot be reached.")
+    expect(screen.page.locator(".notice:visible")).to_have_count(1)
 
 
 def test_a_reload_in_the_middle_picks_up_its_jobs_again(open_screen: OpenScreen, start_stack: StartStack) -> None:

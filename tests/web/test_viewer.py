@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
+from tests.support.waiting import eventually
 from tests.web.conftest import OpenScreen
 from tests.web.screen import Screen
 
@@ -128,6 +129,24 @@ def test_a_swipe_turns_the_page(open_screen: OpenScreen, album_id: str) -> None:
     expect(screen.page.locator(".viewer-name")).to_have_text("b.png")
 
 
+def test_a_finger_moves_about_in_a_magnified_picture(open_screen: OpenScreen, album_id: str) -> None:
+    screen = open_screen(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+    screen.open_album(album_id)
+    screen.tile("c.png").tap()
+    expect(screen.page.locator(".viewer-name")).to_have_text("c.png")
+    session = screen.page.context.new_cdp_session(screen.page)
+    session.send("Input.synthesizePinchGesture", {"x": 195, "y": 400, "scaleFactor": 2.5})
+    screen.until(lambda: screen.page.evaluate("visualViewport.scale > 2"), "it is magnified")
+    left = screen.page.evaluate("visualViewport.offsetLeft")
+
+    for kind, x in (("touchStart", 130), ("touchMove", 100), ("touchMove", 70), ("touchMove", 40), ("touchEnd", None)):
+        points = [] if x is None else [{"x": x, "y": 150}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    screen.until(lambda: screen.page.evaluate("visualViewport.offsetLeft") > left, "another part is seen")
+    expect(screen.page.locator(".viewer-name")).to_have_text("c.png")
+
+
 def test_a_failed_picture_says_why_in_the_viewer(screen: Screen, album: AlbumClient) -> None:
     album_id = album.create("Damaged")
     album.settled(album.upload(album_id, picture("PNG", 320, 240)[:900], "broken.png"))
@@ -135,3 +154,50 @@ def test_a_failed_picture_says_why_in_the_viewer(screen: Screen, album: AlbumCli
     screen.tile("broken.png").locator(".tile-link").click()
     expect(screen.page.locator(".slide[data-step='0'] .slide-detail")).to_contain_text("The picture is")
     expect(screen.page.get_by_role("button", name="Try again", exact=True)).to_be_visible()
+
+
+def test_a_page_under_a_viewer_that_closed_by_itself_is_as_before(screen: Screen, album_id: str) -> None:
+    screen.open_album(album_id)
+    session = screen.page.context.new_cdp_session(screen.page)
+
+    def wait_until_open(is_open: bool) -> None:
+        # Playwright's own looks count as clicks. Without one, a browser closes a dialog at the second Escape, whatever
+        # the page makes of it.
+        script = {"expression": "document.querySelector('.viewer').open"}
+        eventually(lambda: session.send("Runtime.evaluate", script)["result"]["value"] is is_open)
+
+    screen.tile("c.png").click()
+    for _ in range(2):
+        wait_until_open(True)
+        screen.page.keyboard.press("Escape")
+        wait_until_open(False)
+        screen.page.go_forward()
+    wait_until_open(True)
+    screen.page.keyboard.press("Escape")
+    wait_until_open(False)
+
+    expect(screen.page.locator("html")).to_have_css("overflow-y", "scroll")
+    expect(screen.page.locator(".slide")).to_have_count(0)
+    expect(screen.tile("c.png").locator(".tile-link")).to_be_focused()
+
+
+def test_keys_turn_the_pages_after_the_button_that_had_the_focus_is_gone(screen: Screen, album_id: str) -> None:
+    screen.open_album(album_id)
+    screen.tile("b.png").click()
+    screen.page.get_by_role("button", name="Next picture").click()
+    expect(screen.page.locator(".viewer-name")).to_have_text("a.png")
+    expect(screen.page.get_by_role("button", name="Next picture")).to_be_hidden()
+
+    screen.page.keyboard.press("ArrowLeft")
+
+    expect(screen.page.locator(".viewer-name")).to_have_text("b.png")
+
+
+def test_a_long_name_leaves_picture_and_buttons_on_a_narrow_screen(open_screen: OpenScreen, album: AlbumClient) -> None:
+    album_id = album.create("Narrow")
+    album.ready(album_id, picture("PNG", 640, 480), f"{'long ' * 40}.png")
+    screen = open_screen(viewport={"width": 360, "height": 740}).open_album(album_id)
+    screen.tile("long").click()
+
+    expect(screen.page.locator(".slide-box")).to_be_in_viewport(ratio=1)
+    expect(screen.page.get_by_label("Delete", exact=True)).to_be_in_viewport(ratio=1)

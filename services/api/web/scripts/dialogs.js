@@ -1,6 +1,12 @@
 // Questions to the person, as native dialogs: they hold the focus and give it back.
 import { voice } from "./announce.js";
 import { el } from "./dom.js";
+import { onRoute } from "./route.js";
+
+// A question is about what was on screen when it was asked.
+const dismiss = () => document.querySelector("dialog.dialog")?.close();
+onRoute(dismiss);
+addEventListener("unauthorized", dismiss);
 
 function ask(dialog, valueOf) {
   document.body.append(dialog);
@@ -40,7 +46,7 @@ export async function confirm({ title, detail, yes }) {
 
 /** A name of 1 to `maxLength` characters, or null. */
 export function askName({ title, label, yes, maxLength }) {
-  const input = el("input", { id: "dialog-name", name: "name", maxlength: maxLength, required: true, autocomplete: "off" });
+  const input = el("input", { id: "dialog-name", name: "name", dir: "auto", maxlength: maxLength, required: true, autocomplete: "off" });
   const field = el("div", { class: "field" }, el("label", { for: "dialog-name" }, label), input);
   input.addEventListener("input", () => input.setCustomValidity(input.value.trim() ? "" : "A name needs a letter."));
   return ask(framed(title, null, yes, false, field), () => input.value.trim() || null);

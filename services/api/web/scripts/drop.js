@@ -3,8 +3,8 @@ import { el } from "./dom.js";
 import { fromTransfer, hasFiles } from "./files/collect.js";
 import { icon } from "./icons.js";
 
-/** Take files that are dropped on the page, saying over all of it that they may be. */
-export function onDrop(onFiles) {
+/** Take files that are dropped on the page, saying over all of it that they may be where `isTaking()`. */
+export function onDrop(onFiles, isTaking) {
   const overlay = el("div", { class: "drop", hidden: true, "aria-hidden": "true" }, el("p", {}, icon("upload"), "Drop to add to this album"));
   document.body.append(overlay);
   // "dragleave" fires at every border inside the page: what counts is how many are entered and not left.
@@ -14,7 +14,7 @@ export function onDrop(onFiles) {
       if (!hasFiles(event.dataTransfer)) return;
       event.preventDefault();
       depth = change(depth);
-      overlay.hidden = depth === 0;
+      overlay.hidden = depth === 0 || !isTaking();
     });
   };
   watch("dragenter", (number) => number + 1);

@@ -7,11 +7,11 @@ import { AlbumsView } from "./albums/view.js";
 import { onDrop, onPaste } from "./drop.js";
 import { notify } from "./notices.js";
 import { currentRoute, onRoute } from "./route.js";
-import { begin } from "./session/session.js";
+import { begin, mayChange } from "./session/session.js";
 import { SignInView } from "./session/view.js";
 import { Activity } from "./uploads/activity.js";
 import { takeIn } from "./uploads/intake.js";
-import { cancel, isBusy, resendUnauthorized } from "./uploads/queue.js";
+import { cancel, isBusy, resendStopped } from "./uploads/queue.js";
 import { Tray } from "./uploads/tray.js";
 
 const activity = new Activity();
@@ -30,7 +30,8 @@ let isSignedOut = false;
 function takeFiles(files) {
   const { albumId } = currentRoute();
   if (isSignedOut) return;
-  if (!albumId) notify("Open an album first: pictures are added to the album that is open.");
+  if (!mayChange()) notify("Your key is for looking only: no pictures can be added with it.");
+  else if (!albumId) notify("Open an album first: pictures are added to the album that is open.");
   else if (files.length) takeIn(files, storeOf(albumId), activity);
 }
 
@@ -55,7 +56,7 @@ function goOn() {
   isSignedOut = false;
   shown = undefined;
   show();
-  resendUnauthorized();
+  resendStopped("unauthorized");
 }
 
 function change(next, image) {
@@ -69,8 +70,9 @@ function change(next, image) {
 }
 
 onRoute(show);
-onDrop(takeFiles);
+onDrop(takeFiles, () => !isSignedOut && mayChange() && currentRoute().albumId !== null);
 onPaste(takeFiles);
 addEventListener("unauthorized", askForKey);
+addEventListener("online", () => resendStopped("unreachable"));
 addEventListener("beforeunload", (event) => isBusy() && event.preventDefault());
 if (await begin()) show();

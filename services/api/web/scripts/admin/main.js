@@ -175,12 +175,12 @@ async function look() {
 
 let isSignedOut = false;
 
-function askForKey() {
+function askForKey(problem) {
   if (isSignedOut) return;
   isSignedOut = true;
-  const view = new SignInView();
+  const view = new SignInView(null, "This page needs a key with admin rights.");
   document.getElementById("main").replaceWith(view.element);
-  view.open();
+  view.open(problem);
 }
 
 async function lookAgainAndAgain() {
@@ -190,7 +190,7 @@ async function lookAgainAndAgain() {
       () => showConnection("live"),
       (error) => {
         if (error.code === "unreachable") showConnection("away");
-        else if (error.code === "forbidden") askForKey();
+        else if (error.code === "forbidden") askForKey("The key that you signed in with has no admin rights.");
         else if (!isSignedOut) notify(reason(error.code, error.message));
       },
     );
@@ -198,6 +198,6 @@ async function lookAgainAndAgain() {
   setTimeout(lookAgainAndAgain, EVERY_MS);
 }
 
-addEventListener("unauthorized", askForKey);
+addEventListener("unauthorized", () => askForKey());
 document.getElementById("main").append(...[now, stages, subscribers, failed, jobs, letters, store].map(({ element }) => element));
 lookAgainAndAgain();

@@ -25,7 +25,7 @@ export class Tile {
     this.item = item;
     this.#actions = actions;
     this.picture = new Picture("");
-    this.name = el("span", { class: "tile-name" });
+    this.name = el("span", { class: "tile-name", dir: "auto" });
     this.format = el("span", { class: "tile-format" });
     this.blank = el("span", { class: "tile-blank", "aria-hidden": "true" }, icon("picture"), this.name, this.format);
     this.link = el("a", { class: "tile-link", draggable: "false", tabindex: "-1" }, this.blank, this.picture.element);
@@ -139,8 +139,8 @@ export class Tile {
     const bar = el("progress", { max: 1, value: 0, "aria-label": "Sent", tabindex: "-1" });
     const label = el("span", { class: "tile-stage" });
     const { item } = this;
-    const retry = el("button", { type: "button", class: "tile-button", tabindex: "-1" }, icon("retry"));
-    const cancel = el("button", { type: "button", class: "tile-button", tabindex: "-1" }, icon("close"));
+    const retry = el("button", { type: "button", class: "tile-button", "data-changes": true, tabindex: "-1" }, icon("retry"));
+    const cancel = el("button", { type: "button", class: "tile-button", "data-changes": true, tabindex: "-1" }, icon("close"));
     retry.addEventListener("click", () => this.#actions.retry(item));
     cancel.addEventListener("click", () => (isSending(item) ? this.#actions.cancel(item) : this.#actions.remove(item)));
     const element = el("div", { class: "tile-status" }, label, retry, cancel, bar);

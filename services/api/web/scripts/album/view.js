@@ -18,6 +18,7 @@ export class AlbumView {
   #wantedImage = null;
   #position = 0;
   #isFromGrid = false;
+  #isDeleting = false;
 
   /** `onFiles(files)` takes in what is chosen; `activity` is told of what is not finished. */
   constructor(store, activity, onFiles) {
@@ -32,7 +33,7 @@ export class AlbumView {
     };
     this.grid = new Grid(actions);
     this.viewer = new Viewer(actions);
-    this.name = el("h1", { class: "page-title", tabindex: "-1" });
+    this.name = el("h1", { class: "page-title", dir: "auto", tabindex: "-1" });
     this.total = el("p", { class: "page-detail" });
     const heading = el("div", { class: "page-heading" }, this.name, this.total);
     const back = el("a", { class: "icon-button", href: "#/", "aria-label": "All albums", title: "All albums" }, icon("back"));
@@ -44,8 +45,8 @@ export class AlbumView {
       { class: "empty", hidden: true },
       icon("upload"),
       el("h2", {}, "No pictures yet"),
-      el("p", {}, "Drop pictures or folders anywhere on this page, paste them, or choose them with the button above."),
-      el("p", { class: "empty-fine" }, taken()),
+      el("p", { "data-changes": true }, "Drop pictures or folders anywhere on this page, paste them, or choose them with the button above."),
+      el("p", { class: "empty-fine", "data-changes": true }, taken()),
     );
     this.element = el("main", { class: "page album-page", id: "main" }, this.bar, this.empty, this.grid.element, this.viewer.element);
     this.live = new Live(store.albumId, () => this.#look());
@@ -110,24 +111,25 @@ export class AlbumView {
     try {
       await this.store.look();
     } catch (error) {
-      if (error.code === "album-not-found") this.#leave("This album was deleted.");
+      if (error.code === "album-not-found") this.#leave();
       throw error;
     }
   }
 
   #failed(error) {
-    if (error.code === "album-not-found" || error.code === "invalid-request") this.#leave("This album does not exist any more.");
+    if (error.code === "album-not-found" || error.code === "invalid-request") this.#leave();
     else if (error.code !== "unreachable") notify(reason(error.code, error.message));
   }
 
-  #leave(sentence) {
+  /** The album is gone. */
+  #leave() {
     if (this.#listeners.signal.aborted) return;
-    notify(sentence);
+    notify(this.#isDeleting ? "The album was deleted." : "This album does not exist any more.");
     go("#/", true);
   }
 
   #take(event) {
-    if (event.type === "io.album.album.deleted.v1") this.#leave("This album was deleted.");
+    if (event.type === "io.album.album.deleted.v1") this.#leave();
     else this.store.take(event);
   }
 
@@ -199,14 +201,17 @@ export class AlbumView {
       yes: "Delete album",
     });
     if (!isSure) return;
+    // Its event may come before the answer.
+    this.#isDeleting = true;
     try {
       await deleteAlbum(this.store.albumId);
     } catch (error) {
       if (error.code !== "album-not-found") {
+        this.#isDeleting = false;
         notify(`The album could not be deleted. ${reason(error.code, error.message)}`);
         return;
       }
     }
-    this.#leave("The album was deleted.");
+    this.#leave();
   }
 }

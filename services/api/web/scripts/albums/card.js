@@ -23,7 +23,7 @@ export class AlbumCard {
   constructor(album, onDelete) {
     this.album = album;
     this.cover = el("span", { class: "cover", "aria-hidden": "true" }, icon("picture"));
-    this.name = el("span", { class: "album-name" });
+    this.name = el("span", { class: "album-name", dir: "auto" });
     this.detail = el("span", { class: "album-detail" });
     const link = el("a", { class: "album-link", href: albumLink(album.id) }, this.cover, this.name, this.detail);
     const trash = el("button", { type: "button", class: "icon-button album-delete", "data-changes": true, "aria-label": `Delete ${album.name}`, title: "Delete" }, icon("trash"));

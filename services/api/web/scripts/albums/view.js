@@ -29,7 +29,7 @@ export class AlbumsView {
       { class: "empty", hidden: true },
       icon("picture"),
       el("h2", {}, "No albums yet"),
-      el("p", {}, "An album holds the pictures of a day, a journey or a person. Create the first one to begin."),
+      el("p", { "data-changes": true }, "An album holds the pictures of a day, a journey or a person. Create the first one to begin."),
       create(),
     );
     this.element = el("main", { class: "page", id: "main" }, el("header", { class: "page-bar" }, heading, create(), this.#leave()), this.empty, this.list);

@@ -5,6 +5,9 @@ import { getSession, signIn } from "../server.js";
 /** `{owner, scopes, expire_date}`, or null where nobody needs to sign in. */
 export let session = null;
 
+/** Whether the person may add, change and delete, or only look. */
+export const mayChange = () => session === null || session.scopes.includes("write");
+
 /** Ask the server once, before the first view. Resolves to whether the page may show anything. */
 export async function begin() {
   try {
@@ -27,5 +30,5 @@ export async function signInAgain(key) {
 function take(answer) {
   session = answer.session;
   Object.assign(limits, answer.limits);
-  document.documentElement.classList.toggle("is-read-only", session !== null && !session.scopes.includes("write"));
+  document.documentElement.classList.toggle("is-read-only", !mayChange());
 }

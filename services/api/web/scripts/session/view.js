@@ -7,8 +7,8 @@ import { signInAgain } from "./session.js";
 export class SignInView {
   #onReturn;
 
-  /** `onReturn()` goes on with the page for the owner who was signed in before. */
-  constructor(onReturn) {
+  /** `onReturn()` goes on with the page for the owner who was signed in before; `wanted` says which key is needed. */
+  constructor(onReturn, wanted = "This server asks for a key.") {
     this.#onReturn = onReturn;
     // Password managers keep a key if it looks to them like a password.
     this.input = el("input", {
@@ -27,7 +27,7 @@ export class SignInView {
       { class: "sign-in", onsubmit: (event) => this.#submit(event) },
       icon("key"),
       el("h1", { class: "page-title", tabindex: "-1" }, "Sign in"),
-      el("p", {}, "This server asks for a key. Whoever runs it can give you one."),
+      el("p", {}, `${wanted} Whoever runs the server can give you one.`),
       el("div", { class: "field" }, el("label", { for: "sign-in-key" }, "Key"), this.input),
       this.problem,
       this.button,
@@ -35,7 +35,9 @@ export class SignInView {
     this.element = el("main", { class: "page", id: "main" }, form);
   }
 
-  open() {
+  /** `problem` says what was wrong with the key before. */
+  open(problem = "") {
+    setText(this.problem, problem);
     document.title = "Sign in - Album";
     this.input.focus();
   }

@@ -5,7 +5,7 @@ import { newKey, send } from "./send.js";
 const TRIES = 4;
 const FIRST_PAUSE_MS = 1000;
 // Worth another try without asking: the server is busy, or the connection broke.
-const PASSING = new Set(["busy", "unavailable", "unreachable", "upload-in-progress", "rate-limited"]);
+const PASSING = new Set(["busy", "unavailable", "unreachable", "rate-limited"]);
 
 const uploads = new Map();
 const waiting = [];
@@ -44,9 +44,9 @@ export function resend(item) {
   fill();
 }
 
-/** Send again what was stopped for want of a key. */
-export function resendUnauthorized() {
-  for (const item of uploads.keys()) if (item.code === "unauthorized") resend(item);
+/** Send again what was stopped for a reason that is no more, such as "unauthorized". */
+export function resendStopped(code) {
+  for (const item of uploads.keys()) if (item.code === code) resend(item);
 }
 
 function fill() {
@@ -75,6 +75,10 @@ async function run(item) {
       return;
     } catch (error) {
       if (controller.signal.aborted) return;
+      if (error.code === "upload-in-progress") {
+        queueLater(item, error.retryAfter ?? 1);
+        return;
+      }
       // A server that says when to come back is asked again then, however often.
       if (!PASSING.has(error.code) || (attempt >= TRIES && !error.retryAfter)) {
         Object.assign(item, { stage: "stopped", code: error.code, message: error.message });
@@ -85,6 +89,17 @@ async function run(item) {
       if (controller.signal.aborted) return;
     }
   }
+}
+
+/** Queue an item again: the server still holds what a lost connection left of it. Others go on meanwhile. */
+async function queueLater(item, seconds) {
+  const { store, controller } = uploads.get(item);
+  Object.assign(item, { stage: "waiting", progress: 0 });
+  store.changed(item);
+  await pause(seconds * 1000, controller.signal);
+  if (controller.signal.aborted) return;
+  waiting.push(item);
+  fill();
 }
 
 function pause(milliseconds, signal) {

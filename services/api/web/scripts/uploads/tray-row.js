@@ -12,10 +12,10 @@ export class TrayRow {
     this.picture = new Picture("");
     this.stage = el("span", { class: "row-stage" });
     this.bar = el("progress", { max: 1, value: 0, "aria-label": `Progress of ${item.name}` });
-    this.retry = el("button", { type: "button", class: "icon-button", title: "Try again", "aria-label": `Try ${item.name} again` }, icon("retry"));
-    this.cancel = el("button", { type: "button", class: "icon-button" }, icon("close"));
+    this.retry = el("button", { type: "button", class: "icon-button", "data-changes": true, title: "Try again", "aria-label": `Try ${item.name} again` }, icon("retry"));
+    this.cancel = el("button", { type: "button", class: "icon-button", "data-changes": true }, icon("close"));
     const thumbnail = el("span", { class: "row-picture", "aria-hidden": "true" }, icon("picture"), this.picture.element);
-    const text = el("span", { class: "row-text" }, el("span", { class: "row-name", title: item.name }, item.name), this.stage, this.bar);
+    const text = el("span", { class: "row-text" }, el("span", { class: "row-name", dir: "auto", title: item.name }, item.name), this.stage, this.bar);
     this.element = el("li", { class: "tray-row" }, thumbnail, text, this.retry, this.cancel);
     this.retry.addEventListener("click", () => actions.retry(item));
     this.cancel.addEventListener("click", () => (isSending(item) ? actions.cancel(item) : actions.remove(item)));

@@ -23,7 +23,7 @@ export class Tray {
     this.actions = actions;
     this.title = el("h2", { class: "tray-title", id: "tray-title" });
     this.bar = el("progress", { max: 1, value: 0, "aria-labelledby": "tray-title" });
-    this.retryAll = el("button", { type: "button", class: "button small", onclick: () => actions.retryAll() }, "Retry all failed");
+    this.retryAll = el("button", { type: "button", class: "button small", "data-changes": true, onclick: () => actions.retryAll() }, "Retry all failed");
     this.fold = el("button", { type: "button", class: "icon-button", "aria-controls": "tray-list", onclick: () => this.#toggle() });
     this.dismiss = el(
       "button",

@@ -4,6 +4,10 @@ const DECIDED_PX = 8;
 const FAR_ENOUGH = 0.2;
 const FAST_PX_PER_MS = 0.4;
 
+// Where two fingers have magnified the page, one moves about in it.
+const isMagnified = () => visualViewport.scale > 1.01;
+visualViewport.addEventListener("resize", () => document.documentElement.classList.toggle("is-magnified", isMagnified()));
+
 /** Call `onMove(offset)` while a swipe goes on, and `onEnd(-1 | 0 | 1)` with where to go when it ends. */
 export function onSwipe(element, onMove, onEnd) {
   let start = null;
@@ -20,7 +24,7 @@ export function onSwipe(element, onMove, onEnd) {
   };
 
   element.addEventListener("pointerdown", (event) => {
-    if (event.pointerType === "mouse" || !event.isPrimary || event.target.closest("button")) return;
+    if (isMagnified() || event.pointerType === "mouse" || !event.isPrimary || event.target.closest("button")) return;
     start = { id: event.pointerId, x: event.clientX, time: event.timeStamp, isSwiping: false };
   });
   element.addEventListener("pointermove", (event) => {

@@ -9,6 +9,9 @@ import { onSwipe } from "./swipe.js";
 
 const button = (name, label) => el("button", { type: "button", class: "viewer-button", "aria-label": label, title: label }, icon(name));
 
+/** What a key does a button does too, for those who are offered it. */
+const press = (offered) => offered.checkVisibility() && offered.click();
+
 export class Viewer {
   #items = [];
   #item = null;
@@ -17,7 +20,7 @@ export class Viewer {
   /** `actions` has `turnTo(item)`, `close()`, `remove(item)` and `retry(item)`. */
   constructor(actions) {
     this.actions = actions;
-    this.title = el("h2", { class: "viewer-name", id: "viewer-name" });
+    this.title = el("h2", { class: "viewer-name", id: "viewer-name", dir: "auto" });
     this.detail = el("p", { class: "viewer-detail" });
     this.download = el("a", { class: "viewer-button", "data-changes": true, "aria-label": "Download the original", title: "Download the original" }, icon("download"));
     this.retry = button("retry", "Try again");
@@ -36,8 +39,9 @@ export class Viewer {
     this.#listen();
   }
 
+  /** What it shows, until `hide`: a browser may close the dialog by itself, without asking twice. */
   get item() {
-    return this.element.open ? this.#item : null;
+    return this.#item;
   }
 
   /** Open at, or turn to, an item. */
@@ -46,7 +50,6 @@ export class Viewer {
     this.#item = item;
     if (!this.element.open) {
       this.element.showModal();
-      document.documentElement.classList.add("has-viewer");
       this.stage.focus();
     }
     this.#draw();
@@ -55,9 +58,8 @@ export class Viewer {
   }
 
   hide() {
-    if (!this.element.open) return;
     this.element.close();
-    document.documentElement.classList.remove("has-viewer");
+    this.#item = null;
     this.#slides.clear();
     this.strip.replaceChildren();
   }
@@ -97,6 +99,7 @@ export class Viewer {
 
   #describe() {
     const item = this.#item;
+    const focused = document.activeElement;
     setText(this.title, item.name);
     const size = item.width ? `${item.width} x ${item.height}` : null;
     const position = `${this.#items.indexOf(item) + 1} of ${this.#items.length}`;
@@ -109,6 +112,8 @@ export class Viewer {
     this.download.hidden = !downloadAddress(item);
     if (downloadAddress(item)) this.download.href = downloadAddress(item);
     this.download.setAttribute("download", item.name);
+    // A hidden button hears no keys, and neither would the viewer.
+    if (focused.hidden) this.stage.focus();
   }
 
   #turn(step) {
@@ -152,8 +157,8 @@ export class Viewer {
       ArrowRight: () => this.#turn(1),
       Home: () => this.actions.turnTo(this.#items[0]),
       End: () => this.actions.turnTo(this.#items.at(-1)),
-      Delete: () => this.actions.remove(this.#item),
-      d: () => this.download.hidden || this.download.click(),
+      Delete: () => press(this.remove),
+      d: () => press(this.download),
     };
     if (!acts[event.key]) return;
     event.preventDefault();
