@@ -93,10 +93,14 @@ AmqpUrl = Annotated[SecretStr, _is(TypeAdapter(AmqpDsn))]
 
 
 class SharedSettings(Settings):
-    """Where the servers are, and how a process reports. A variable wins over a file in `SECRETS`."""
+    """Where the servers are, and how a process reports. A variable that is not empty wins over a file in `SECRETS`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ALBUM_", extra="ignore", frozen=True, secrets_dir=SECRETS if SECRETS.is_dir() else None
+        env_prefix="ALBUM_",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,
     )
 
     mongo_url: MongoUrl = Field(

@@ -104,6 +104,14 @@ def test_every_form_of_url_that_the_driver_knows_is_taken(monkeypatch: pytest.Mo
     assert SharedSettings().mongo_url.get_secret_value() == url
 
 
+def test_an_empty_url_is_none_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ALBUM_MONGO_URL", "ALBUM_AMQP_URL", "ALBUM_PUBLIC_URL"):
+        monkeypatch.setenv(name, "")
+
+    assert SharedSettings().mongo_url.get_secret_value().startswith("mongodb://127.0.0.1")
+    assert SharedSettings().public_url is None
+
+
 def test_settings_that_do_not_go_together_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALBUM_NOTIFIER_LEASE_SECONDS", "5")
 
