@@ -164,10 +164,13 @@ def is_loopback(host: str) -> bool:
 
 def _hostname(request: HTTPConnection) -> str:
     """The name by which a request calls this machine, empty for none."""
+    host = request.headers.get("host", "")
     try:
-        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+        name = urlsplit(f"//{host}").hostname or ""
     except ValueError:  # brackets around what is no address
         return ""
+    # Python before 3.11.4 lets any name stand in them.
+    return name if ":" in name or "[" not in host else ""
 
 
 def require_same_origin(request: HTTPConnection) -> None:
