@@ -26,9 +26,8 @@ SECRETS = Path("/run/secrets")
 """Where containers find their secrets: a file named like the variable, such as ``album_amqp_url``."""
 
 
-EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
-"""For an address that stands for all, one that can be connected to."""
-
+# For an address that stands for all, one that can be connected to.
+_REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _PREFIXES = ("ALBUM_", "OTEL_")
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(str.lower)]
@@ -130,7 +129,8 @@ class SharedSettings(Settings):
 
 def address_of(host: str, port: int) -> str:
     """Where a client on this machine reaches an API that listens there."""
-    return f"http://{EVERY_ADDRESS.get(host, host)}:{port}"
+    host = _REACHABLE.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class RuntimeSettings(SharedSettings):

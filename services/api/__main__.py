@@ -29,7 +29,7 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than proxies and clients keep idle connections, so that they and not we close them."""
 COLLECTED_AFTER = 10_000
 """New objects before Python looks for cycles among them. By default it is 700, fewer than some requests under way hold,
-and a third of the processor time of a hot read goes into looking at them again and again."""
+and a quarter of the processor time of a hot read goes into looking at them again and again."""
 
 
 class Server(uvicorn.Server):

@@ -30,23 +30,21 @@ _SOCKET_OPTIONS = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, round(UNHEARD_SECONDS)),
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, round(UNHEARD_SECONDS / 4)),
 )
-
-
-_RANKS = itertools.count(1)
+_TURNS = itertools.count(1)
 
 
 class Connection(HttpToolsProtocol):
     """One HTTP connection, with limits on what it may keep waiting.
 
     Attributes:
-        idle_rank: the how manieth of all connections it was to begin its waiting for a request; None while it works on
-            one. Not a time: connections that are accepted together would share it, and the newest could be hung up on.
+        idle_turn: numbers the beginnings of all waits for a request; None while it works on one. Not a time, which
+            connections that are accepted together would share: the newest could be hung up on.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a first request, in place of the one that has waited longest if there are too many."""
         super().connection_made(transport)
-        self.idle_rank: int | None = next(_RANKS)
+        self.idle_turn: int | None = next(_TURNS)
         self._is_in_head = True
         self._head_bytes = 0
         self._deadline: asyncio.TimerHandle | None = self.loop.call_later(HEAD_SECONDS, self._give_up_head)
@@ -65,7 +63,7 @@ class Connection(HttpToolsProtocol):
         """Read on, as long as the head is neither too long nor too slow.
 
         An offer to go on in another protocol is passed over (RFC 9110, 7.8); with it the parser would not see the
-        request's body (https://github.com/Kludex/uvicorn/issues/2722). It is whole, since clients send a head at once.
+        request's body (https://github.com/Kludex/uvicorn/issues/2722). It is found whole: clients send a head at once.
         """
         if self._is_in_head:
             end = data.find(b"\r\n\r\n")
@@ -91,7 +89,7 @@ class Connection(HttpToolsProtocol):
         """Begin to work on a request."""
         self._cancel_deadline()
         self._is_in_head = False
-        self.idle_rank = None
+        self.idle_turn = None
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -104,7 +102,7 @@ class Connection(HttpToolsProtocol):
         """Begin to wait for the next request."""
         super().on_response_complete()
         if self.cycle.response_complete:
-            self.idle_rank = next(_RANKS)
+            self.idle_turn = next(_TURNS)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP request, in the one form of refusals, and hang up."""
@@ -116,7 +114,7 @@ class Connection(HttpToolsProtocol):
 
     def _give_up_head(self) -> None:
         self._deadline = None
-        if self.idle_rank is not None:
+        if self.idle_turn is not None:
             self.transport.close()
 
     def _cancel_deadline(self) -> None:
@@ -125,8 +123,8 @@ class Connection(HttpToolsProtocol):
             self._deadline = None
 
     def _make_room(self) -> None:
-        idle = [(one.idle_rank, one) for one in self.connections if isinstance(one, Connection) and one.idle_rank]
+        idle = [(one.idle_turn, one) for one in self.connections if isinstance(one, Connection) and one.idle_turn]
         if idle:
-            _, longest = min(idle, key=lambda pair: pair[0])
+            _, longest = min(idle)
             longest.transport.close()
             self.connections.discard(longest)  # now, not when it is closed: uvicorn counts them

@@ -14,7 +14,7 @@ FILE = "stack.json"
 
 
 @contextmanager
-def announced(data: Path, settings: Mapping[str, str | int | None]) -> Iterator[None]:
+def announced(data: Path, settings: Mapping[str, str | int]) -> Iterator[None]:
     """Leave word of a stack, to its owner alone, and take it back at the end.
 
     The file is locked before it gets its name, so one that is not is what a killed stack has left.

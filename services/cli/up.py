@@ -109,13 +109,14 @@ def choose_servers(settings: UpSettings) -> Servers:
     return Servers(nodes, mongo_url, amqp_url)
 
 
-def _whereabouts(settings: UpSettings, servers: Servers) -> dict[str, str | int | None]:
+def _whereabouts(settings: UpSettings, servers: Servers) -> dict[str, str | int]:
     """What other commands must know, by the names of their settings."""
+    shared = SharedSettings()
     return {
         "mongo_url": servers.mongo_url,
         "amqp_url": servers.amqp_url,
-        "database": SharedSettings().database,
-        "public_url": str(url) if (url := SharedSettings().public_url) else None,
+        "database": shared.database,
+        "public_url": str(shared.public_url or settings.url),
         "host": settings.host,
         "port": settings.port,
     }

@@ -65,6 +65,9 @@ def test_a_picture_that_was_given_up_is_tried_again_and_becomes_ready(
         assert shown["envelope"]["data"]["image_id"] + "job" == job_id
         retried = succeeded(stack.environment, "dead-letters", "retry", listed[0]["id"])
         assert [letter["outcome"] for letter in retried] == ["queued"]
+        queued_again = stack.database["events"].find_one({"subject": given_up["image_id"]}, sort=[("sequence", -1)])
+        assert queued_again is not None
+        assert queued_again["envelope"]["dataschema"] == f"{stack.url}/schemas/image-uploaded/v1.json"
 
         stack.start("decoder")
         assert client.job(job_id, wait_seconds=30)["state"] == "ready"

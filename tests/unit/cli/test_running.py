@@ -15,6 +15,7 @@ STACK: dict[str, str | int] = {
     "mongo_url": "mongodb://stack",
     "amqp_url": "amqp://stack",
     "database": "mine",
+    "public_url": "https://album.example",
     "host": "::1",
     "port": 8123,
 }
@@ -22,7 +23,7 @@ STACK: dict[str, str | int] = {
 
 @pytest.fixture(autouse=True)
 def data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    for name in ("MONGO_URL", "AMQP_URL", "DATABASE", "HOST", "PORT"):
+    for name in ("MONGO_URL", "AMQP_URL", "DATABASE", "PUBLIC_URL", "HOST", "PORT"):
         monkeypatch.delenv(f"ALBUM_{name}", raising=False)
     monkeypatch.setenv("ALBUM_DATA", str(tmp_path))
     return tmp_path
@@ -38,6 +39,7 @@ def test_a_running_stack_is_found_with_all_that_its_commands_must_know(data: Pat
 
     assert urls(found) == ("mongodb://stack", "amqp://stack")
     assert (found.database, found.host, found.port) == ("mine", "::1", 8123)
+    assert found.base_url == "https://album.example"
     assert found.hint is None
 
 

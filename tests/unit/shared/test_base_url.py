@@ -20,6 +20,7 @@ NOW = datetime(2026, 11, 22, tzinfo=timezone.utc)
         ({"ALBUM_PORT": "8123"}, "http://127.0.0.1:8123"),
         ({"ALBUM_HOST": "0.0.0.0"}, "http://127.0.0.1:8000"),
         ({"ALBUM_HOST": "::"}, "http://[::1]:8000"),
+        ({"ALBUM_HOST": "fd00::7"}, "http://[fd00::7]:8000"),
         ({"ALBUM_PUBLIC_URL": "https://album.example"}, "https://album.example"),
         ({"ALBUM_PUBLIC_URL": "https://example.org/photos/", "ALBUM_PORT": "8123"}, "https://example.org/photos"),
     ],
