@@ -58,6 +58,10 @@ def configure(service: str, settings: SharedSettings) -> None:
     structlog.contextvars.bind_contextvars(service=service)
 
 
+# One for all, since each keeps for itself what it has put together on first use.
+_LOGGER: FilteringBoundLogger = structlog.get_logger()
+
+
 def _add_trace(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
     line.update(tracing.ids())
     return line
@@ -65,5 +69,4 @@ def _add_trace(logger: WrappedLogger, method: str, line: EventDict) -> EventDict
 
 def get_logger() -> FilteringBoundLogger:
     """A structured logger; its calls take an event name in words and fields."""
-    logger: FilteringBoundLogger = structlog.get_logger()
-    return logger
+    return _LOGGER

@@ -80,7 +80,7 @@ def continued(
 
 def adopted(traceparent: str | None) -> AbstractContextManager[object]:
     """What a request continues: nothing new where its server span is recorded, else the caller's own step."""
-    if trace.get_current_span().get_span_context().is_valid:
+    if not traceparent or trace.get_current_span().get_span_context().is_valid:
         return nullcontext()
     return trace.use_span(trace.get_current_span(_parent(traceparent)))
 

@@ -36,6 +36,7 @@ class Access:
     def __init__(self, catalog: Catalog, settings: ApiSettings) -> None:
         self._catalog = catalog
         self._settings = settings
+        self._origins = frozenset(settings.named_origins)
         # By hash, so that neither lookups nor memory tell a secret.
         self._keys: TTLCache[str, Key] = TTLCache(CACHED, CACHE_SECONDS)
         self._sessions: TTLCache[str, Session] = TTLCache(CACHED, CACHE_SECONDS)
@@ -139,12 +140,12 @@ class Access:
             if not is_loopback(self._settings.host):
                 raise Refusal("unauthorized", "there is no key yet: album keys create")
             # A page whose name resolves to this machine (DNS rebinding) has the browser's blessing, but its own name.
-            if not is_loopback(_hostname(request)):
+            if not is_loopback(_hostname(request.headers.get("host", ""))):
                 raise _only_here()
             # A proxy on this machine is no stranger, but whoever it speaks for may be one.
             if request.client is None or not is_loopback(request.client.host):
                 raise _only_here()
-        if not {request.headers.get("origin"), "*"} & set(self._settings.named_origins):
+        if self._origins.isdisjoint(("*", request.headers.get("origin"))):
             require_same_origin(request)
         return EVERYBODY
 
@@ -162,9 +163,9 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _hostname(request: HTTPConnection) -> str:
-    """The name by which a request calls this machine, empty for none."""
-    host = request.headers.get("host", "")
+@lru_cache(64)
+def _hostname(host: str) -> str:
+    """The name by which a Host header calls this machine, empty for none."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:  # brackets around what is no address

@@ -102,7 +102,13 @@ def create_app(settings: ApiSettings, limits: LimitSettings, webhook_settings: W
         redirect_slashes=False,
         responses=FAILS,
         lifespan=partial(_lifespan, settings, limits, webhook_settings),
-        telemetry={"metrics": False, "logs": False, "operation_spans": False, "exclude": is_probe},
+        telemetry={
+            "tracing": settings.tracing,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "exclude": is_probe,
+        },
     )
     app.state.metrics = ApiMetrics()
     app.add_middleware(problems.LastResort)
@@ -120,6 +126,7 @@ def create_app(settings: ApiSettings, limits: LimitSettings, webhook_settings: W
     app.add_middleware(SafeHeaders, defaults=DEFAULT_HEADERS)
     problems.install(app)
     # In turn until one fits, so what is asked for most comes first.
+    media.serve_thumbnails(app)
     for routes in (thumbnails, media, albums, images, jobs, events, session, webhooks, operations, admin):
         app.include_router(routes.router)
     app.mount("/docs/assets", StaticFiles(directory=operations.DOCS, packages=[("fastapi_swagger", "resources")]))

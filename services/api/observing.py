@@ -7,7 +7,7 @@ import time
 import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from libs.shared import tracing
 from libs.shared.logs import get_logger
@@ -45,7 +45,8 @@ class ObserveRequests:
             await send(message)
 
         traceparent = headers.get(b"traceparent", b"").decode("latin-1")
-        with bound_contextvars(request_id=request_id), tracing.adopted(traceparent):
+        bind_contextvars(request_id=request_id)  # each request has a task, and with it a context, of its own
+        with tracing.adopted(traceparent):
             try:
                 await self._app(scope, receive, note_answer)
             finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from services.api import media
@@ -30,9 +29,3 @@ async def get_thumbnail(
     ids = ids_of_thumbnail(body.thumbnail_id)
     sent = await send_thumbnail(core, caller, ids, body.wait_seconds, context, send)
     return processing(sent.image) if isinstance(sent, Pending) else sent
-
-
-@router.api_route("/get", methods=["GET", "HEAD"], include_in_schema=False)
-async def refuse_get() -> None:
-    """Keep the endpoint's own address from being taken for that of a thumbnail called "get"."""
-    raise HTTPException(405, headers={"allow": "POST"})
