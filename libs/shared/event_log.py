@@ -56,8 +56,10 @@ async def since(events: Collection, moment: datetime, owner: str, album_id: str 
     if album_id is not None:
         wanted["album_id"] = album_id
     told: dict[str, datetime] = {}
+    read_at = utc_now()
     async for documents in _batches(events, wanted, moment - OVERLAP):
-        settled = utc_now() - OVERLAP
+        # Of the time when the part before was read, however long its reader took over it.
+        settled, read_at = read_at - OVERLAP, utc_now()
         told = {event_id: at for event_id, at in told.items() if at > settled}
         if told:
             # What was not visible yet when the part of its time was read, before what follows it of its subject.

@@ -75,8 +75,9 @@ async def test_an_event_whose_transaction_took_long_is_told_to_whoever_comes_bac
     assert told == [slow.id]
 
 
-async def test_what_becomes_visible_during_a_replay_is_told_before_what_follows_it(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("seconds", [0, 300], ids=["quick", "slow"])
+async def test_what_becomes_visible_during_a_replay_is_told_before_what_follows_it_however_slow_its_reader(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, seconds: int
 ) -> None:
     monkeypatch.setattr(event_log, "BATCH", 2)
     catalog = shelf.catalog
@@ -96,6 +97,7 @@ async def test_what_becomes_visible_during_a_replay_is_told_before_what_follows_
         told = [(await anext(replay)).envelope.subject]
         await record("late", 1, moments[1])
         await record("late", 2, moments[3])
+        monkeypatch.setattr(event_log, "utc_now", lambda: utc_now() + timedelta(seconds=seconds))
         told += [f"{item.envelope.subject} {item.envelope.sequence}" async for item in replay]
 
     assert told == ["first", "second 1", "late 1", "late 2"]
