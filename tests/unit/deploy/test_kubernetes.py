@@ -142,6 +142,23 @@ def test_an_overlay_says_where_every_image_comes_from() -> None:
     assert {image["name"] for image in overlay["images"]} == used
 
 
+def test_an_overlay_says_to_all_that_record_events_where_subscribers_reach_the_api() -> None:
+    overlay = yaml.safe_load((KUBERNETES / "overlays/example/kustomization.yaml").read_text())
+    patches = [
+        yaml.safe_load((KUBERNETES / "overlays/example" / patch["path"]).read_text()) for patch in overlay["patches"]
+    ]
+    [rule] = the_ingress()["spec"]["rules"]
+
+    said = {
+        patch["metadata"]["name"]: variable["value"]
+        for patch in patches
+        for variable in patch["spec"]["template"]["spec"]["containers"][0]["env"]
+        if variable["name"] == "ALBUM_PUBLIC_URL"
+    }
+
+    assert said == dict.fromkeys(("api", COMMAND), f"https://{rule['host']}")
+
+
 @pytest.mark.parametrize("service", REPLICATED)
 def test_a_disruption_takes_one_pod_at_a_time(service: str) -> None:
     budget = the("PodDisruptionBudget", service)["spec"]
