@@ -55,7 +55,7 @@ def measure_memory(album: Album, options: Options, tell: Tell) -> list[Row]:
 
 
 def _memory_during(album: Album, work: Callable[[], object]) -> dict[str, float]:
-    """Each process's median while ``work`` goes on: RabbitMQ holds up to 64 MB of its write-ahead log, then none."""
+    """Each process's median while ``work`` goes on: RabbitMQ holds more and more of its write-ahead log, then none."""
     looks: list[dict[str, float]] = []
     is_over = threading.Event()
 

@@ -24,11 +24,12 @@ PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 METHOD_FRAME = b"\x01\x00\x00"
 PROBE_SECONDS = 1.0
 
+# All of the write-ahead log is held in memory until it is full; with 8 MB that is a few hundred images' messages.
 CONFIG = """\
 listeners.tcp.1 = {loopback}:{amqp_port}
 default_user = {user}
 default_pass = {password}
-raft.wal_max_size_bytes = 64000000
+raft.wal_max_size_bytes = 8000000
 disk_free_limit.absolute = 256MB
 management.tcp.ip = {loopback}
 management.tcp.port = {management_port}
