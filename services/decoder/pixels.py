@@ -16,6 +16,7 @@ from services.decoder.clear_colour import make_clear
 from services.decoder.meaning import meanings
 from services.decoder.output import add_preview, encode_what_is_not, keep_what_is_normal
 from services.decoder.placeholder import thumbhash
+from services.decoder.png_file import PngFile
 from services.decoder.settings import DecoderSettings
 from services.decoder.upright import crop, turn_upright
 from services.decoder.work import Work
@@ -113,6 +114,7 @@ def _check_size(work: Work, width: int, height: int) -> None:
 def decode_pixels(work: Work) -> None:
     work.stored = opening.load(work.stored, work.data, work.format)
     work.shown = work.stored
+    work.is_normal &= not (isinstance(work.stored, PngFile) and work.stored.has_more_than_pixels)
 
 
 def notice_animation(work: Work) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -180,6 +181,53 @@ def test_to_look_into_a_png_copies_none_of_its_pixels(look: Callable[[bytes], ob
         assert tracemalloc.get_traced_memory()[1] < MEGABYTE
     finally:
         tracemalloc.stop()
+
+
+def of_pixels(*packed: bytes) -> bytes:
+    """A PNG of 8 by 4 gray pixels whose compressed samples are these, in a chunk each."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 8, 4, 8, 0, 0, 0, 0)), *((b"IDAT", part) for part in packed)]
+    return strip_png.SIGNATURE + b"".join(strip_png.chunk(*part) for part in [*chunks, (b"IEND", b"")])
+
+
+PIXELS = bytes(range(9, 9 + 8)) * 4
+ROWS = b"".join(b"\0" + PIXELS[start : start + 8] for start in range(0, 32, 8))
+PACKED = zlib.compress(ROWS)
+HIDDEN = CANARY * 2
+
+
+@pytest.mark.parametrize(
+    "upload",
+    [
+        of_pixels(PACKED + HIDDEN),
+        of_pixels(PACKED, HIDDEN),
+        of_pixels(PACKED, zlib.compress(HIDDEN)),
+        of_pixels(zlib.compress(ROWS + HIDDEN, 0)),
+        of_pixels(PACKED)[:-12] + strip_png.chunk(b"prVt", b"") + of_pixels(HIDDEN)[33:],
+    ],
+    ids=["behind the stream", "chunk behind", "stream behind", "rows behind", "chunk farther behind"],
+)
+def test_what_lies_behind_the_pixels_of_a_png_goes(upload: bytes) -> None:
+    work = processed(upload)
+    kept = b"".join(content for kind, content in strip_png.chunks(work.encoded) if kind == b"IDAT")
+    unpacker = zlib.decompressobj()
+    assert (len(unpacker.decompress(kept)), unpacker.unused_data) == (len(ROWS), b"")
+    assert opened(work.encoded).tobytes() == PIXELS
+
+
+@pytest.mark.parametrize("upload", [of_pixels(PACKED[:-4] + b"junk"), of_pixels(PACKED[:9] + b"junk" + PACKED[13:])])
+def test_pixels_that_do_not_fit_their_checksum_are_damaged(upload: bytes) -> None:
+    with pytest.raises(Rejection):
+        processed(upload)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+@pytest.mark.parametrize("flush", [zlib.Z_NO_FLUSH, zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH])
+@pytest.mark.parametrize(("level", "strategy"), [(0, 0), (1, 0), (9, 0), (6, zlib.Z_RLE), (6, zlib.Z_FIXED)])
+def test_pixels_compressed_in_any_way_stay_as_they_are(level: int, strategy: int, flush: int, size: int) -> None:
+    packer = zlib.compressobj(level, strategy=strategy)
+    packed = packer.compress(ROWS) + packer.flush(flush) + packer.flush()
+    upload = of_pixels(*(packed[start : start + size] for start in range(0, len(packed), size)))
+    assert processed(upload).encoded == upload
 
 
 def test_two_headers_are_never_copied() -> None:
