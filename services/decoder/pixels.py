@@ -15,6 +15,7 @@ from services.decoder import apng, colour, opening, strip_jpeg, strip_png
 from services.decoder.clear_colour import make_clear
 from services.decoder.meaning import meanings
 from services.decoder.output import add_preview, encode_what_is_not, keep_what_is_normal
+from services.decoder.palette import notice_missing_colours
 from services.decoder.placeholder import thumbhash
 from services.decoder.png_file import PngFile
 from services.decoder.settings import DecoderSettings
@@ -158,6 +159,7 @@ PIPELINE = (
     check_limits,
     decode_pixels,
     make_clear,
+    notice_missing_colours,
     notice_animation,
     crop,
     turn_upright,

@@ -20,6 +20,7 @@ from services.decoder import opening, strip_jpeg, strip_png, strip_webp
 from services.thumbnailer.pixels import shrink
 from tests.support.decoding import difference, opened, processed
 from tests.support.pictures import FORMATS, encoded, picture, scene, stored
+from tests.support.png import GRAY, PALETTE, RGB, png
 from tests.support.profiles import DISPLAY_P3, PROPHOTO, rgb_profile
 from tests.support.traces import CANARY, odd_parts, traces
 
@@ -255,6 +256,53 @@ def test_an_alpha_channel_that_a_webp_does_not_announce_stays_hidden() -> None:
 
     assert opened(work.encoded).mode == "RGB"
     assert difference(opened(work.encoded), opened(bytes(upload))) == 0
+
+
+PALETTE_OF_TWO = (b"PLTE", bytes((250, 0, 0, 0, 250, 0)))
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_a_picture_that_needs_more_colours_than_its_palette_has_is_written_anew(bits: int) -> None:
+    """Programs differ over what to show."""
+    work = processed(png(bits, PALETTE, [[0, 1, 2, 3]], PALETTE_OF_TWO))
+    assert opened(work.encoded).mode == "RGB"
+    assert shown(shrink(work.encoded, 32)) == shown(work.shown)
+
+
+def shown(image: Image.Image) -> bytes:
+    return image.convert("RGBA").tobytes()
+
+
+def test_a_palette_may_have_fewer_colours_than_bits_can_name() -> None:
+    upload = png(8, PALETTE, [[0, 1, 1]], PALETTE_OF_TWO)
+    assert processed(upload).encoded == upload
+
+
+def with_header(upload: bytes, ending: bytes) -> bytes:
+    """With other methods of compression, filtering and interlacing."""
+    return upload[:8] + strip_png.chunk(b"IHDR", upload[16:26] + ending) + upload[33:]
+
+
+@pytest.mark.parametrize(
+    "upload",
+    [
+        with_header(picture("PNG"), b"\1\0\0"),
+        png(8, PALETTE, [[0, 0]], (b"PLTE", b"")),
+        png(8, PALETTE, [[0, 0]], (b"PLTE", bytes(4))),
+        png(1, PALETTE, [[0, 0]], (b"PLTE", bytes(9))),
+        png(8, PALETTE, [[0, 1]], PALETTE_OF_TWO, (b"tRNS", bytes(3))),
+        png(8, PALETTE, [[0, 1]], PALETTE_OF_TWO, (b"tRNS", b"")),
+        png(8, GRAY, [[0, 1]], (b"tRNS", bytes(3))),
+        png(8, GRAY, [[0, 1]], (b"tRNS", b"\1\0")),
+        png(8, RGB, [[0, 1, 2]], (b"tRNS", bytes(6) + CANARY)),
+        png(8, GRAY, [[0, 1]], (b"sRGB", b"\0\0")),
+    ],
+    ids=range(10),
+)
+def test_a_png_with_odd_chunks_is_written_anew(upload: bytes) -> None:
+    """Programs differ over what they mean, or over whether there is a picture at all."""
+    assert strip_png.strip(upload) is None
+    assert shown(shrink(processed(upload).encoded, 64)) == shown(processed(upload).shown)
 
 
 STRIPPERS = {"JPEG": strip_jpeg.strip, "PNG": strip_png.strip, "WEBP": strip_webp.strip}
