@@ -15,7 +15,7 @@ from libs.shared.boxes import primary_item
 from libs.shared.formats import Format
 from services.decoder import strip_png
 from services.decoder.colour import Meaning
-from services.decoder.matrix_profile import BT709, Primaries, matrix_profile
+from services.decoder.matrix_profile import BT709, SRGB_CURVE, Curve, Primaries, matrix_profile
 
 CodePoints = tuple[int, int]
 """Colour primaries and transfer characteristics."""
@@ -38,11 +38,16 @@ _PRIMARIES = {
 }
 """Table 2."""
 
-_SRGB_CURVES = {1, 6, 7, 11, 13, 14, 15}
-"""The curves of television count as that of sRGB, as browsers take them in video and AVIF; cameras mean it so."""
-_GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
+_BT1886_GAMMA = 2.4
+"""Of the screens that pictures for television are made on."""
+_SMPTE240_CURVE: Curve = (1 / 0.45, 1 / 1.1115, 0.1115 / 1.1115, 1 / 4, 0.0912)
+_CURVES: dict[int, float | Curve] = {4: 2.2, 5: 2.8, 7: _SMPTE240_CURVE, 8: 1.0, 13: SRGB_CURVE}
+"""Table 3."""
+_TELEVISION = {1, 6, 11, 14, 15}
+"""In a PNG they are shown as by ITU-R BT.1886, as in browsers. In HEIF and AVIF their curve counts as that of sRGB, as
+browsers take it in video and AVIF; cameras mean it so."""
 _PQ, _HLG = 16, 18
-_TRANSFERS = {*_SRGB_CURVES, *_GAMMAS, _PQ, _HLG}
+_TRANSFERS = {*_TELEVISION, *_CURVES, _PQ, _HLG}
 _WHITE, _PEAK = 203.0, 1000.0
 _STEPS = 33
 
@@ -71,14 +76,16 @@ def code_points(data: bytes, format: Format) -> CodePoints | None:
 
 
 @lru_cache(maxsize=8)
-def meaning_of(points: CodePoints | None) -> Meaning | None:
+def meaning_of(points: CodePoints | None, format: Format) -> Meaning | None:
     """A profile, or for HDR a table to sRGB; what is unknown of the code points counts as sRGB's."""
     if points is None:
         return None
     primaries, transfer = points
     if transfer in (_PQ, _HLG):
         return _table_to_srgb(primaries, transfer)
-    return matrix_profile(_PRIMARIES.get(primaries, BT709), _GAMMAS.get(transfer))
+    is_literal = format == "PNG" and transfer in _TELEVISION
+    curve = _BT1886_GAMMA if is_literal else _CURVES.get(transfer, SRGB_CURVE)
+    return matrix_profile(_PRIMARIES.get(primaries, BT709), curve)
 
 
 def _table_to_srgb(primaries: int, transfer: int) -> ImageFilter.Color3DLUT:

@@ -23,14 +23,17 @@ def make_clear(work: Work) -> None:
     if work.format != "PNG" or clear is None:
         return
     bits, _ = strip_png.samples(work.data)
+    top = 2**bits - 1
     is_fitting = isinstance(clear, _KINDS.get(work.stored.mode, (int,)))
     if not is_fitting:
         # A file may have two headers, and this was meant for the first. Pillow itself stumbles over it.
         del work.shown.info["transparency"]
     elif work.stored.mode == "L" and bits in (2, 4):
-        top = 2**bits - 1
         work.shown.info["transparency"] = (clear & top) * 255 // top
         work.is_normal = False
+    elif work.stored.mode == "1":
+        # Pillow asks for any bit of the level, and only the lowest counts.
+        work.shown.info["transparency"] = 255 * (strip_png.find(work.data, b"tRNS").get(b"tRNS", b"\0\0")[1] & 1)
     elif work.stored.mode == "RGB" and bits == 16:
         opaque = _opaque_pixels(work, clear)
         work.shown = work.shown.copy()

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 Chromaticity = tuple[float, float]
 Triple = tuple[float, float, float]
+Curve = tuple[float, float, float, float, float]
+"""g, a, b, c and d of ICC.1:2022, table 68: (a x + b)^g where x is at least d, else c x."""
 
 
 class Primaries(NamedTuple):
@@ -21,7 +23,7 @@ class Primaries(NamedTuple):
 BT709 = Primaries((0.3127, 0.3290), (0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
 """Those of sRGB."""
 
-_SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+SRGB_CURVE: Curve = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 _D50 = (0.9642, 1.0, 0.8249)
 _BRADFORD = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 _FROM_BRADFORD = (
@@ -31,23 +33,24 @@ _FROM_BRADFORD = (
 )
 
 
-def matrix_profile(primaries: Primaries, gamma: float | None = None) -> bytes | None:
-    """An RGB profile after ICC.1:2022, 8.3.3, whose light is the signal to the power of ``gamma``.
+def matrix_profile(primaries: Primaries, curve: float | Curve = SRGB_CURVE) -> bytes | None:
+    """An RGB profile after ICC.1:2022, 8.3.3.
 
     Args:
         primaries: of the space; its white is shown as white.
-        gamma: None for the curve of sRGB.
+        curve: from signal to light, by its numbers or, where it is a mere power, by that.
 
     Returns:
         None where the numbers make no space of colours, or not one that a profile can hold.
     """
     try:
         colorants = [b"XYZ \0\0\0\0" + _fixed(*colorant) for colorant in _colorants(primaries)]
-        curve = b"para\0\0\0\0\0\0\0\0" + _fixed(gamma) if gamma else b"para\0\0\0\0\0\3\0\0" + _fixed(*_SRGB_CURVE)
+        numbers = curve if isinstance(curve, tuple) else (curve,)
+        light = b"para\0\0\0\0\0" + (b"\0" if len(numbers) == 1 else b"\3") + b"\0\0" + _fixed(*numbers)
     except (ZeroDivisionError, struct.error):
         return None
     names = (b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")
-    contents = (*colorants, curve, curve, curve)
+    contents = (*colorants, light, light, light)
     position, directory = 128 + 4 + 12 * len(names), b""
     for name, content in zip(names, contents, strict=True):
         directory += name + struct.pack(">II", position, len(content))

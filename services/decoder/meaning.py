@@ -17,7 +17,7 @@ def meanings(work: Work) -> Iterator[Meaning]:
 
 def _said_in_png(data: bytes) -> Iterator[Meaning | None]:
     """In the order of the PNG specification, third edition, 4.3."""
-    yield cicp.meaning_of(cicp.code_points(data, "PNG"))
+    yield cicp.meaning_of(cicp.code_points(data, "PNG"), "PNG")
     yield png_profile.profile(data)
     yield png_gamma.profile(data)
 
@@ -25,4 +25,4 @@ def _said_in_png(data: bytes) -> Iterator[Meaning | None]:
 def _said_elsewhere(work: Work) -> Iterator[Meaning | None]:
     """A profile first, as in browsers."""
     yield work.stored.info.get("icc_profile")
-    yield cicp.meaning_of(cicp.code_points(work.data, work.format))
+    yield cicp.meaning_of(cicp.code_points(work.data, work.format), work.format)

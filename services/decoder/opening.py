@@ -13,13 +13,14 @@ from itertools import islice
 from typing import Any, cast
 
 import pillow_heif
-from PIL import ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin, features
+from PIL import ImageFile, JpegImagePlugin, WebPImagePlugin, features
 from PIL.Image import DecompressionBombError
 
 from libs.shared.boxes import boxes, has_too_many_boxes, primary_item, without_exif
 from libs.shared.errors import Rejection
 from libs.shared.formats import Format
 from services.decoder import strip_jpeg, strip_png, strip_webp
+from services.decoder.png_file import PngFile
 
 DECODER_ERRORS = (
     OSError,  # most of it, PIL.UnidentifiedImageError included
@@ -57,7 +58,7 @@ def decoders(is_avif_built_in: bool) -> dict[Format, Callable[[Any], ImageFile.I
     pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
     return {
         "JPEG": JpegImagePlugin.jpeg_factory,
-        "PNG": PngImagePlugin.PngImageFile,
+        "PNG": PngFile,
         "WEBP": WebPImagePlugin.WebPImageFile,
         "HEIF": pillow_heif.HeifImageFile,
         "AVIF": avif.AvifImageFile,

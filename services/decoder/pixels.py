@@ -15,7 +15,9 @@ from services.decoder import apng, colour, opening, strip_jpeg, strip_png
 from services.decoder.clear_colour import make_clear
 from services.decoder.meaning import meanings
 from services.decoder.output import add_preview, encode_what_is_not, keep_what_is_normal
+from services.decoder.palette import notice_missing_colours
 from services.decoder.placeholder import thumbhash
+from services.decoder.png_file import PngFile
 from services.decoder.settings import DecoderSettings
 from services.decoder.upright import crop, turn_upright
 from services.decoder.work import Work
@@ -113,6 +115,7 @@ def _check_size(work: Work, width: int, height: int) -> None:
 def decode_pixels(work: Work) -> None:
     work.stored = opening.load(work.stored, work.data, work.format)
     work.shown = work.stored
+    work.is_normal &= not (isinstance(work.stored, PngFile) and work.stored.has_more_than_pixels)
 
 
 def notice_animation(work: Work) -> None:
@@ -156,6 +159,7 @@ PIPELINE = (
     check_limits,
     decode_pixels,
     make_clear,
+    notice_missing_colours,
     notice_animation,
     crop,
     turn_upright,

@@ -20,8 +20,8 @@ _PLACES = {
 }
 """What is kept, in the order that it must have."""
 
-_PALETTE, _WITH_ALPHA = 3, (4, 6)
-_MAX_LENGTHS = {b"sRGB": 1, b"tRNS": 256, b"PLTE": 768, b"IHDR": 13, b"IEND": 0}
+_GRAY, _RGB, _PALETTE = 0, 2, 3
+_DEPTHS = {1, 2, 4, 8}
 _LIMITED = {b"tEXt", b"zTXt", b"iTXt", b"iCCP"}
 
 
@@ -72,28 +72,43 @@ def strip(data: bytes) -> bytes | None:
     try:
         for kind, content in chunks(data):
             is_idle = kind == b"PLTE" and colour_type != _PALETTE
-            if kind in _PLACES and not is_idle and len(content) <= _MAX_LENGTHS.get(kind, len(content)):
+            if kind in _PLACES and not is_idle:
                 kept.append((kind, content))
             elif kind[:1].isupper() and not is_idle:
                 return None
     except ValueError:
         return None
-    if not _is_in_order([kind for kind, _ in kept], colour_type):
+    if not _is_in_order([kind for kind, _ in kept]) or not _is_well_formed(dict(kept)):
         return None
     return SIGNATURE + b"".join(chunk(kind, content) for kind, content in kept)
 
 
-def _is_in_order(kinds: list[bytes], colour_type: int) -> bool:
+def _is_in_order(kinds: list[bytes]) -> bool:
     """Whether the chunks are those that browsers insist on, once each, in the order of section 5.6."""
     places = [_PLACES[kind] for kind in kinds]
     once = [kind for kind in kinds if kind != b"IDAT"]
-    return (
-        places == sorted(places)
-        and len(once) == len(set(once))
-        and {b"IHDR", b"IDAT", b"IEND"} <= set(kinds)
-        and (colour_type != _PALETTE or b"PLTE" in kinds)
-        and (colour_type not in _WITH_ALPHA or b"tRNS" not in kinds)
+    return places == sorted(places) and len(once) == len(set(once)) and {b"IHDR", b"IDAT", b"IEND"} <= set(kinds)
+
+
+def _is_well_formed(found: dict[bytes, bytes]) -> bool:
+    """Whether the chunks say what sections 11.2 and 11.3 let them say; programs differ over what is odd."""
+    header, colours, clear = found[b"IHDR"], found.get(b"PLTE", b""), found.get(b"tRNS")
+    if len(header) != 13 or header[10:12] != b"\0\0" or header[12] > 1:
+        return False
+    depth, colour_type = header[8:10]
+    if colour_type == _PALETTE and (depth not in _DEPTHS or len(colours) % 3 or not 3 <= len(colours) <= 3 << depth):
+        return False
+    return len(found.get(b"sRGB", b"\0")) == 1 and (
+        clear is None or _is_clear_colour(clear, depth, colour_type, colours)
     )
+
+
+def _is_clear_colour(clear: bytes, depth: int, colour_type: int, colours: bytes) -> bool:
+    if colour_type == _PALETTE:
+        return 0 < len(clear) <= len(colours) // 3
+    lengths = {_GRAY: 2, _RGB: 6}
+    levels = (int.from_bytes(clear[start : start + 2], "big") for start in range(0, len(clear), 2))
+    return len(clear) == lengths.get(colour_type) and all(level < 1 << depth for level in levels)
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:

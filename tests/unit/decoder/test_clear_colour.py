@@ -51,6 +51,16 @@ def test_any_level_of_gray_can_be_transparent(bits: int, level: int, turn: tuple
     )
 
 
+@pytest.mark.parametrize("level", [2, 0xFE, 0xFF, 0x100, 0xFFFF])
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_bits_that_a_level_of_gray_does_not_have_do_not_count(bits: int, level: int) -> None:
+    """Browsers differ over that, so it is not left to them."""
+    row = range(2**bits)
+    work = processed(png(bits, GRAY, [[*row]], (b"tRNS", struct.pack(">H", level))))
+    assert is_clear_everywhere(work, [0 if sample == level & 2**bits - 1 else 255 for sample in row])
+    assert "transparency" not in opened(work.encoded).info
+
+
 def test_16_bit_colours_are_transparent_only_if_every_bit_is_the_same() -> None:
     neighbours = [tuple(sample + (place == changed) for place, sample in enumerate(KEY)) for changed in range(3)]
     row = [KEY, *neighbours, (0x1334, *KEY[1:]), KEY]

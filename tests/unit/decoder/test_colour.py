@@ -202,7 +202,7 @@ def test_wide_colours_named_by_code_points_become_srgb(format: str) -> None:
 @pytest.mark.parametrize(("transfer", "white"), [(16, 148), (18, 191)])
 def test_hdr_white_becomes_a_light_gray_with_room_for_highlights(transfer: int, white: int) -> None:
     """Diffuse white of 203 cd/m2 is 58 % of the PQ signal and 75 % of the HLG signal (ITU-R BT.2408)."""
-    table = meaning_of((9, transfer))
+    table = meaning_of((9, transfer), "AVIF")
     assert isinstance(table, ImageFilter.Color3DLUT)
     ramp = Image.frombytes(
         "RGB", (4, 1), bytes(value for level in (0, white // 2, white, 255) for value in [level] * 3)
@@ -216,4 +216,4 @@ def test_hdr_white_becomes_a_light_gray_with_room_for_highlights(transfer: int, 
 @pytest.mark.parametrize("points", [(1, 13), (1, 1), (1, 6), (2, 2)])
 def test_ordinary_code_points_change_nothing(points: tuple[int, int]) -> None:
     image = chart()
-    assert to_srgb(image, filter(None, [meaning_of(points)])) is image
+    assert to_srgb(image, filter(None, [meaning_of(points, "AVIF")])) is image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from services.decoder import opening, strip_jpeg, strip_png, strip_webp
 from services.thumbnailer.pixels import shrink
 from tests.support.decoding import difference, opened, processed
 from tests.support.pictures import FORMATS, encoded, picture, scene, stored
+from tests.support.png import GRAY, PALETTE, RGB, png
 from tests.support.profiles import DISPLAY_P3, PROPHOTO, rgb_profile
 from tests.support.traces import CANARY, odd_parts, traces
 
@@ -182,6 +184,53 @@ def test_to_look_into_a_png_copies_none_of_its_pixels(look: Callable[[bytes], ob
         tracemalloc.stop()
 
 
+def of_pixels(*packed: bytes) -> bytes:
+    """A PNG of 8 by 4 gray pixels whose compressed samples are these, in a chunk each."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 8, 4, 8, 0, 0, 0, 0)), *((b"IDAT", part) for part in packed)]
+    return strip_png.SIGNATURE + b"".join(strip_png.chunk(*part) for part in [*chunks, (b"IEND", b"")])
+
+
+PIXELS = bytes(range(9, 9 + 8)) * 4
+ROWS = b"".join(b"\0" + PIXELS[start : start + 8] for start in range(0, 32, 8))
+PACKED = zlib.compress(ROWS)
+HIDDEN = CANARY * 2
+
+
+@pytest.mark.parametrize(
+    "upload",
+    [
+        of_pixels(PACKED + HIDDEN),
+        of_pixels(PACKED, HIDDEN),
+        of_pixels(PACKED, zlib.compress(HIDDEN)),
+        of_pixels(zlib.compress(ROWS + HIDDEN, 0)),
+        of_pixels(PACKED)[:-12] + strip_png.chunk(b"prVt", b"") + of_pixels(HIDDEN)[33:],
+    ],
+    ids=["behind the stream", "chunk behind", "stream behind", "rows behind", "chunk farther behind"],
+)
+def test_what_lies_behind_the_pixels_of_a_png_goes(upload: bytes) -> None:
+    work = processed(upload)
+    kept = b"".join(content for kind, content in strip_png.chunks(work.encoded) if kind == b"IDAT")
+    unpacker = zlib.decompressobj()
+    assert (len(unpacker.decompress(kept)), unpacker.unused_data) == (len(ROWS), b"")
+    assert opened(work.encoded).tobytes() == PIXELS
+
+
+@pytest.mark.parametrize("upload", [of_pixels(PACKED[:-4] + b"junk"), of_pixels(PACKED[:9] + b"junk" + PACKED[13:])])
+def test_pixels_that_do_not_fit_their_checksum_are_damaged(upload: bytes) -> None:
+    with pytest.raises(Rejection):
+        processed(upload)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+@pytest.mark.parametrize("flush", [zlib.Z_NO_FLUSH, zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH])
+@pytest.mark.parametrize(("level", "strategy"), [(0, 0), (1, 0), (9, 0), (6, zlib.Z_RLE), (6, zlib.Z_FIXED)])
+def test_pixels_compressed_in_any_way_stay_as_they_are(level: int, strategy: int, flush: int, size: int) -> None:
+    packer = zlib.compressobj(level, strategy=strategy)
+    packed = packer.compress(ROWS) + packer.flush(flush) + packer.flush()
+    upload = of_pixels(*(packed[start : start + size] for start in range(0, len(packed), size)))
+    assert processed(upload).encoded == upload
+
+
 def test_two_headers_are_never_copied() -> None:
     plain = picture("PNG")
     assert strip_png.strip(plain[:33] + plain[8:33] + plain[33:]) is None
@@ -207,6 +256,53 @@ def test_an_alpha_channel_that_a_webp_does_not_announce_stays_hidden() -> None:
 
     assert opened(work.encoded).mode == "RGB"
     assert difference(opened(work.encoded), opened(bytes(upload))) == 0
+
+
+PALETTE_OF_TWO = (b"PLTE", bytes((250, 0, 0, 0, 250, 0)))
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_a_picture_that_needs_more_colours_than_its_palette_has_is_written_anew(bits: int) -> None:
+    """Programs differ over what to show."""
+    work = processed(png(bits, PALETTE, [[0, 1, 2, 3]], PALETTE_OF_TWO))
+    assert opened(work.encoded).mode == "RGB"
+    assert shown(shrink(work.encoded, 32)) == shown(work.shown)
+
+
+def shown(image: Image.Image) -> bytes:
+    return image.convert("RGBA").tobytes()
+
+
+def test_a_palette_may_have_fewer_colours_than_bits_can_name() -> None:
+    upload = png(8, PALETTE, [[0, 1, 1]], PALETTE_OF_TWO)
+    assert processed(upload).encoded == upload
+
+
+def with_header(upload: bytes, ending: bytes) -> bytes:
+    """With other methods of compression, filtering and interlacing."""
+    return upload[:8] + strip_png.chunk(b"IHDR", upload[16:26] + ending) + upload[33:]
+
+
+@pytest.mark.parametrize(
+    "upload",
+    [
+        with_header(picture("PNG"), b"\1\0\0"),
+        png(8, PALETTE, [[0, 0]], (b"PLTE", b"")),
+        png(8, PALETTE, [[0, 0]], (b"PLTE", bytes(4))),
+        png(1, PALETTE, [[0, 0]], (b"PLTE", bytes(9))),
+        png(8, PALETTE, [[0, 1]], PALETTE_OF_TWO, (b"tRNS", bytes(3))),
+        png(8, PALETTE, [[0, 1]], PALETTE_OF_TWO, (b"tRNS", b"")),
+        png(8, GRAY, [[0, 1]], (b"tRNS", bytes(3))),
+        png(8, GRAY, [[0, 1]], (b"tRNS", b"\1\0")),
+        png(8, RGB, [[0, 1, 2]], (b"tRNS", bytes(6) + CANARY)),
+        png(8, GRAY, [[0, 1]], (b"sRGB", b"\0\0")),
+    ],
+    ids=range(10),
+)
+def test_a_png_with_odd_chunks_is_written_anew(upload: bytes) -> None:
+    """Programs differ over what they mean, or over whether there is a picture at all."""
+    assert strip_png.strip(upload) is None
+    assert shown(shrink(processed(upload).encoded, 64)) == shown(processed(upload).shown)
 
 
 STRIPPERS = {"JPEG": strip_jpeg.strip, "PNG": strip_png.strip, "WEBP": strip_webp.strip}

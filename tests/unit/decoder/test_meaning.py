@@ -73,6 +73,10 @@ def drawn(*said: Chunk, colours: list[Colour] = COLOURS) -> bytes:
     return png(8, RGB, [[level for colour in colours for level in colour]], *said)
 
 
+def smpte240_light(level: float) -> float:
+    return level / 4 if level < 0.0912 else ((level + 0.1115) / 1.1115) ** (1 / 0.45)
+
+
 NUMBERS: list[tuple[list[Chunk], Callable[[float], float], Matrix]] = [
     ([LINEAR], power(1.0), AS_IT_IS),
     ([MAC], power(1.8), AS_IT_IS),
@@ -85,6 +89,9 @@ NUMBERS: list[tuple[list[Chunk], Callable[[float], float], Matrix]] = [
     ([code_points(1, 5)], power(2.8), AS_IT_IS),
     ([code_points(12, 13)], srgb_light, FROM_P3),
     ([code_points(9, 13)], srgb_light, FROM_BT2020),
+    *[([code_points(1, curve)], power(2.4), AS_IT_IS) for curve in (1, 6, 14, 15)],
+    ([code_points(9, 14)], power(2.4), FROM_BT2020),
+    ([code_points(1, 7)], smpte240_light, AS_IT_IS),
 ]
 
 
