@@ -17,7 +17,6 @@ from anyio.abc import TaskGroup
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
-from starlette.staticfiles import StaticFiles
 
 from libs.catalog import findings, migrations
 from libs.catalog.catalog import Catalog
@@ -48,7 +47,7 @@ from services.api.key_limits import KeyLimits
 from services.api.lookup import SharedLookup
 from services.api.metrics import ApiMetrics
 from services.api.observing import ObserveRequests, is_probe
-from services.api.page import Page
+from services.api.page import Files, Page
 from services.api.quota import Quota
 from services.api.relay import Relay
 from services.api.room import Room
@@ -135,7 +134,7 @@ def create_app(settings: ApiSettings, limits: LimitSettings, webhook_settings: W
     media.serve_thumbnails(app)
     for routes in (thumbnails, media, albums, images, jobs, events, session, webhooks, operations, admin):
         app.include_router(routes.router)
-    app.mount("/docs/assets", StaticFiles(directory=operations.DOCS, packages=[("fastapi_swagger", "resources")]))
+    app.mount("/docs/assets", Files(directory=operations.DOCS, packages=[("fastapi_swagger", "resources")]))
     app.router.default = Page(directory=Path(__file__).parent / "web", html=True)
     return app
 

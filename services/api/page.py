@@ -1,9 +1,12 @@
-"""The web page's files, for whatever address no endpoint has."""
+"""Files of the program itself: the documentation's, and the web page's for whatever address no endpoint has."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from os import PathLike, stat_result
+
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketClose
@@ -13,7 +16,34 @@ KEPT = (".js", ".css", ".svg")
 show those who have signed out what was on screen."""
 
 
-class Page(StaticFiles):
+class WholeFile(FileResponse):
+    """A file that is sent whole whatever ``Range`` asks for, as a server may (RFC 9110, 14.2).
+
+    None is large, and Starlette answers a range that it cannot read, or that is beyond the end, in plain text.
+    """
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Promise no ranges."""
+        super().init_headers({**(headers or {}), "accept-ranges": "none"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+
+class Files(StaticFiles):
+    """Serves whole files."""
+
+    def file_response(
+        self, full_path: str | PathLike[str], stat_result: stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        """A file, or 304."""
+        found = super().file_response(full_path, stat_result, scope, status_code)
+        return WholeFile(full_path, status_code, stat_result=stat_result) if isinstance(found, FileResponse) else found
+
+
+class Page(Files):
     """Serves files as the router's default, so that an endpoint's wrong method is told apart from a wrong address."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

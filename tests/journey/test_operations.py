@@ -163,6 +163,19 @@ def test_the_page_is_there(album: AlbumClient) -> None:
     failed(album.post("/"), 405, "method-not-allowed")
 
 
+@pytest.mark.parametrize("path", ["/", "/styles/page.css", "/docs", "/docs/assets/initializer.js"])
+@pytest.mark.parametrize("wanted", ["bytes=0-9", "bytes=9-0", "bytes=a-b", "bytes", "bytes=99999999-", "pages=1-2"])
+def test_a_file_of_the_program_is_sent_whole_whatever_range_is_asked_for(
+    album: AlbumClient, path: str, wanted: str
+) -> None:
+    answer = album.http.get(path, headers={"range": wanted})
+
+    assert answer.status_code == 200
+    assert answer.content == album.http.get(path).content
+    assert "content-range" not in answer.headers
+    assert answer.headers["accept-ranges"] == "none"
+
+
 def test_an_event_is_of_the_schema_that_is_served_where_its_dataschema_points(stack: Stack, album: AlbumClient) -> None:
     event = stack.database["events"].find_one({"subject": album.create()})
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 from fastapi import APIRouter, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from libs.shared.errors import Refusal
 from libs.shared.events import EVENTS, schema_path
@@ -16,6 +16,7 @@ from libs.shared.mongo import DriverError
 from services.api import contracts
 from services.api.answers import READS
 from services.api.dependencies import CoreDependency
+from services.api.page import WholeFile
 
 router = APIRouter(tags=["operations"])
 
@@ -65,9 +66,9 @@ async def metrics(request: Request, core: CoreDependency) -> Response:
 
 
 @router.api_route("/docs", methods=READS, include_in_schema=False)
-async def docs() -> FileResponse:
+async def docs() -> WholeFile:
     """The API's description as a page, from this server's files alone."""
-    return FileResponse(DOCS / "index.html")
+    return WholeFile(DOCS / "index.html")
 
 
 @router.api_route("/asyncapi.json", methods=READS)
