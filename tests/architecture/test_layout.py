@@ -145,3 +145,18 @@ def test_every_pin_has_hashes() -> None:
 def test_what_running_needs_is_pinned_as_everywhere() -> None:
     assert len(pins("requirements.txt")) > 30
     assert pins("requirements.txt") <= pins("constraints.txt")
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    # An image has no pyproject.toml and no package of that name, and a bill of materials reads nothing else.
+    places = {
+        "pyproject.toml": r'^version = "([^"]+)"$',
+        "services/api/main.py": r'^VERSION = "([^"]+)"$',
+        "docs/asyncapi.json": r'^    "version": "([^"]+)"$',
+        "deploy/kubernetes/overlays/example/kustomization.yaml": r"newTag: (\S+) \}$",
+        "CHANGELOG.md": r"\A# Changelog\s+## (\S+)",
+    }
+    found = {name: set(re.findall(of, (ROOT / name).read_text(), re.MULTILINE)) for name, of in places.items()}
+
+    assert {name: versions for name, versions in found.items() if len(versions) != 1} == {}
+    assert len(set.union(*found.values())) == 1, found
