@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../.."
 
 work=${1:-$(mktemp -d)}
 port=18080
-export ALBUM_PORT=$port
+export ALBUM_PORT=$port ALBUM_PUBLIC_URL=http://127.0.0.1:$port
 export ALBUM_PYTHON_IMAGE=localhost/stand-in-python ALBUM_MONGO_IMAGE=localhost/stand-in-mongo
 export ALBUM_RABBITMQ_IMAGE=localhost/stand-in-rabbitmq
 export CONTAINERS_CONF=$work/containers.conf
@@ -170,6 +170,16 @@ look_inside() {
         rabbitmqctl -q version), $(podman exec "$(of_service api)" python --version)"
 }
 
+# What subscribers are told of an event's schema leads them to it, from outside.
+events_name_their_schemas() {
+    local schema
+    schema=$(podman exec "$(of_service mongo)" mongosh --quiet album --eval 'print(db.events.findOne().envelope.dataschema)' | tr -d '\r')
+    [ "${schema#"$ALBUM_PUBLIC_URL/"}" != "$schema" ] || fail "an event names its schema as $schema"
+    curl -sS --fail-with-body -o "$work/schema" "$schema" || fail "there is no schema at $schema"
+    curl -sS --fail -I -o "$work/head" "http://127.0.0.1:$port/readyz" || fail "HEAD /readyz is refused"
+    say "an event's schema is where it says: $schema"
+}
+
 album_command() { "${compose[@]}" --profile tools run --rm --no-deps -T album "$@" 2>>"$work/up.log"; }
 
 # Makes a key that opens something, a check, and a backup that is still there for another container.
@@ -202,6 +212,7 @@ for service in mongo rabbitmq api decoder thumbnailer audit notifier; do wait_fo
 key=$(podman exec "$(of_service api)" cat /run/first-key/key)
 album=$(call /album/create --json '{"album_name": "Containers"}' | value '["album_snapshot"]["id"]')
 a_picture_goes_through
+events_name_their_schemas
 look_inside
 the_command_works
 "${compose[@]}" up -d --scale decoder=3 >>"$work/up.log" 2>&1

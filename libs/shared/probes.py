@@ -88,13 +88,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer with the route's answer."""
+        self.wfile.write(self._begin())
+
+    def do_HEAD(self) -> None:
+        """Answer without the body (RFC 9110, 9.3.2), as some load balancers ask."""
+        self._begin()
+
+    def _begin(self) -> bytes:
         route = self.server.routes.get(self.path.partition("?")[0], _not_found)
         status, content_type, body = route()
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        return body
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Say nothing: probes come every few seconds."""

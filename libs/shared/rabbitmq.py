@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import aio_pika
 import anyio
@@ -19,7 +20,6 @@ import pamqp.exceptions
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from pydantic import SecretStr
-from yarl import URL
 
 from libs.shared import tracing
 from libs.shared.errors import Outage
@@ -98,14 +98,20 @@ class Delivery:
             get_logger().warning("could not reject: the message will come again")
 
 
+def with_heartbeat(url: str) -> str:
+    """The url of a broker, asking for our heartbeats and for nothing else than before."""
+    parts = urlsplit(url)
+    options = {**dict(parse_qsl(parts.query, keep_blank_values=True)), "heartbeat": HEARTBEAT_SECONDS}
+    return parts._replace(query=urlencode(options)).geturl()
+
+
 async def _connect(url: SecretStr) -> AbstractConnection:
     """Connect to one of the nodes of a cluster, the addresses being tried in random order."""
     addresses = url.get_secret_value().split(",")
     for tries, address in enumerate(random.sample(addresses, len(addresses)), start=1):
         try:
-            with_heartbeat = URL(address).update_query(heartbeat=HEARTBEAT_SECONDS)
             # Each gets its share, so that a publish has time for another node where one does not answer.
-            return await aio_pika.connect(with_heartbeat, timeout=PUBLISH_SECONDS / len(addresses))
+            return await aio_pika.connect(with_heartbeat(address), timeout=PUBLISH_SECONDS / len(addresses))
         except BROKER_ERRORS:
             if tries == len(addresses):
                 raise

@@ -37,7 +37,11 @@ class Queue:
 
 
 DEAD_LETTERS = Queue(DEAD_QUEUE, {**_QUORUM})
-"""The queue of dead letters of all stages."""
+"""The queue of dead letters of all stages.
+
+Without a limit of its own: the brokers that have the queue would refuse to declare it with one. docs/operations.md has
+a policy against RabbitMQ 4's, of 20.
+"""
 
 LOG = Queue(LOG_STREAM, {"x-queue-type": "stream", "x-max-age": "7D"}, EVENTS_EXCHANGE, ("#",))
 """The stream of all public events."""

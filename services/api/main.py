@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -13,8 +15,8 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
-from starlette.staticfiles import StaticFiles
 
 from libs.catalog import findings, migrations
 from libs.catalog.catalog import Catalog
@@ -45,7 +47,7 @@ from services.api.key_limits import KeyLimits
 from services.api.lookup import SharedLookup
 from services.api.metrics import ApiMetrics
 from services.api.observing import ObserveRequests, is_probe
-from services.api.page import Page
+from services.api.page import Files, Page
 from services.api.quota import Quota
 from services.api.relay import Relay
 from services.api.room import Room
@@ -85,7 +87,9 @@ class Application(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """The description of all routes."""
-        description = super().openapi()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Duplicate Operation ID")
+            description = super().openapi()
         for methods in description["paths"].values():
             if "head" in methods:
                 methods["head"]["operationId"] = methods["get"]["operationId"] + "_head"
@@ -101,6 +105,7 @@ def create_app(settings: ApiSettings, limits: LimitSettings, webhook_settings: W
         redoc_url=None,
         redirect_slashes=False,
         responses=FAILS,
+        generate_unique_id_function=_operation_id,
         lifespan=partial(_lifespan, settings, limits, webhook_settings),
         telemetry={
             "tracing": settings.tracing,
@@ -129,9 +134,14 @@ def create_app(settings: ApiSettings, limits: LimitSettings, webhook_settings: W
     media.serve_thumbnails(app)
     for routes in (thumbnails, media, albums, images, jobs, events, session, webhooks, operations, admin):
         app.include_router(routes.router)
-    app.mount("/docs/assets", StaticFiles(directory=operations.DOCS, packages=[("fastapi_swagger", "resources")]))
+    app.mount("/docs/assets", Files(directory=operations.DOCS, packages=[("fastapi_swagger", "resources")]))
     app.router.default = Page(directory=Path(__file__).parent / "web", html=True)
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """FastAPI's own, but of several methods the first; it takes any, so every process would describe other ids."""
+    return re.sub(r"\W", "_", f"{route.name}{route.path_format}") + f"_{min(route.methods or ()).lower()}"
 
 
 @asynccontextmanager

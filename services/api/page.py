@@ -1,9 +1,10 @@
-"""The web page's files, for whatever address no endpoint has."""
+"""Files of the program itself: the documentation's, and the web page's for whatever address no endpoint has."""
 
 from __future__ import annotations
 
 import hashlib
-import os
+from collections.abc import Mapping
+from os import PathLike, stat_result
 from pathlib import Path
 
 from starlette.datastructures import Headers
@@ -18,7 +19,34 @@ KEPT = (".js", ".css", ".svg")
 show those who have signed out what was on screen."""
 
 
-class Page(StaticFiles):
+class WholeFile(FileResponse):
+    """A file that is sent whole whatever ``Range`` asks for, as a server may (RFC 9110, 14.2).
+
+    None is large, and Starlette answers a range that it cannot read, or that is beyond the end, in plain text.
+    """
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Promise no ranges."""
+        super().init_headers({**(headers or {}), "accept-ranges": "none"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+
+class Files(StaticFiles):
+    """Serves whole files."""
+
+    def file_response(
+        self, full_path: str | PathLike[str], stat_result: stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        """A file, or 304."""
+        found = super().file_response(full_path, stat_result, scope, status_code)
+        return WholeFile(full_path, status_code, stat_result=stat_result) if isinstance(found, FileResponse) else found
+
+
+class Page(Files):
     """Serves files as the router's default, so that an endpoint's wrong method is told apart from a wrong address."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,11 +66,13 @@ class Page(StaticFiles):
         return found
 
     def file_response(
-        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
+        self, full_path: str | PathLike[str], stat_result: stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
         """A file under an entity tag of its content. Times say nothing: all files of an image may have the same."""
         etag = f'"{hashlib.sha256(Path(full_path).read_bytes()).hexdigest()}"'
-        found = FileResponse(full_path, status_code, {"etag": etag}, stat_result=stat_result)
+        found: Response = WholeFile(full_path, status_code, {"etag": etag}, stat_result=stat_result)
         if self.is_not_modified(found.headers, Headers(scope=scope)):
-            return NotModifiedResponse(found.headers)
+            found = NotModifiedResponse(found.headers)
+        # It stands for the compressed file too, so it cannot promise that bytes are equal (RFC 9110, 8.8.1).
+        found.headers["etag"] = f"W/{etag}"
         return found

@@ -25,7 +25,7 @@ from libs.catalog.restore import Restored
 from libs.shared.gridfs import GridFsBlobStore
 from services.cli.catalog import ended, with_catalog
 from services.cli.console import counted
-from services.cli.settings import CommandSettings
+from services.cli.settings import CommandSettings, DataSettings
 
 EX_DAMAGED = 1
 
@@ -70,8 +70,10 @@ def restore(
     async def work(catalog: Catalog) -> Restored:
         return await restores.restore(catalog, GridFsBlobStore(catalog.database), directory, _tell, is_to_drop=drop)
 
+    own = DataSettings().data.resolve()
+    advice = f"`album restore {directory} --data {own}` restores for that stack while it does not run"
     with _database_in(data) if data else nullcontext() as settings:
-        restored = with_catalog(work, settings, is_to_be_upgraded=False)
+        restored = with_catalog(work, settings, is_to_be_upgraded=False, advice=advice)
         if drop and data:
             # What its queues hold is about the database that is gone; the broker is made anew at the next start.
             with suppress(FileNotFoundError):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = sorted(path for top in ("libs", "services", "deploy") for path in (ROOT / top).rglob("*.py"))
+OURS = ("libs", "services", "deploy")
+PRODUCT = sorted(path for top in OURS for path in (ROOT / top).rglob("*.py"))
 EVERY = sorted([*PRODUCT, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")])
 
 MAY_IMPORT = {
@@ -43,6 +45,11 @@ MAY_IMPORT = {
 }
 """Which files may know a technology, by the beginning or the end of their path."""
 
+IMPORTED_AS = {"opentelemetry-api": "opentelemetry", "pillow": "PIL", "pyyaml": "yaml"}
+"""Packages that are imported under another name."""
+COMES_WITH = {"bson": "pymongo"}
+"""Modules that are a part of a package of another name."""
+
 RULED_OUT_NAMES = {"utils", "helpers", "common", "misc", "base", "manager"}
 
 
@@ -70,6 +77,24 @@ def test_a_technology_is_known_only_where_it_is_adapted(path: Path) -> None:
         assert any(name.startswith(place) or name.endswith(place) for place in allowed), (
             f"{name} imports {technology}, which belongs to {sorted(allowed)}"
         )
+
+
+def declared() -> dict[str, set[str]]:
+    """The packages that pyproject.toml asks for, as they are imported: always under ``""``, beside that by extra."""
+    lists = re.findall(r"^([\w-]+) = (\[$.*?^\])", (ROOT / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)
+    asked = {name: {re.split(r"[^\w-]", one)[0] for one in ast.literal_eval(packages)} for name, packages in lists}
+    as_imported = {name: {IMPORTED_AS.get(one, one.replace("-", "_")) for one in of} for name, of in asked.items()}
+    return {**as_imported, "": as_imported["dependencies"]}
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=relative)
+def test_a_package_that_is_imported_is_asked_for(path: Path) -> None:
+    service = relative(path).split("/")[1] if path.is_relative_to(ROOT / "services") else ""
+    extra = "dev" if path.is_relative_to(ROOT / "deploy/verify") else service
+    there = declared()[""] | declared().get(extra, set())
+    foreign = imported(ast.parse(path.read_text())) - sys.stdlib_module_names - {*OURS, "os.environ"}
+
+    assert {COMES_WITH.get(name, name) for name in foreign} - there == set()
 
 
 @pytest.mark.parametrize("path", EVERY, ids=relative)
@@ -120,3 +145,18 @@ def test_every_pin_has_hashes() -> None:
 def test_what_running_needs_is_pinned_as_everywhere() -> None:
     assert len(pins("requirements.txt")) > 30
     assert pins("requirements.txt") <= pins("constraints.txt")
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    # An image has no pyproject.toml and no package of that name, and a bill of materials reads nothing else.
+    places = {
+        "pyproject.toml": r'^version = "([^"]+)"$',
+        "services/api/main.py": r'^VERSION = "([^"]+)"$',
+        "docs/asyncapi.json": r'^    "version": "([^"]+)"$',
+        "deploy/kubernetes/overlays/example/kustomization.yaml": r"newTag: (\S+) \}$",
+        "CHANGELOG.md": r"\A# Changelog\s+## (\S+)",
+    }
+    found = {name: set(re.findall(of, (ROOT / name).read_text(), re.MULTILINE)) for name, of in places.items()}
+
+    assert {name: versions for name, versions in found.items() if len(versions) != 1} == {}
+    assert len(set.union(*found.values())) == 1, found

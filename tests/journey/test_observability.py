@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from libs.shared.metrics import Metrics
 from tests.journey.expect import failed
 from tests.support import promql
 from tests.support.client import AlbumClient
@@ -20,6 +21,8 @@ from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 
 OPERATIONS = Path(__file__).parents[2] / "docs/operations.md"
+OF_TARGETS = {"instance", "job"}
+"""Labels that Prometheus itself puts on all that it reads."""
 CORRUPT = picture("PNG", 64, 48)[:200]
 
 
@@ -129,6 +132,28 @@ def test_dashboard_alerts_and_documentation_ask_only_for_what_is_there(used: Sta
     assert {name: unknown for name, names in asked.items() if (unknown := names - exposed)} == {}
     own = {name for name in exposed if name.startswith("album_") and not name.endswith(("_created", "_bucket", "_sum"))}
     assert {name.removesuffix("_count") for name in own} <= documented <= exposed
+
+
+def test_dashboard_and_alerts_ask_only_for_labels_that_are_there(used: Stack) -> None:
+    rare = Metrics()
+    rare.count_child_exit("decode-timeout")
+    seen = [*(exposition(used, name) for name in addresses(used)), rare.exposition().decode()]
+    exposed: set[tuple[str, str]] = set().union(*map(promql.labels_exposed, seen))
+
+    asked = {name: promql.labels_asked(expression) for name, expression in promql.alerts().items()}
+    for title, expressions in promql.panels().items():
+        asked[title] = set().union(*map(promql.labels_asked, expressions))
+    assert len(set().union(*asked.values())) > 10
+    unknown = {name: {one for one in labels - exposed if one[1] not in OF_TARGETS} for name, labels in asked.items()}
+    assert {name: labels for name, labels in unknown.items() if labels} == {}
+
+
+@pytest.mark.parametrize("rule", promql.rules(), ids=lambda rule: rule["alert"])
+def test_an_alert_names_only_labels_that_its_expression_keeps(rule: dict[str, Any]) -> None:
+    named = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
+    kept = OF_TARGETS if rule["expr"].startswith("up{") else promql.labels_kept(rule["expr"])
+
+    assert named <= kept
 
 
 def test_every_alert_has_its_paragraph_for_the_one_who_is_woken_by_it() -> None:

@@ -37,7 +37,7 @@ ENDPOINTS = {
     "/job/retry": {"post"},
     "/album/{album_id}/image/{image_id}": {"get", "head"},
     "/album/thumbnail/{thumbnail_id}": {"get", "head"},
-    "/events": {"get"},
+    "/events": {"get", "head"},
 }
 
 
@@ -49,6 +49,27 @@ def test_a_ready_server_says_that_database_and_broker_are_up(album: AlbumClient)
     body = succeeded(album.http.get("/readyz"), 200, "checks")
 
     assert body["checks"] == {"database": "up", "broker": "up"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/livez", "/readyz", "/metrics", "/docs", "/docs/assets/initializer.js", "/openapi.json", "/asyncapi.json",
+     "/schemas/album-created/v1.json", "/session", "/", "/styles/page.css"],
+)  # fmt: skip
+def test_head_tells_of_what_get_would_answer_without_it(album: AlbumClient, path: str) -> None:
+    there, asked = album.http.get(path), album.http.head(path)
+
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert asked.headers["content-type"] == there.headers["content-type"]
+    if path != "/metrics":  # where there is more to tell with each request
+        assert asked.headers["content-length"] == there.headers["content-length"]
+
+
+def test_head_of_the_event_stream_does_not_wait_for_events(album: AlbumClient) -> None:
+    asked = album.http.head("/events")
+
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert asked.headers["content-type"].startswith("text/event-stream")
 
 
 def test_a_server_without_its_database_lives_but_is_not_ready(start_stack: StartStack) -> None:
@@ -140,6 +161,19 @@ def test_the_page_is_there(album: AlbumClient) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/html")
     failed(album.post("/"), 405, "method-not-allowed")
+
+
+@pytest.mark.parametrize("path", ["/", "/styles/page.css", "/docs", "/docs/assets/initializer.js"])
+@pytest.mark.parametrize("wanted", ["bytes=0-9", "bytes=9-0", "bytes=a-b", "bytes", "bytes=99999999-", "pages=1-2"])
+def test_a_file_of_the_program_is_sent_whole_whatever_range_is_asked_for(
+    album: AlbumClient, path: str, wanted: str
+) -> None:
+    answer = album.http.get(path, headers={"range": wanted})
+
+    assert answer.status_code == 200
+    assert answer.content == album.http.get(path).content
+    assert "content-range" not in answer.headers
+    assert answer.headers["accept-ranges"] == "none"
 
 
 def test_an_event_is_of_the_schema_that_is_served_where_its_dataschema_points(stack: Stack, album: AlbumClient) -> None:

@@ -13,8 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 
 import services.api.routes
+from libs.shared.settings import LimitSettings
+from libs.webhooks.settings import WebhookSettings
+from services.api.main import create_app
+from services.api.settings import ApiSettings
 from tests.journey.expect import ABSENT, failed, succeeded
 from tests.support.client import AlbumClient
 from tests.support.keys import guarded_stack, make_key, with_key
@@ -24,16 +29,8 @@ from tests.support.stack import Stack, StartStack
 SMALL = picture("PNG", 8, 8)
 NAME = "Secret garden"
 HOOK = "https://hooks.example/secret"
-PUBLIC = {
-    "GET /asyncapi.json",
-    "GET /docs",
-    "GET /livez",
-    "GET /metrics",
-    "GET /readyz",
-    "GET /schemas/{name}/{version}.json",
-    "POST /session",
-    "DELETE /session",
-}
+TO_READ = ["/asyncapi.json", "/docs", "/livez", "/metrics", "/readyz", "/schemas/{name}/{version}.json"]
+PUBLIC = {"POST /session", "DELETE /session", *(f"{method} {path}" for method in ("GET", "HEAD") for path in TO_READ)}
 """What answers everybody; every other route of the application has to appear in `ASK` or `LISTS`."""
 REFUSING = {"GET /album/thumbnail/get", "HEAD /album/thumbnail/get"}
 """Addresses that belong to an endpoint of another method, and say so."""
@@ -114,7 +111,15 @@ ASK: dict[str, list[Ask]] = {
     "POST /album/delete": [post("/album/delete", "album_id")],
 }
 """Every endpoint that takes an id, asked with one; deleting the album comes last."""
-LISTS = {"POST /album/list", "POST /album/create", "POST /webhook/list", "GET /events", "GET /session"}
+LISTS = {
+    "POST /album/list",
+    "POST /album/create",
+    "POST /webhook/list",
+    "GET /events",
+    "HEAD /events",
+    "GET /session",
+    "HEAD /session",
+}
 """Endpoints that need no id; each has a test of its own here or in `test_sessions`."""
 
 
@@ -131,12 +136,12 @@ ADMIN = {
 
 
 def routes() -> set[str]:
-    """Every endpoint that the application's routers have, described or not, so that a new one cannot be forgotten."""
-    found = set()
+    """Every endpoint that the application or its routers have, described or not, so that none can be forgotten."""
+    app = create_app(ApiSettings(), LimitSettings(), WebhookSettings())
+    ours = [route for route in app.router.routes if isinstance(route, APIRoute)]
     for module in iter_modules(services.api.routes.__path__):
-        for route in import_module(f"services.api.routes.{module.name}").router.routes:
-            found |= {f"{method} {route.path}" for method in route.methods}
-    return found - REFUSING
+        ours += import_module(f"services.api.routes.{module.name}").router.routes
+    return {f"{method} {route.path}" for route in ours for method in route.methods or ()} - REFUSING
 
 
 @pytest.fixture(scope="module")

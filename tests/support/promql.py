@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -15,6 +16,7 @@ _QUIET = re.compile(r'"[^"]*"|\{[^}]*\}|\[[^\]]*\]|\b(?:by|without|on|ignoring|g
 _WORD = re.compile(r"[A-Za-z_:][\w:]*(?!\w*\s*\()")
 _NO_METRICS = {"and", "or", "unless", "bool", "offset"}
 _SERVER_MAKES = {"up"}
+_KEPT = re.compile(r"\bby\s*\(([^)]*)\)")
 _DURATION = re.compile(r"\b\d+[smhd]\b")
 _SELECTOR = re.compile(r"([A-Za-z_:][\w:]*)\{([^}]*)\}")
 _MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
@@ -32,10 +34,35 @@ def metric_names(expression: str) -> set[str]:
     return set(_WORD.findall(bare)) - _NO_METRICS - _SERVER_MAKES
 
 
+def labels_asked(expression: str) -> set[tuple[str, str]]:
+    """Which labels an expression asks of which metrics: those that it selects by, and those that it keeps."""
+    selected = {
+        (name, label) for name, matchers in _SELECTOR.findall(expression) for label, _, _ in _MATCHER.findall(matchers)
+    }
+    asked = selected | {(name, label) for name in metric_names(expression) for label in labels_kept(expression)}
+    return {(name, label) for name, label in asked if name not in _SERVER_MAKES}
+
+
+def labels_kept(expression: str) -> set[str]:
+    """The labels that an expression's result has, as far as it says so."""
+    return {label.strip() for kept in _KEPT.findall(expression) for label in kept.split(",")}
+
+
+def labels_exposed(exposition: str) -> set[tuple[str, str]]:
+    """The labels that the series of a ``/metrics`` have, with the name of each."""
+    samples = [sample for family in text_string_to_metric_families(exposition) for sample in family.samples]
+    return {(sample.name, label) for sample in samples for label in sample.labels}
+
+
+def rules() -> list[dict[str, Any]]:
+    """The alerts as Prometheus reads them."""
+    document = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())
+    return [rule for group in document["groups"] for rule in group["rules"]]
+
+
 def alerts() -> dict[str, str]:
     """The expression of each alert by its name."""
-    document = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())
-    return {rule["alert"]: rule["expr"] for group in document["groups"] for rule in group["rules"]}
+    return {rule["alert"]: rule["expr"] for rule in rules()}
 
 
 def panels() -> dict[str, list[str]]:

@@ -9,16 +9,18 @@ from typing import Annotated
 
 import anyio
 from fastapi import APIRouter, Header, Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Send
 
 from libs.shared.logs import get_logger
+from services.api.answers import READS
 from services.api.dependencies import CoreDependency, ReaderDependency
 from services.api.schemas import Id
 from services.api.streams import stream
 
 router = APIRouter(tags=["events"])
 
+MEDIA_TYPE = "text/event-stream"
 SLOW_SECONDS = 10.0
 """How long a client may leave what was sent to it unread."""
 
@@ -39,22 +41,25 @@ class EventStream(StreamingResponse):
             get_logger().info("cut off an event stream that was not read")
 
 
-@router.get("/events", response_class=EventStream)
+@router.api_route("/events", methods=READS, response_class=EventStream)
 async def get_events(
     request: Request,
     core: CoreDependency,
     caller: ReaderDependency,
     album_id: Id | None = None,
     last_event_id: Annotated[str | None, Header()] = None,
-) -> EventStream:
+) -> Response:
     """Each ``data:`` line is one CloudEvent and ``id:`` its id; resumes after ``Last-Event-ID``."""
     # A proxy that buffers would hold events back (nginx: proxy_buffering).
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    if request.method == "HEAD":
+        # It would have to listen for ever to a stream that shows nothing.
+        return Response(media_type=MEDIA_TYPE, headers=headers)
     await core.feed.follows()
     content = stream(core, caller, album_id, last_event_id or None, partial(core.access.still_allows, request, caller))
     # The stream listens before its answer begins, so whoever sees the answer misses nothing from then on.
     first = await anext(content)
-    return EventStream(_beginning_with(first, content), media_type="text/event-stream", headers=headers)
+    return EventStream(_beginning_with(first, content), media_type=MEDIA_TYPE, headers=headers)
 
 
 async def _beginning_with(first: str, rest: AsyncGenerator[str, None]) -> AsyncIterator[str]:

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from libs.shared.errors import BlobMissing
 from services.api import media
-from services.api.answers import CACHEABLE, CONDITIONS, processing
+from services.api.answers import CACHEABLE, CONDITIONS, READS, processing
 from services.api.dependencies import ContextDependency, CoreDependency, ReaderDependency, get_core
 from services.api.pictures import Pending, Picture, find_picture, send_thumbnail
 from services.api.schemas import Id, ThumbnailId, Variant, ids_of_thumbnail, is_thumbnail_id
@@ -29,12 +29,11 @@ class ThumbnailRoute(APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the short way, or else as any route."""
-        answer = await _answer_at_once(Request(scope)) if scope["method"] in _METHODS else None
+        answer = await _answer_at_once(Request(scope)) if scope["method"] in READS else None
         await (answer or super().handle)(scope, receive, send)
 
 
 router = APIRouter(prefix="/album", tags=["media"])
-_METHODS = ["GET", "HEAD"]
 
 
 async def _answer_at_once(request: Request) -> Response | None:
@@ -79,7 +78,7 @@ def serve_thumbnails(app: FastAPI) -> None:
     app.router.add_api_route(
         "/album/thumbnail/{thumbnail_id}",
         show_thumbnail,
-        methods=_METHODS,
+        methods=READS,
         tags=["media"],
         response_class=Response,
         responses=CACHEABLE,
@@ -91,7 +90,7 @@ def serve_thumbnails(app: FastAPI) -> None:
 
 @router.api_route(
     "/{album_id}/image/{image_id}",
-    methods=_METHODS,
+    methods=READS,
     response_class=Response,
     responses=CACHEABLE,
     openapi_extra=CONDITIONS,

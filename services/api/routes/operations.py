@@ -7,14 +7,16 @@ from typing import Any
 
 import anyio
 from fastapi import APIRouter, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from libs.shared.errors import Refusal
 from libs.shared.events import EVENTS, schema_path
 from libs.shared.metrics import CONTENT_TYPE
 from libs.shared.mongo import DriverError
 from services.api import contracts
+from services.api.answers import READS
 from services.api.dependencies import CoreDependency
+from services.api.page import WholeFile
 
 router = APIRouter(tags=["operations"])
 
@@ -27,13 +29,13 @@ MESSAGES = {
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@router.get("/livez")
+@router.api_route("/livez", methods=READS)
 async def livez() -> dict[str, str]:
     """Whether the process answers; backends do not matter."""
     return {"status": "success", "message": "alive"}
 
 
-@router.get("/readyz")
+@router.api_route("/readyz", methods=READS)
 async def readyz(core: CoreDependency) -> JSONResponse:
     """Whether requests can be served: the database answers and has this program's version.
 
@@ -56,26 +58,26 @@ async def readyz(core: CoreDependency) -> JSONResponse:
     return JSONResponse(body, status_code=200 if is_ready else 503)
 
 
-@router.get("/metrics", response_class=Response)
+@router.api_route("/metrics", methods=READS, response_class=Response)
 async def metrics(request: Request, core: CoreDependency) -> Response:
     """Prometheus metrics: of this process, and what it sees of log, images and queues."""
     await request.app.state.vitals.refresh()
     return Response(core.metrics.exposition(), media_type=CONTENT_TYPE)
 
 
-@router.get("/docs", include_in_schema=False)
-async def docs() -> FileResponse:
+@router.api_route("/docs", methods=READS, include_in_schema=False)
+async def docs() -> WholeFile:
     """The API's description as a page, from this server's files alone."""
-    return FileResponse(DOCS / "index.html")
+    return WholeFile(DOCS / "index.html")
 
 
-@router.get("/asyncapi.json")
+@router.api_route("/asyncapi.json", methods=READS)
 async def asyncapi(request: Request) -> dict[str, Any]:
     """What is published on the broker, as AsyncAPI 3."""
     return contracts.asyncapi(request.app.version)
 
 
-@router.get("/schemas/{name}/{version}.json")
+@router.api_route("/schemas/{name}/{version}.json", methods=READS)
 async def schema(name: str, version: str) -> dict[str, Any]:
     """The JSON Schema of one event's data."""
     for event in EVENTS:

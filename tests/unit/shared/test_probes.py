@@ -18,8 +18,9 @@ from tests.support.waiting import eventually
 ANY_PORT = RuntimeSettings(metrics_port=0)
 
 
-async def get(port: int | None, path: str) -> httpx.Response:
-    return await anyio.to_thread.run_sync(partial(httpx.get, f"http://127.0.0.1:{port}{path}", timeout=30))
+async def get(port: int | None, path: str, method: str = "GET") -> httpx.Response:
+    ask = partial(httpx.request, method, f"http://127.0.0.1:{port}{path}", timeout=30)
+    return await anyio.to_thread.run_sync(ask)
 
 
 async def ready_and_not() -> list[tuple[int, dict[str, str]]]:
@@ -37,6 +38,16 @@ def test_ready_is_who_has_all_it_needs() -> None:
         (200, {"broker": "up", "database": "up"}),
         (503, {"broker": "down", "database": "up"}),
     ]
+
+
+async def asked_with_head() -> list[tuple[int, bool, bytes]]:
+    with probes.serve(ANY_PORT, Metrics(), {"broker": lambda: False}) as port:
+        answers = [await get(port, path, "HEAD") for path in ("/livez", "/readyz", "/metrics", "/nothing")]
+    return [(answer.status_code, int(answer.headers["content-length"]) > 0, answer.content) for answer in answers]
+
+
+def test_head_is_answered_like_get_without_the_body() -> None:
+    assert anyio.run(asked_with_head) == [(status, True, b"") for status in (200, 503, 200, 404)]
 
 
 async def asked_while_the_loop_hangs() -> tuple[int, int]:
