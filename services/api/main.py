@@ -14,6 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from libs.catalog import findings, migrations
@@ -130,7 +131,7 @@ def create_app(settings: ApiSettings, limits: LimitSettings, webhook_settings: W
     for routes in (thumbnails, media, albums, images, jobs, events, session, webhooks, operations, admin):
         app.include_router(routes.router)
     app.mount("/docs/assets", StaticFiles(directory=operations.DOCS, packages=[("fastapi_swagger", "resources")]))
-    app.router.default = Page(directory=Path(__file__).parent / "web", html=True)
+    app.router.default = GZipMiddleware(Page(directory=Path(__file__).parent / "web", html=True))
     return app
 
 

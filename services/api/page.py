@@ -28,6 +28,9 @@ class Page(StaticFiles):
         found = await super().get_response(path, {**scope, "method": "GET"})
         if path.endswith(KEPT):
             found.headers["cache-control"] = "no-cache"
+        if "etag" in found.headers:
+            # It stands for the compressed file too, so it cannot promise that bytes are equal (RFC 9110, 8.8.1).
+            found.headers["etag"] = f"W/{found.headers['etag']}"
         if scope["method"] not in ("GET", "HEAD"):
             raise HTTPException(405, headers={"allow": "GET, HEAD"})
         return found
