@@ -40,3 +40,15 @@ def test_an_album_that_a_broken_connection_kept_away_opens_at_the_next_try(scree
     screen.page.get_by_role("link", name=name).click()
 
     expect(screen.page.get_by_role("heading", name="No pictures yet")).to_be_visible()
+
+
+def test_a_page_whose_scripts_do_not_all_come_says_so_and_does_not_stay_blank(screen: Screen) -> None:
+    screen.page.route("**/scripts/session/session.js", lambda route: route.abort())
+    screen.open()
+    expect(screen.page.get_by_text("This takes longer than usual.")).to_be_visible()
+
+    screen.page.unroute("**/scripts/session/session.js")
+    screen.page.reload()
+
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+    expect(screen.page.get_by_text("This takes longer than usual.")).to_have_count(0)
