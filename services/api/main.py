@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from libs.catalog import findings, migrations
 from libs.catalog.catalog import Catalog
@@ -135,7 +136,7 @@ def create_app(settings: ApiSettings, limits: LimitSettings, webhook_settings: W
     for routes in (thumbnails, media, albums, images, jobs, events, session, webhooks, operations, admin):
         app.include_router(routes.router)
     app.mount("/docs/assets", Files(directory=operations.DOCS, packages=[("fastapi_swagger", "resources")]))
-    app.router.default = Page(directory=Path(__file__).parent / "web", html=True)
+    app.router.default = GZipMiddleware(Page(directory=Path(__file__).parent / "web", html=True))
     return app
 
 

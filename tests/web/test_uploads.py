@@ -66,6 +66,25 @@ def test_files_are_dropped_anywhere_on_the_page(screen: Screen) -> None:
     expect(screen.page.get_by_text("Drop to add to this album")).to_be_hidden()
 
 
+def test_files_that_are_dropped_on_the_list_of_albums_are_not_taken_and_the_page_says_why(
+    screen: Screen, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(picture("PNG", 64, 48))
+    screen.open()
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+
+    # By the browser's own hand, which would show the file in place of the page if the page did not care.
+    mouse = screen.page.context.new_cdp_session(screen.page)
+    held = {"items": [], "files": [str(tmp_path / "a.png")], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        mouse.send("Input.dispatchDragEvent", {"type": kind, "x": 400, "y": 400, "data": held})
+        expect(screen.page.get_by_text("Drop to add to this album")).to_be_hidden()
+
+    screen.expect_notice("Open an album first: pictures are added to the album that is open.")
+    expect(screen.page.locator(".tray")).to_be_hidden()
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+
+
 def test_a_picture_is_pasted(screen: Screen) -> None:
     screen.open().create_album("Pasted")
     screen.page.evaluate(DROP, ["paste", ["clip.png"], list(picture("PNG", 64, 48))])

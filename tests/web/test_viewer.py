@@ -48,6 +48,24 @@ def test_the_browser_s_back_button_leads_from_the_viewer_to_the_album(screen: Sc
     expect(screen.page.get_by_role("heading", name="Viewed", level=1)).to_be_visible()
 
 
+def test_after_a_reload_the_viewer_closes_to_the_album_s_own_place_in_the_history(
+    screen: Screen, album_id: str
+) -> None:
+    screen.open().page.goto(f"{screen.url}/#/album/{album_id}")
+    screen.tile("c.png").click()
+    screen.page.keyboard.press("ArrowRight")
+    expect(screen.page.locator(".viewer-name")).to_have_text("b.png")
+    screen.page.reload()
+    expect(screen.page.locator(".viewer-name")).to_have_text("b.png")
+
+    screen.page.keyboard.press("Escape")
+    expect(screen.page.locator(".viewer")).to_be_hidden()
+    expect(screen.page.get_by_role("heading", name="Viewed", level=1)).to_be_visible()
+    screen.page.go_back()
+
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+
+
 def test_a_picture_opens_by_its_own_link(screen: Screen, album: AlbumClient, album_id: str) -> None:
     image = album.post("/album/images", album_id=album_id).json()["images"][1]
     screen.open(f"#/album/{album_id}/image/{image['id']}")

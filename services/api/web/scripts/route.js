@@ -9,10 +9,11 @@ export function currentRoute() {
   return { albumId, image: kind === "image" && image ? image : null };
 }
 
-/** Go to a link; `isReplacing` keeps it out of the history. */
+/** Go to a link; `isReplacing` keeps it out of the history, where what was noted of the place stays. */
 export function go(link, isReplacing = false) {
   if (location.hash === link) return;
-  history[isReplacing ? "replaceState" : "pushState"](null, "", link);
+  if (isReplacing) history.replaceState(history.state, "", link);
+  else history.pushState(null, "", link);
   dispatchEvent(new Event("route"));
 }
 

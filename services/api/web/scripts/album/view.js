@@ -17,7 +17,6 @@ export class AlbumView {
   #listeners = new AbortController();
   #wantedImage = null;
   #position = 0;
-  #isFromGrid = false;
   #isDeleting = false;
 
   /** `onFiles(files)` takes in what is chosen; `activity` is told of what is not finished. */
@@ -63,7 +62,6 @@ export class AlbumView {
     on(this.live, "status", ({ detail }) => showConnection(detail));
     this.activity.open(this.store);
     this.#wantedImage = image;
-    this.#isFromGrid = !image;
     this.grid.open();
     this.#showItems();
     this.#showName();
@@ -84,6 +82,8 @@ export class AlbumView {
   /** The address asks for an image, or for none. */
   turn(image) {
     this.#wantedImage = image;
+    // Noted in the history, which knows it after a reload too: the grid is one step back from here.
+    if (image && !this.viewer.item) history.replaceState({ isFromGrid: true }, "");
     if (image) this.#showWanted();
     else this.#hideViewer();
   }
@@ -146,7 +146,7 @@ export class AlbumView {
     this.activity.add(this.store.items.filter((item) => item.stage !== "ready"));
     if (this.#wantedImage && !this.store.find(this.#wantedImage)) {
       notify("This picture does not exist any more.");
-      go(albumLink(this.store.albumId), true);
+      this.#closeViewer();
     }
   }
 
@@ -158,7 +158,7 @@ export class AlbumView {
     else if (item.id && this.#wantedImage !== item.id) {
       // The chosen file has become an image: its address is one that can be shared now.
       this.#wantedImage = item.id;
-      history.replaceState(null, "", imageLink(this.store.albumId, item.id));
+      history.replaceState(history.state, "", imageLink(this.store.albumId, item.id));
     }
   }
 
@@ -183,14 +183,13 @@ export class AlbumView {
   }
 
   #closeViewer() {
-    if (this.#isFromGrid) history.back();
+    if (history.state?.isFromGrid) history.back();
     else go(albumLink(this.store.albumId), true);
   }
 
   #hideViewer() {
     const { item } = this.viewer;
     this.viewer.hide();
-    this.#isFromGrid = true;
     if (item) this.grid.focus(item);
   }
 

@@ -1,0 +1,54 @@
+"""The page itself comes over a slow or broken connection."""
+
+from __future__ import annotations
+
+import uuid
+
+from playwright.sync_api import Route, expect
+
+from tests.support.client import AlbumClient
+from tests.web.screen import Screen
+
+ALBUM_PART = "**/scripts/album/part.js"
+
+
+def test_the_albums_are_listed_before_what_only_an_open_album_needs_has_come(
+    screen: Screen, album: AlbumClient
+) -> None:
+    name = f"Slow {uuid.uuid4()}"
+    album.create(name)
+    held: list[Route] = []
+    screen.page.route(ALBUM_PART, lambda route: held.append(route))
+    screen.page.goto(screen.url, wait_until="commit")
+
+    screen.page.get_by_role("link", name=name).click()
+    assert held
+    for route in held:
+        route.continue_()
+
+    expect(screen.page.get_by_role("heading", name="No pictures yet")).to_be_visible()
+
+
+def test_an_album_that_a_broken_connection_kept_away_opens_at_the_next_try(screen: Screen, album: AlbumClient) -> None:
+    name = f"Broken {uuid.uuid4()}"
+    album.create(name)
+    screen.page.route(ALBUM_PART, lambda route: route.abort())
+    screen.open()
+    screen.expect_notice("Not all of this page could be loaded.")
+    screen.page.unroute(ALBUM_PART)
+
+    screen.page.get_by_role("link", name=name).click()
+
+    expect(screen.page.get_by_role("heading", name="No pictures yet")).to_be_visible()
+
+
+def test_a_page_whose_scripts_do_not_all_come_says_so_and_does_not_stay_blank(screen: Screen) -> None:
+    screen.page.route("**/scripts/session/session.js", lambda route: route.abort())
+    screen.open()
+    expect(screen.page.get_by_text("This takes longer than usual.")).to_be_visible()
+
+    screen.page.unroute("**/scripts/session/session.js")
+    screen.page.reload()
+
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+    expect(screen.page.get_by_text("This takes longer than usual.")).to_have_count(0)
