@@ -54,14 +54,16 @@ class Page(Files):
         if scope["type"] == "websocket":
             await WebSocketClose()(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            # HEAD tells of what GET would send, compressed too; the server leaves it out.
+            method = "GET" if scope["method"] == "HEAD" else scope["method"]
+            await super().__call__({**scope, "method": method}, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Find a file; other methods than GET and HEAD are wrong only where there is one."""
         found = await super().get_response(path, {**scope, "method": "GET"})
         if path.endswith(KEPT):
             found.headers["cache-control"] = "no-cache"
-        if scope["method"] not in ("GET", "HEAD"):
+        if scope["method"] != "GET":
             raise HTTPException(405, headers={"allow": "GET, HEAD"})
         return found
 
