@@ -73,7 +73,7 @@ function change(next, image) {
 }
 
 onRoute(show);
-onDrop(takeFiles, () => !isSignedOut && mayChange() && currentRoute().albumId !== null);
+onDrop(takeFiles, () => view !== null && !isSignedOut && mayChange() && currentRoute().albumId !== null);
 onPaste(takeFiles);
 addEventListener("unauthorized", askForKey);
 if (await begin()) show();
