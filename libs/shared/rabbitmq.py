@@ -162,9 +162,12 @@ class _Link:
             ChannelNotFoundEntity: there is no such queue.
         """
         async with self.turn:
-            if self.asking is None or self.asking.is_closed:
-                self.asking = await self.connection.channel(publisher_confirms=False)
-            declared = (await self.asking.declare_queue(queue, passive=True)).declaration_result
+            # Kept only once it has answered: one that was given up on is about to close, and may not say so yet.
+            asking, self.asking = self.asking, None
+            if asking is None or asking.is_closed:
+                asking = await self.connection.channel(publisher_confirms=False)
+            declared = (await asking.declare_queue(queue, passive=True)).declaration_result
+            self.asking = asking
         return QueueState(declared.message_count or 0, declared.consumer_count or 0)
 
 
