@@ -25,7 +25,8 @@ CACHE_SECONDS = 2.0
 CACHED = 4096
 ENDED_SECONDS = 60.0
 """How long an ended session is remembered: longer than a request that began before may take to find out who calls."""
-SAFE_METHODS = ("GET", "HEAD")
+SAFE_METHODS = ["GET", "HEAD"]
+"""Of requests that only read (RFC 9110, 9.2.1). Every address answers both: load balancers ask for health with HEAD."""
 EVERYBODY = Caller(LOCAL_OWNER, LOCAL_OWNER, frozenset(SCOPES))
 """Whoever calls while there are no keys."""
 

@@ -10,9 +10,6 @@ from libs.catalog.records import Image
 from services.api.problems import RETRY_SECONDS
 from services.api.schemas import FailAnswer, ProcessingAnswer
 
-READS = ["GET", "HEAD"]
-"""What every address to read from answers (RFC 9110, 9.1): load balancers ask for health with HEAD."""
-
 _MESSAGES = {
     "queued": "the image is still in the queue",
     "encoded": "the thumbnail is still being made",

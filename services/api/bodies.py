@@ -6,11 +6,10 @@ import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.shared.errors import Refusal
+from services.api.access import SAFE_METHODS
 
 MAX_BODY_BYTES = 65_536
 """More than any JSON body that we can accept."""
-BODILESS = ("GET", "HEAD")
-"""No route reads what is sent along with these."""
 BODY_SECONDS = 10.0
 """How long such a body may take."""
 
@@ -25,7 +24,7 @@ class LimitBodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and count what it reads."""
-        if scope["type"] != "http" or scope["method"] in BODILESS:
+        if scope["type"] != "http" or scope["method"] in SAFE_METHODS:  # what comes with these is not read
             return await self._app(scope, receive, send)
         if scope["path"].endswith(self._streamed):
             # What refuses it before its route reads it must know that the client is still sending.

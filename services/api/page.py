@@ -36,14 +36,16 @@ class WholeFile(FileResponse):
 
 
 class Files(StaticFiles):
-    """Serves whole files."""
+    """Serves whole files, under entity tags of what they hold: all files of an image may have the same time."""
 
     def file_response(
         self, full_path: str | PathLike[str], stat_result: stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
         """A file, or 304."""
-        found = super().file_response(full_path, stat_result, scope, status_code)
-        return WholeFile(full_path, status_code, stat_result=stat_result) if isinstance(found, FileResponse) else found
+        etag = f'"{hashlib.sha256(Path(full_path).read_bytes()).hexdigest()}"'
+        found = WholeFile(full_path, status_code, {"etag": etag}, stat_result=stat_result)
+        is_known = self.is_not_modified(found.headers, Headers(scope=scope))
+        return NotModifiedResponse(found.headers) if is_known else found
 
 
 class Page(Files):
@@ -63,18 +65,9 @@ class Page(Files):
         found = await super().get_response(path, {**scope, "method": "GET"})
         if path.endswith(KEPT):
             found.headers["cache-control"] = "no-cache"
+        if "etag" in found.headers:
+            # It stands for the compressed file too, so it cannot promise that bytes are equal (RFC 9110, 8.8.1).
+            found.headers["etag"] = f"W/{found.headers['etag']}"
         if scope["method"] != "GET":
             raise HTTPException(405, headers={"allow": "GET, HEAD"})
-        return found
-
-    def file_response(
-        self, full_path: str | PathLike[str], stat_result: stat_result, scope: Scope, status_code: int = 200
-    ) -> Response:
-        """A file under an entity tag of its content. Times say nothing: all files of an image may have the same."""
-        etag = f'"{hashlib.sha256(Path(full_path).read_bytes()).hexdigest()}"'
-        found: Response = WholeFile(full_path, status_code, {"etag": etag}, stat_result=stat_result)
-        if self.is_not_modified(found.headers, Headers(scope=scope)):
-            found = NotModifiedResponse(found.headers)
-        # It stands for the compressed file too, so it cannot promise that bytes are equal (RFC 9110, 8.8.1).
-        found.headers["etag"] = f"W/{etag}"
         return found

@@ -93,7 +93,7 @@ def _is_in_order(kinds: list[bytes]) -> bool:
 def _is_well_formed(found: dict[bytes, bytes]) -> bool:
     """Whether the chunks say what sections 11.2 and 11.3 let them say; programs differ over what is odd."""
     header, colours, clear = found[b"IHDR"], found.get(b"PLTE", b""), found.get(b"tRNS")
-    if len(header) != 13 or header[10:12] != b"\0\0" or header[12] > 1:
+    if len(header) != 13 or header[10:12] != b"\0\0" or header[12] > 1 or found[b"IEND"]:
         return False
     depth, colour_type = header[8:10]
     if colour_type == _PALETTE and (depth not in _DEPTHS or len(colours) % 3 or not 3 <= len(colours) <= 3 << depth):

@@ -70,6 +70,13 @@ async def test_a_consumer_whose_registration_is_not_answered_begins_again(
             assert await first_of(muffled_url) == envelope
 
 
+async def ask_in_vain(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as impatient:
+        impatient.setattr(rabbitmq, "PUBLISH_SECONDS", 1.0)
+        with pytest.raises(Outage):
+            await publisher.queue_state(QUEUE.name)
+
+
 async def test_a_queue_that_does_not_answer_breaks_no_connection(
     fresh_vhost: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,13 +85,12 @@ async def test_a_queue_that_does_not_answer_breaks_no_connection(
         publisher = Publisher(SecretStr(url), queues=[QUEUE])
         await publisher.publish(WORK_EXCHANGE, event(), mandatory=True)
         lost.add(DECLARE_OK)
-        with monkeypatch.context() as impatient:
-            impatient.setattr(rabbitmq, "PUBLISH_SECONDS", 1.0)
-            with pytest.raises(Outage):
-                await publisher.queue_state(QUEUE.name)
+        await ask_in_vain(publisher, monkeypatch)
 
         assert publisher.is_connected
         await publisher.publish(WORK_EXCHANGE, event(), mandatory=True)
+
+        await ask_in_vain(publisher, monkeypatch)
         lost.clear()
-        assert (await publisher.queue_state(QUEUE.name)).messages == 2
+        assert (await publisher.queue_state(QUEUE.name)).messages == 2, "asked at once"
         await publisher.close()

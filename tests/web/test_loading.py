@@ -19,7 +19,8 @@ def test_the_albums_are_listed_before_what_only_an_open_album_needs_has_come(
     album.create(name)
     held: list[Route] = []
     screen.page.route(ALBUM_PART, lambda route: held.append(route))
-    screen.page.goto(screen.url, wait_until="commit")
+    with screen.page.expect_request(ALBUM_PART):
+        screen.page.goto(screen.url, wait_until="commit")
 
     screen.page.get_by_role("link", name=name).click()
     assert held

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Dialog, expect
+from playwright.sync_api import Dialog, Route, expect
 
 from tests.support.client import AlbumClient
 from tests.support.keys import guarded_stack, make_key, with_key
@@ -251,6 +251,22 @@ def test_who_may_only_look_adds_nothing_by_dropping_it(
 
     screen.expect_notice("Your key is for looking only")
     expect(screen.page.locator(".tray")).to_be_hidden()
+
+
+def test_nobody_is_invited_to_drop_files_before_it_is_known_who_may(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Not known yet")
+    held: list[Route] = []
+    screen.page.route("**/session", lambda route: held.append(route))
+    with screen.page.expect_request("**/session"):
+        screen.page.goto(f"{screen.url}/#/album/{album_id}", wait_until="commit")
+    drag(screen, "dragenter")
+    expect(screen.page.get_by_text("Drop to add to this album")).to_be_hidden()
+    for route in held:
+        route.continue_()
+
+    expect(screen.page.get_by_role("heading", name="No pictures yet")).to_be_visible()
+    drag(screen, "dragenter")
+    expect(screen.page.get_by_text("Drop to add to this album")).to_be_visible()
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])

@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Send
 
 from libs.shared.logs import get_logger
-from services.api.answers import READS
+from services.api.access import SAFE_METHODS
 from services.api.dependencies import CoreDependency, ReaderDependency
 from services.api.schemas import Id
 from services.api.streams import stream
@@ -41,7 +41,7 @@ class EventStream(StreamingResponse):
             get_logger().info("cut off an event stream that was not read")
 
 
-@router.api_route("/events", methods=READS, response_class=EventStream)
+@router.api_route("/events", methods=SAFE_METHODS, response_class=EventStream)
 async def get_events(
     request: Request,
     core: CoreDependency,

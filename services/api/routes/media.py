@@ -10,7 +10,8 @@ from starlette.types import Receive, Scope, Send
 
 from libs.shared.errors import BlobMissing
 from services.api import media
-from services.api.answers import CACHEABLE, CONDITIONS, READS, processing
+from services.api.access import SAFE_METHODS
+from services.api.answers import CACHEABLE, CONDITIONS, processing
 from services.api.dependencies import ContextDependency, CoreDependency, ReaderDependency, get_core
 from services.api.pictures import Pending, Picture, find_picture, send_thumbnail
 from services.api.schemas import Id, ThumbnailId, Variant, ids_of_thumbnail, is_thumbnail_id
@@ -29,7 +30,7 @@ class ThumbnailRoute(APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the short way, or else as any route."""
-        answer = await _answer_at_once(Request(scope)) if scope["method"] in READS else None
+        answer = await _answer_at_once(Request(scope)) if scope["method"] in SAFE_METHODS else None
         await (answer or super().handle)(scope, receive, send)
 
 
@@ -78,7 +79,7 @@ def serve_thumbnails(app: FastAPI) -> None:
     app.router.add_api_route(
         "/album/thumbnail/{thumbnail_id}",
         show_thumbnail,
-        methods=READS,
+        methods=SAFE_METHODS,
         tags=["media"],
         response_class=Response,
         responses=CACHEABLE,
@@ -90,7 +91,7 @@ def serve_thumbnails(app: FastAPI) -> None:
 
 @router.api_route(
     "/{album_id}/image/{image_id}",
-    methods=READS,
+    methods=SAFE_METHODS,
     response_class=Response,
     responses=CACHEABLE,
     openapi_extra=CONDITIONS,

@@ -14,7 +14,7 @@ from libs.shared.events import EVENTS, schema_path
 from libs.shared.metrics import CONTENT_TYPE
 from libs.shared.mongo import DriverError
 from services.api import contracts
-from services.api.answers import READS
+from services.api.access import SAFE_METHODS
 from services.api.dependencies import CoreDependency
 from services.api.page import WholeFile
 
@@ -29,13 +29,13 @@ MESSAGES = {
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@router.api_route("/livez", methods=READS)
+@router.api_route("/livez", methods=SAFE_METHODS)
 async def livez() -> dict[str, str]:
     """Whether the process answers; backends do not matter."""
     return {"status": "success", "message": "alive"}
 
 
-@router.api_route("/readyz", methods=READS)
+@router.api_route("/readyz", methods=SAFE_METHODS)
 async def readyz(core: CoreDependency) -> JSONResponse:
     """Whether requests can be served: the database answers and has this program's version.
 
@@ -58,26 +58,26 @@ async def readyz(core: CoreDependency) -> JSONResponse:
     return JSONResponse(body, status_code=200 if is_ready else 503)
 
 
-@router.api_route("/metrics", methods=READS, response_class=Response)
+@router.api_route("/metrics", methods=SAFE_METHODS, response_class=Response)
 async def metrics(request: Request, core: CoreDependency) -> Response:
     """Prometheus metrics: of this process, and what it sees of log, images and queues."""
     await request.app.state.vitals.refresh()
     return Response(core.metrics.exposition(), media_type=CONTENT_TYPE)
 
 
-@router.api_route("/docs", methods=READS, include_in_schema=False)
+@router.api_route("/docs", methods=SAFE_METHODS, include_in_schema=False)
 async def docs() -> WholeFile:
     """The API's description as a page, from this server's files alone."""
     return WholeFile(DOCS / "index.html")
 
 
-@router.api_route("/asyncapi.json", methods=READS)
+@router.api_route("/asyncapi.json", methods=SAFE_METHODS)
 async def asyncapi(request: Request) -> dict[str, Any]:
     """What is published on the broker, as AsyncAPI 3."""
     return contracts.asyncapi(request.app.version)
 
 
-@router.api_route("/schemas/{name}/{version}.json", methods=READS)
+@router.api_route("/schemas/{name}/{version}.json", methods=SAFE_METHODS)
 async def schema(name: str, version: str) -> dict[str, Any]:
     """The JSON Schema of one event's data."""
     for event in EVENTS:

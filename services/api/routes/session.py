@@ -5,8 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from libs.shared.events import utc_now
-from services.api.access import require_same_origin
-from services.api.answers import READS
+from services.api.access import SAFE_METHODS, require_same_origin
 from services.api.dependencies import AnyCallerDependency, CoreDependency
 from services.api.schemas import Done, Limits, SessionAnswer, SessionCard, SignIn
 
@@ -29,7 +28,7 @@ async def sign_in(body: SignIn, request: Request, response: Response, core: Core
     return SessionAnswer(message="signed in", session=SessionCard.of(session), limits=Limits.of(core.limits))
 
 
-@router.api_route("", methods=READS)
+@router.api_route("", methods=SAFE_METHODS)
 async def get_session(request: Request, caller: AnyCallerDependency, core: CoreDependency) -> SessionAnswer:
     """The session that the cookie is for, null for a key and while there are no keys; and what is accepted."""
     session = await core.access.session(request)

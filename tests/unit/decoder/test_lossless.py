@@ -296,8 +296,9 @@ def with_header(upload: bytes, ending: bytes) -> bytes:
         png(8, GRAY, [[0, 1]], (b"tRNS", b"\1\0")),
         png(8, RGB, [[0, 1, 2]], (b"tRNS", bytes(6) + CANARY)),
         png(8, GRAY, [[0, 1]], (b"sRGB", b"\0\0")),
+        picture("PNG")[:-12] + strip_png.chunk(b"IEND", CANARY),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_a_png_with_odd_chunks_is_written_anew(upload: bytes) -> None:
     """Programs differ over what they mean, or over whether there is a picture at all."""
