@@ -70,6 +70,7 @@ def test_head_of_the_event_stream_does_not_wait_for_events(album: AlbumClient) -
 
     assert (asked.status_code, asked.content) == (200, b"")
     assert asked.headers["content-type"].startswith("text/event-stream")
+    assert album.http.get("/livez").status_code == 200, "the connection is there for the next request"
 
 
 def test_a_server_without_its_database_lives_but_is_not_ready(start_stack: StartStack) -> None:
