@@ -136,7 +136,7 @@ def create_app(settings: ApiSettings, limits: LimitSettings, webhook_settings: W
     for routes in (thumbnails, media, albums, images, jobs, events, session, webhooks, operations, admin):
         app.include_router(routes.router)
     app.mount("/docs/assets", Files(directory=operations.DOCS, packages=[("fastapi_swagger", "resources")]))
-    app.router.default = GZipMiddleware(Page(directory=Path(__file__).parent / "web", html=True))
+    app.router.default = GZipMiddleware(Page(Path(__file__).parent / "web"))
     return app
 
 

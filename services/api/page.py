@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from os import PathLike, stat_result
 from pathlib import Path
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-KEPT = (".js", ".css", ".svg")
-"""What a browser may keep and ask about: it is the same for everybody. The documents are not kept, or going back would
-show those who have signed out what was on screen."""
+ASSETS = "assets/"
+"""What browsers may keep, since it is the same for everybody: scripts, styles, images. The documents are not kept, or
+going back would show those who have signed out what was on screen."""
+
+_FOR_GOOD = "public, max-age=31536000, immutable"
 
 
 class WholeFile(FileResponse):
@@ -49,7 +52,16 @@ class Files(StaticFiles):
 
 
 class Page(Files):
-    """Serves files as the router's default, so that an endpoint's wrong method is told apart from a wrong address."""
+    """Serves files as the router's default, so that an endpoint's wrong method is told apart from a wrong address.
+
+    The address of an asset says which release it is of, `assets/<release>/scripts/main.js`, and so does whatever it
+    imports. So browsers need not ask about any of them, and run no script beside one of another release. Under another
+    release's address is what this one has: while replicas are replaced it is better than nothing.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory=directory, html=True)
+        self._assets = f"{ASSETS}{_release(directory / ASSETS)}/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a file, 404 or 405."""
@@ -63,11 +75,31 @@ class Page(Files):
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Find a file; other methods than GET and HEAD are wrong only where there is one."""
         found = await super().get_response(path, {**scope, "method": "GET"})
-        if path.endswith(KEPT):
-            found.headers["cache-control"] = "no-cache"
-        if "etag" in found.headers:
+        if path.startswith(ASSETS):
+            found.headers["cache-control"] = _FOR_GOOD if path.startswith(self._assets) else "no-cache"
             # It stands for the compressed file too, so it cannot promise that bytes are equal (RFC 9110, 8.8.1).
             found.headers["etag"] = f"W/{found.headers['etag']}"
         if scope["method"] != "GET":
             raise HTTPException(405, headers={"allow": "GET, HEAD"})
         return found
+
+    def lookup_path(self, path: str) -> tuple[str, stat_result | None]:
+        """Where a file lies: assets under their names alone."""
+        return super().lookup_path(re.sub(f"^{ASSETS}[^/]+/", ASSETS, path))
+
+    def file_response(
+        self, full_path: str | PathLike[str], stat_result: stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        """An asset, or a document that asks for those of this release."""
+        if Path(full_path).suffix != ".html":
+            return super().file_response(full_path, stat_result, scope, status_code)
+        text = Path(full_path).read_text("utf-8").replace(ASSETS, self._assets)
+        return HTMLResponse(text, status_code, {"accept-ranges": "none"})
+
+
+def _release(assets: Path) -> str:
+    """A name for all that is in a folder."""
+    digest = hashlib.sha256()
+    for file in sorted(assets.rglob("*.*")):
+        digest.update(f"{file.relative_to(assets)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()[:16]

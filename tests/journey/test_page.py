@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
 
-SCRIPT = "/scripts/main.js"
+SCRIPT = "/assets/any/scripts/main.js"
 
 
 def test_the_pages_files_are_compressed_for_those_who_take_it(album: AlbumClient) -> None:

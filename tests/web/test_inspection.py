@@ -14,8 +14,8 @@ from tests.support.pictures import FORMATS, picture
 from tests.web.screen import Screen
 
 INSPECT = """async ([content]) => {
-  const { sniff } = await import('/scripts/files/sniff.js');
-  const { sizeOf } = await import('/scripts/files/size.js');
+  const { sniff } = await import('/assets/any/scripts/files/sniff.js');
+  const { sizeOf } = await import('/assets/any/scripts/files/size.js');
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
   const view = new DataView(bytes.buffer);
   const format = sniff(view);

@@ -53,3 +53,21 @@ def test_a_page_whose_scripts_do_not_all_come_says_so_and_does_not_stay_blank(sc
 
     expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
     expect(screen.page.get_by_text("This takes longer than usual.")).to_have_count(0)
+
+
+def test_a_second_visit_downloads_no_script_and_asks_about_none(screen: Screen) -> None:
+    listing = "performance.getEntriesByType('resource').filter((each) => each.name.includes('/assets/'))"
+    screen.open()
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+    screen.page.wait_for_load_state("load")
+    first = screen.page.evaluate(f"{listing}.filter((each) => each.transferSize > 0).length")
+
+    screen.page.goto("about:blank")
+    screen.open()
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+    screen.page.wait_for_load_state("load")
+    again = screen.page.evaluate(f"{listing}.filter((each) => each.transferSize > 0).map((each) => each.name)")
+
+    assert first > 0
+    assert screen.page.evaluate(f"{listing}.length") >= first
+    assert again == []

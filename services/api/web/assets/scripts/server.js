@@ -1,5 +1,5 @@
-// The server's endpoints, relative to where the page itself was served from.
-const ROOT = new URL("../", import.meta.url);
+// Where the page was served from, below which the server's endpoints are: this file is assets/<release>/scripts/server.js.
+const ROOT = new URL("../../../", import.meta.url);
 
 /** An answer that says no, or no answer at all (`code` is then "unreachable"). */
 export class ServerError extends Error {
