@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from benchmarks.load import Load
+from benchmarks.load import CLIENT_SECONDS, Load
 from deploy.local import mongod, rabbitmq
 from deploy.local.node import Node, running
 from libs.shared.events import utc_now
@@ -67,7 +67,10 @@ def test_workers_hold_their_messages_while_the_database_is_away(world: World, lo
 
     world.database.stop()
     eventually(lambda: "waiting out an outage" in world.stack.log("decoder-0"), 60, "the decoder waits")
-    eventually(lambda: load.troubles["503 unavailable"], 60, "clients are told so")
+    with world.stack.client() as client:
+        client.http.timeout = CLIENT_SECONDS
+        for answer in (client.post("/album/list"), client.upload(load.album_id, picture("PNG", 8, 8))):
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     world.database.restart()
 
     goes_on(load)
