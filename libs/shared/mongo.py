@@ -43,6 +43,8 @@ TRANSACTION_SECONDS = 15
 PATIENCE_SECONDS = 12
 """With the last attempt's 5 for finding a server it outlasts an election, which takes some 12 by default
 (electionTimeoutMillis), and an answer still comes before clients give up, as many do after 20 or 30."""
+PAUSE_SECONDS = 1.0
+"""Before what is tried for good is tried again: a full disk is told at once, however often one asks."""
 CLEANUP_SECONDS = 5
 """How long what was cancelled may still take to leave nothing behind; the rest is for the repairs."""
 
@@ -189,7 +191,7 @@ async def persistently(operation: Callable[[], Awaitable[Result]]) -> Result:
         try:
             return await patiently(operation)
         except Outage:
-            continue
+            await anyio.sleep(PAUSE_SECONDS)
 
 
 class Transaction:

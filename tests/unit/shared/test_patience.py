@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 from pymongo.errors import AutoReconnect, DuplicateKeyError, OperationFailure
 
 from libs.shared.errors import Outage
-from libs.shared.mongo import StorageFull, patiently
+from libs.shared.mongo import PAUSE_SECONDS, StorageFull, patiently, persistently
 from libs.shared.outages import outage_of
 from libs.shared.worker import wait_out
 
@@ -51,6 +52,15 @@ async def test_what_waiting_does_not_mend_is_raised_after_an_outage_too() -> Non
 
     with pytest.raises(DuplicateKeyError):
         await patiently(operation)
+    assert operation.tries == 2
+
+
+async def test_a_full_disk_is_asked_about_now_and_then_until_there_is_room() -> None:
+    operation = Failing(OperationFailure("full", 14031))
+    began = anyio.current_time()
+
+    assert await persistently(operation) == "done"
+    assert anyio.current_time() - began >= PAUSE_SECONDS
     assert operation.tries == 2
 
 
