@@ -38,7 +38,9 @@ class WrongSetting(Exception):
 
 
 class Settings(BaseSettings):
-    """Settings that name the variable which is wrong."""
+    """Settings that name the variable which is wrong. An empty variable is as good as none."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
     def __init__(self, **given: Any) -> None:
         """Read them.
@@ -94,13 +96,7 @@ AmqpUrl = Annotated[SecretStr, _is(TypeAdapter(AmqpDsn))]
 class SharedSettings(Settings):
     """Where the servers are, and how a process reports. A variable that is not empty wins over a file in `SECRETS`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="ALBUM_",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        secrets_dir=SECRETS if SECRETS.is_dir() else None,
-    )
+    model_config = SettingsConfigDict(env_prefix="ALBUM_", secrets_dir=SECRETS if SECRETS.is_dir() else None)
 
     mongo_url: MongoUrl = Field(
         SecretStr("mongodb://127.0.0.1:27017/?replicaSet=rs0"), description="MongoDB, a replica set"
@@ -144,7 +140,7 @@ class RuntimeSettings(SharedSettings):
 class LimitSettings(Settings):
     """What is accepted: checked at upload as far as the first bytes prove it, and again by the decoder."""
 
-    model_config = SettingsConfigDict(env_prefix="ALBUM_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="ALBUM_")
 
     max_bytes: int = Field(52_428_800, description="most bytes of one file")
     max_width: int = Field(1920, description="most pixels across")
@@ -170,8 +166,6 @@ class LimitSettings(Settings):
 
 class ConsumerSettings(Settings):
     """What every stage and subscriber can be told; its own class sets the prefix ``ALBUM_<NAME>_`` and adds fields."""
-
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
 
     grace_seconds: float = Field(25.0, ge=0, description="how long a stop waits for work in hand")
     lost_seconds: float = Field(300.0, gt=0, description="how long to go on without a consumer at the broker")

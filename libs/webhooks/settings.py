@@ -12,7 +12,7 @@ from libs.webhooks.addresses import AddressPolicy, networks
 class WebhookSettings(Settings):
     """Whom webhooks may call, and how long is known what came of it."""
 
-    model_config = SettingsConfigDict(env_prefix="ALBUM_NOTIFIER_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="ALBUM_NOTIFIER_")
 
     allow_networks: str = Field(
         "", description="networks beside the public internet that webhooks may call, such as `10.0.0.0/8,fd00::/8`"

@@ -6,4 +6,4 @@ from libs.shared.settings import SubscriberSettings
 
 
 class AuditSettings(SubscriberSettings):
-    model_config = SettingsConfigDict(env_prefix="ALBUM_AUDIT_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="ALBUM_AUDIT_")

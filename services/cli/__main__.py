@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from libs.shared.settings import WrongSetting
@@ -59,9 +58,6 @@ def up(
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     try:
         run_up(UpSettings(**given), Console())
-    except ValidationError as error:
-        wrong = (f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
-        raise ended("; ".join(wrong), os.EX_USAGE) from None
     except CannotStart as error:
         raise ended(str(error), os.EX_UNAVAILABLE) from None
 

@@ -9,16 +9,16 @@ from pydantic import Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from libs.shared.settings import SharedSettings, address_of
+from libs.shared.settings import Settings, SharedSettings, address_of
 from services.cli.running import running_stack
 
 PROJECT = Path(__file__).parents[2]
 
 
-class DataSettings(BaseSettings):
+class DataSettings(Settings):
     """Where a stack on private servers keeps its data."""
 
-    model_config = SettingsConfigDict(env_prefix="ALBUM_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="ALBUM_")
 
     data: Path = Field(PROJECT / ".data", description="directory of the private servers' data and logs")
 

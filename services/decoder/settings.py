@@ -7,7 +7,7 @@ from libs.shared.settings import LimitSettings, StageSettings
 
 
 class DecoderSettings(StageSettings):
-    model_config = SettingsConfigDict(env_prefix="ALBUM_DECODER_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="ALBUM_DECODER_")
 
     limits: LimitSettings = Field(default_factory=LimitSettings)
     quality: int = Field(90, ge=1, le=100, description="of the JPEG and WebP pictures that are written")

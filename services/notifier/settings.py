@@ -12,7 +12,7 @@ from libs.webhooks.settings import WebhookSettings
 class NotifierSettings(SubscriberSettings, WebhookSettings):
     """How webhooks are called, and when to give up."""
 
-    model_config = SettingsConfigDict(env_prefix="ALBUM_NOTIFIER_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="ALBUM_NOTIFIER_")
 
     concurrency: int = Field(64, ge=1, description="calls that one process makes at once")
     webhook_concurrency: int = Field(4, ge=1, description="calls that one process makes at once to one webhook")

@@ -221,7 +221,7 @@ def test_a_taken_port_is_said_at_once(start_up: StartUp, tmp_path: Path) -> None
 def test_a_setting_that_makes_no_sense_is_named(start_up: StartUp) -> None:
     up = start_up(ALBUM_DECODERS="many")
     assert up.process.wait(30) == 64
-    assert up.said("^album: decoders: Input should be a valid integer")
+    assert up.said("^album: ALBUM_DECODERS: Input should be a valid integer")
 
 
 def test_a_setting_of_a_service_that_makes_no_sense_ends_it(

@@ -10,6 +10,8 @@ import pytest
 
 from deploy.local.settings import inherited_environment
 from libs.shared.settings import SharedSettings, WrongSetting
+from services.cli.settings import PROJECT, UpSettings
+from services.decoder.settings import DecoderSettings
 from services.notifier.settings import NotifierSettings
 from tests.support import operator
 
@@ -110,6 +112,14 @@ def test_an_empty_url_is_none_that_is_given(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert SharedSettings().mongo_url.get_secret_value().startswith("mongodb://127.0.0.1")
     assert SharedSettings().public_url is None
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ALBUM_DECODER_QUALITY", "ALBUM_MAX_WIDTH", "ALBUM_PORT", "ALBUM_DATA"):
+        monkeypatch.setenv(name, "")
+
+    assert (DecoderSettings().quality, DecoderSettings().limits.max_width) == (90, 1920)
+    assert (UpSettings().port, UpSettings().data) == (8000, PROJECT / ".data")
 
 
 def test_settings_that_do_not_go_together_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
