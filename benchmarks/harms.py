@@ -19,7 +19,7 @@ from pymongo.errors import PyMongoError
 from deploy.local.node import Node, NodeFailed
 from deploy.local.process import Process
 from libs.shared.events import Envelope, work_envelope
-from libs.shared.stage import queue_of
+from libs.shared.topology import queue_of
 from tests.support.events import send
 from tests.support.stack import Stack
 

@@ -30,7 +30,7 @@ from benchmarks.load import mixed_pictures
 from benchmarks.private import private_servers
 from benchmarks.processes import resident_mebibytes
 from benchmarks.report import drawing, percentile
-from libs.shared.stage import queue_of
+from libs.shared.topology import queue_of
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
 from tests.support.raw import RawConnection, field, file_head

@@ -183,7 +183,7 @@ async def _keep(catalog: Catalog, body: bytes, queue: str, code: str, what: Docu
 
 
 def _stage(queue: str) -> str:
-    """The stage of a queue that is named as `libs.shared.stage.queue_of` names them."""
+    """The stage of a queue that is named as `libs.shared.topology.queue_of` names them."""
     return queue.removeprefix("album.").partition(".")[0]
 
 

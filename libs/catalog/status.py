@@ -12,8 +12,8 @@ from libs.catalog.records import Image, State
 from libs.shared.errors import Outage, Refusal
 from libs.shared.events import TYPE_PREFIX, Timestamp, utc_now
 from libs.shared.mongo import Document, patiently
-from libs.shared.stage import QueueState, queue_of
 from libs.shared.subscription import Lag, lags
+from libs.shared.topology import QueueState, queue_of
 
 STAGES: dict[State, str] = {"queued": "decoder", "encoded": "thumbnailer"}
 """Which stage an image waits for, by its state."""

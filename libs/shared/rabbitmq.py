@@ -25,8 +25,7 @@ from libs.shared import tracing
 from libs.shared.errors import Outage
 from libs.shared.events import CONTENT_TYPE, Envelope
 from libs.shared.logs import get_logger
-from libs.shared.stage import QueueState
-from libs.shared.topology import DEAD_LETTERS, EVENTS_EXCHANGE, LOG, WORK_EXCHANGE, Queue
+from libs.shared.topology import DEAD_LETTERS, EVENTS_EXCHANGE, LOG, WORK_EXCHANGE, Queue, QueueState
 
 PUBLISH_SECONDS = 10.0
 CLOSE_SECONDS = 2.0

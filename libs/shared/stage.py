@@ -9,21 +9,9 @@ from typing import Any
 from libs.shared.events import Event
 from libs.shared.ports import Toolbox
 from libs.shared.settings import StageSettings
+from libs.shared.topology import queue_of
 
 Handler = Callable[[Any, Toolbox], Awaitable[Event]]
-
-
-def queue_of(stage: str) -> str:
-    """The name of a stage's queue."""
-    return f"album.{stage}.v1"
-
-
-@dataclass(frozen=True)
-class QueueState:
-    """How many messages wait in a queue, not counting those in hand, and how many consumers it has."""
-
-    messages: int
-    consumers: int
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from libs.shared.events import Envelope
 from libs.shared.mongo import Database
 from libs.shared.settings import SubscriberSettings
-from libs.shared.stage import queue_of
+from libs.shared.topology import queue_of
 
 Open = Callable[[Database, Any], AbstractAsyncContextManager[Any]]
 Handler = Callable[[Sequence[Envelope], Any], Awaitable[None]]

@@ -36,6 +36,19 @@ class Queue:
     keys: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class QueueState:
+    """How many messages wait in a queue, not counting those in hand, and how many consumers it has."""
+
+    messages: int
+    consumers: int
+
+
+def queue_of(service: str) -> str:
+    """The name of a stage's, a subscriber's or the API's queue."""
+    return f"album.{service}.v1"
+
+
 DEAD_LETTERS = Queue(DEAD_QUEUE, {**_QUORUM})
 """The queue of dead letters of all stages.
 

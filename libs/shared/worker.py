@@ -23,7 +23,7 @@ from libs.shared import tracing
 from libs.shared.errors import BlobMissing, ContractBreach, Outage, Rejection
 from libs.shared.events import Attempt, Envelope, Event, ImageEvent, ImageFailed, work_envelope
 from libs.shared.logs import get_logger
-from libs.shared.stage import queue_of
+from libs.shared.topology import queue_of
 
 SUSPECT_SECONDS = 1.0
 BUG_REDELIVERIES = 3

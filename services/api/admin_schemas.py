@@ -11,7 +11,7 @@ from libs.catalog.records import Image
 from libs.catalog.status import Overview
 from libs.shared.errors import FailureCode
 from libs.shared.events import Timestamp
-from libs.shared.stage import QueueState
+from libs.shared.topology import QueueState
 from services.api.schemas import Done, Id
 
 MAX_SHOWN = 1000

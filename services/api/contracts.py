@@ -20,8 +20,7 @@ from libs.shared.events import (
     ThumbnailRequested,
     schema_path,
 )
-from libs.shared.stage import queue_of
-from libs.shared.topology import EVENTS_EXCHANGE, WORK_EXCHANGE
+from libs.shared.topology import EVENTS_EXCHANGE, WORK_EXCHANGE, queue_of
 
 Json = dict[str, Any]
 BINDING = {"bindingVersion": "0.3.0"}

@@ -30,8 +30,7 @@ from libs.shared.logs import get_logger
 from libs.shared.outages import outage_of
 from libs.shared.rabbitmq import Consumer, Publisher
 from libs.shared.settings import LimitSettings
-from libs.shared.stage import queue_of
-from libs.shared.topology import DEAD_LETTERS, WORK_EXCHANGE, stage_queue
+from libs.shared.topology import DEAD_LETTERS, WORK_EXCHANGE, queue_of, stage_queue
 from libs.shared.worker import Worker
 from libs.webhooks.registry import Registry
 from libs.webhooks.settings import WebhookSettings

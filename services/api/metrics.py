@@ -10,8 +10,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from libs.catalog.records import Image
 from libs.catalog.status import Pulse
 from libs.shared.metrics import SECONDS, Metrics
-from libs.shared.stage import QueueState
 from libs.shared.subscription import Lag
+from libs.shared.topology import QueueState
 
 _STAGES = {"encoded": "decoder", "ready": "thumbnailer"}
 STAGE_SECONDS = (*SECONDS, 300.0, 1800.0)

@@ -15,7 +15,7 @@ from libs.shared.errors import Outage
 from libs.shared.events import Context
 from libs.shared.logs import get_logger
 from libs.shared.outages import outage_of
-from libs.shared.stage import queue_of
+from libs.shared.topology import queue_of
 from services.api.checkup import Checkup
 from services.api.core import Core
 

@@ -10,8 +10,8 @@ import anyio
 
 from libs.catalog import status
 from libs.shared import mongo
-from libs.shared.stage import QueueState
 from libs.shared.subscription import lags
+from libs.shared.topology import QueueState
 from services.api.core import Core
 
 Result = TypeVar("Result")

@@ -20,8 +20,8 @@ from libs.catalog.status import STAGES, Overview, overview, queue_names, queue_s
 from libs.shared import mongo
 from libs.shared.rabbitmq import Publisher
 from libs.shared.settings import address_of
-from libs.shared.stage import QueueState, queue_of
 from libs.shared.subscription import Lag
+from libs.shared.topology import QueueState, queue_of
 from services.cli.console import counted
 from services.cli.service import checks_of
 from services.cli.settings import CommandSettings

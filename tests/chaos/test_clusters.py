@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from libs.shared.stage import queue_of
+from libs.shared.topology import queue_of
 from tests.chaos.loads import ends_well, goes_on, uploading
 from tests.support.clusters import ReplicaSet, broker_cluster, replica_set
 from tests.support.stack import run_stack

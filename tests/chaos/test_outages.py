@@ -16,7 +16,7 @@ from benchmarks.load import CLIENT_SECONDS, Load
 from deploy.local import mongod, rabbitmq
 from deploy.local.node import Node, running
 from libs.shared.events import utc_now
-from libs.shared.stage import queue_of
+from libs.shared.topology import queue_of
 from tests.chaos.loads import ends_well, goes_on, uploading
 from tests.support.events import delete_queue
 from tests.support.pictures import picture

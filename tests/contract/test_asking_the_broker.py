@@ -10,8 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from libs.shared.rabbitmq import Publisher
-from libs.shared.stage import QueueState
-from libs.shared.topology import DEAD_QUEUE
+from libs.shared.topology import DEAD_QUEUE, QueueState
 
 QUESTIONS = 100
 EMPTY = QueueState(0, 0)

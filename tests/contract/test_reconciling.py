@@ -11,7 +11,7 @@ import pytest
 from libs.catalog import deletions
 from libs.shared.errors import Outage
 from libs.shared.events import Context, utc_now
-from libs.shared.stage import QueueState
+from libs.shared.topology import QueueState
 from services.api import reconcile as reconcile_module
 from services.api.core import Core
 from services.api.reconcile import reconcile

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from libs.shared.events import utc_now
-from libs.shared.stage import queue_of
 from libs.shared.subscription import LATE_AFTER
+from libs.shared.topology import queue_of
 from tests.journey.expect import ABSENT, failed, succeeded
 from tests.support import operator
 from tests.support.client import AlbumClient

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from libs.shared.stage import queue_of
+from libs.shared.topology import queue_of
 from tests.support.dying import KillPoint, Mortal
 from tests.support.events import delete_queue
 from tests.support.records import assert_complete, count, types, wait_for_all, write_events

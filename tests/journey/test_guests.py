@@ -15,8 +15,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aiormq.exceptions import ChannelAccessRefused
 
 from libs.shared.events import Envelope
-from libs.shared.stage import queue_of
-from libs.shared.topology import DEAD_QUEUE, EVENTS_EXCHANGE, LOG_STREAM, WORK_EXCHANGE
+from libs.shared.topology import DEAD_QUEUE, EVENTS_EXCHANGE, LOG_STREAM, WORK_EXCHANGE, queue_of
 from tests.support.events import of
 from tests.support.pictures import picture
 from tests.support.stack import Stack, StartStack

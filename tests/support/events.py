@@ -24,8 +24,7 @@ from libs.shared.events import (
     ThumbnailCreated,
     work_envelope,
 )
-from libs.shared.stage import queue_of
-from libs.shared.topology import EVENTS_EXCHANGE, LOG_STREAM, WORK_EXCHANGE, stage_queue
+from libs.shared.topology import EVENTS_EXCHANGE, LOG_STREAM, WORK_EXCHANGE, queue_of, stage_queue
 from tests.support.stack import Stack
 
 

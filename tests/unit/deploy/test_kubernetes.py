@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from libs.shared.settings import SECRETS, SharedSettings, StageSettings
-from libs.shared.stage import queue_of
+from libs.shared.topology import queue_of
 from services.api.settings import ApiSettings
 from services.decoder.stage import stage as decoder
 from services.thumbnailer.stage import stage as thumbnailer
