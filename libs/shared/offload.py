@@ -9,13 +9,9 @@ good. Here every child has a socket of its own, nothing is shared, and the event
 from __future__ import annotations
 
 import asyncio
-import io
 import multiprocessing
-import pickle
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import is_dataclass
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, TypeVar, get_type_hints
@@ -38,9 +34,9 @@ MAX_RESULT_BYTES = 268_435_456
 class DecodePool:
     """Implements `libs.shared.ports.Offload` with child processes; use it as an async context manager.
 
-    Results are plain data, or dataclasses of the function's own module: a child's answer is never unpickled into
-    anything else, since its decoder may have been taken over by a picture. For that reason it must also fit the type
-    that the function says it returns.
+    Results are plain data, or a dataclass of it. A child's answer is read as JSON and must fit the type that the
+    function says it returns, since its decoder may have been taken over by a picture. It is not unpickled: whatever
+    that may make, ten bytes can ask for more memory than there is.
     """
 
     def __init__(
@@ -129,33 +125,22 @@ _ENDINGS = {
 }
 
 
-class _AnswerUnpickler(pickle.Unpickler):
-    def __init__(self, answer: bytes, module: str) -> None:
-        super().__init__(io.BytesIO(answer))
-        self._module = module
-
-    def find_class(self, module: str, name: str) -> Any:
-        candidate = getattr(sys.modules[self._module], name, None)
-        if module == self._module and isinstance(candidate, type) and is_dataclass(candidate):
-            return candidate
-        raise pickle.UnpicklingError(f"a child may not answer with {module}.{name}")
+_ANSWER: TypeAdapter[list[Any]] = TypeAdapter(list[Any])
+_REJECTED: TypeAdapter[tuple[FailureCode, str, dict[str, Any]]] = TypeAdapter(tuple[FailureCode, str, dict[str, Any]])
 
 
 def _result(answer: bytes, function: Callable[..., Result]) -> Result:
     try:
-        outcome, *content = _AnswerUnpickler(answer, function.__module__).load()
+        outcome, *content = _ANSWER.validate_json(answer)
         if outcome == "returned":
             [value] = content
-            result: Result = _returned_by(function).validate_python(vars(value) if is_dataclass(value) else value)
+            result: Result = _returned_by(function).validate_python(value)
             return result
         code, message, details = _REJECTED.validate_python(content)
         rejection = Rejection(code, message, **details)
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, MemoryError):
+    except (ValueError, TypeError):  # pydantic's errors are the former; details may have the name of a parameter
         raise Rejection("decoder-crashed", _ENDINGS["decoder-crashed"]) from None
     raise rejection
-
-
-_REJECTED: TypeAdapter[tuple[FailureCode, str, dict[str, Any]]] = TypeAdapter(tuple[FailureCode, str, dict[str, Any]])
 
 
 @lru_cache

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import io
+import json
 import math
 import os
 import pickle
@@ -18,7 +19,7 @@ import signal
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from libs.shared.errors import Rejection
@@ -134,11 +135,12 @@ class _CallUnpickler(pickle.Unpickler):
 def _answer(message: bytes, spools: list[Spool]) -> bytes:
     try:
         function, arguments = _CallUnpickler(message, spools).load()
-        return pickle.dumps(("returned", function(*arguments)))
+        answer: tuple[Any, ...] = ("returned", function(*arguments))
     except Rejection as rejection:
-        return pickle.dumps(("rejected", rejection.code, rejection.message, rejection.details))
+        answer = ("rejected", rejection.code, rejection.message, rejection.details)
     except MemoryError:
         return OUT_OF_MEMORY
+    return json.dumps(answer, default=asdict).encode()
 
 
 def _allow_cpu(seconds: float) -> None:

@@ -78,7 +78,7 @@ def blunder() -> None:
     raise KeyError("nobody foresaw this")
 
 
-def answer_with_code() -> object:
+def answer_with_a_path() -> object:
     return pathlib.PurePosixPath("/etc")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import pickle
 import random
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -95,7 +97,7 @@ async def test_bytes_travel_there_and_back_in_spools(pool: DecodePool) -> None:
         (children.segfault, (), "decoder-crashed"),
         (children.die, (signal.SIGABRT,), "decoder-crashed"),
         (children.blunder, (), "decoder-crashed"),
-        (children.answer_with_code, (), "decoder-crashed"),
+        (children.answer_with_a_path, (), "decoder-crashed"),
     ],
 )
 async def test_every_end_of_a_child_has_its_code(
@@ -118,13 +120,19 @@ async def test_every_end_of_a_child_has_its_code(
     ],
 )
 async def test_an_answer_that_the_sandbox_would_not_give_is_a_crash(pool: DecodePool, answer: object) -> None:
-    assert await code_of(pool.run(children.forge, pickle.dumps(answer))) == "decoder-crashed"
+    assert await code_of(pool.run(children.forge, json.dumps(answer).encode())) == "decoder-crashed"
     assert await pool.run(children.take, 10) == 10
 
 
-async def test_an_answer_that_says_it_is_longer_than_any_memory_is_a_crash(pool: DecodePool) -> None:
-    longest = pickle.BINBYTES8 + (1 << 62).to_bytes(8, "little")
-    assert await code_of(pool.run(children.forge, longest)) == "decoder-crashed"
+PICKLED_INTO_MUCH_MEMORY = pickle.BININT1 + b"\5" + pickle.LONG_BINPUT + (1 << 27).to_bytes(4, "little") + pickle.STOP
+
+
+@pytest.mark.parametrize("answer", [PICKLED_INTO_MUCH_MEMORY, b"[" * 100_000, b'["returned', b"\xff"])
+async def test_an_answer_is_read_as_json_and_as_nothing_else(pool: DecodePool, answer: bytes) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    assert await code_of(pool.run(children.forge, answer)) == "decoder-crashed"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEGABYTE // 8  # kibibytes
     assert await pool.run(children.take, 10) == 10
 
 
