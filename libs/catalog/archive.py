@@ -65,7 +65,6 @@ class Lines:
     """A file of documents under way. Nobody sees it before `Archive.publish` gives it its name."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self.count = 0
         self._digest = hashlib.sha256()
         # Secrets of webhooks are among the records, and whoever made the directory may have let others in.
