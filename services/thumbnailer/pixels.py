@@ -43,6 +43,8 @@ def shrink(data: bytes, size: int) -> Image.Image:
 
     A JPEG is decoded at the smallest scale, of 1/2, 1/4 and 1/8, that is at least twice as large.
     """
+    # How large pictures may be is settled: by ``ALBUM_MAX_WIDTH`` and ``ALBUM_MAX_HEIGHT``, before they are encoded.
+    Image.MAX_IMAGE_PIXELS = None
     with Image.open(io.BytesIO(data), formats=_ENCODED_FORMATS) as image:
         is_clear = image.has_transparency_data
         is_plain = image.mode in ("L", "RGB", "RGBA") and "transparency" not in image.info

@@ -49,6 +49,12 @@ async def test_it_fits_and_is_never_enlarged(
     assert thumbnail.source == event.encoded
 
 
+def test_what_the_limits_let_through_is_not_too_large_for_a_thumbnail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # half of what Pillow refuses: by default 179 million
+
+    assert shrink(encoded(Image.new("RGB", (100, 50), "teal"), "JPEG"), 10).size == (10, 5)
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P"])
 async def test_colour_and_alpha_are_kept(both: Stages, mode: str) -> None:
     event = await both.encode(picture("PNG", 1920, 1080, mode=mode))
