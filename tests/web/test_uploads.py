@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -236,6 +237,21 @@ def test_what_was_given_up_without_a_connection_goes_on_when_there_is_one(screen
     screen.expect_stage("a.png", "stopped")
 
     screen.page.context.set_offline(False)
+
+    screen.expect_shows("a.png", "server")
+
+
+def test_what_was_given_up_while_the_server_was_away_goes_on_when_it_is_back(screen: Screen) -> None:
+    screen.open().create_album("Over a restart")
+    away = re.compile("/events|/album/(get|images|image/upload)")
+    screen.page.route(away, lambda route: route.abort())
+    screen.turn_away()
+    screen.turn_away(False)
+    screen.expect_notice("The connection to the server is away.")
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    screen.expect_stage("a.png", "stopped")
+
+    screen.page.unroute(away)
 
     screen.expect_shows("a.png", "server")
 

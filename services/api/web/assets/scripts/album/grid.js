@@ -32,12 +32,14 @@ export class Grid {
     this.#resize.observe(this.element);
     addEventListener("scroll", this.#onScroll, { passive: true });
     addEventListener("scrollend", this.#onScrollEnd);
+    addEventListener("reconnected", this.#onReconnected);
   }
 
   close() {
     this.#resize.disconnect();
     removeEventListener("scroll", this.#onScroll);
     removeEventListener("scrollend", this.#onScrollEnd);
+    removeEventListener("reconnected", this.#onReconnected);
     cancelAnimationFrame(this.#frame);
   }
 
@@ -68,6 +70,10 @@ export class Grid {
   };
 
   #onScrollEnd = () => this.element.classList.remove("is-scrolling");
+
+  #onReconnected = () => {
+    for (const tile of this.#tiles.values()) tile.tryAgain();
+  };
 
   /** Ask the browser for sizes when they change, not whenever they are needed: asking makes it lay out the page. */
   #measure() {

@@ -75,6 +75,12 @@ export class Tile {
     this.#showPicture();
   }
 
+  /** Load what could not be loaded, if anything: the server is there again. */
+  tryAgain() {
+    this.#failures = 0;
+    if (this.#isAwake) this.#showPicture();
+  }
+
   /** Forget what is under way: the tile has left the screen. */
   drop() {
     clearTimeout(this.#timer);

@@ -63,7 +63,9 @@ export class AlbumCard {
     for (const image of images) {
       const picture = this.#pictures.get(image.id) ?? new Picture("");
       picture.hint(image.placeholder);
-      picture.show(image.state === "ready" ? thumbnailAddress(image.thumbnail_id) : pictureAddress(this.album.id, image.id));
+      const arriving = picture.show(image.state === "ready" ? thumbnailAddress(image.thumbnail_id) : pictureAddress(this.album.id, image.id));
+      // One that did not come is asked for again at the next occasion.
+      arriving.then((shown) => shown === null && (this.#seen = null));
       wanted.set(image.id, picture);
     }
     this.#pictures = wanted;
