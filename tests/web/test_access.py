@@ -97,6 +97,36 @@ def test_every_picture_of_the_grid_is_one_stop_of_the_tab_key(screen: Screen, al
     assert screen.page.locator(".tile-link[tabindex='0']").count() == 1
 
 
+def test_the_focus_is_not_lost_with_what_had_it(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Going")
+    images = [album.ready(album_id, picture("PNG", 64, 48), f"{n}.png")["image_id"] for n in range(3)]
+    screen.open_album(album_id)
+    screen.tile("1.png").locator("a").focus()
+    for image_id, next_one in ((images[1], "0.png"), (images[0], "2.png")):
+        album.post("/album/image/delete", album_id=album_id, image_id=image_id)
+        expect(screen.tile(next_one).locator("a")).to_be_focused()
+
+    screen.page.keyboard.press("Enter")
+    screen.page.keyboard.press("Delete")
+    screen.confirm("Delete")
+    expect(screen.page.get_by_role("heading", name="Going", level=1)).to_be_focused()
+
+
+def test_the_list_of_uploads_keeps_the_focus_until_it_is_gone(screen: Screen) -> None:
+    screen.open().create_album("In the corner")
+    answer = {"status": "fail", "code": "storage-full", "message": "there is no room left"}
+    screen.page.route("**/album/image/upload", lambda route: route.fulfill(status=507, json=answer))
+    screen.choose({"a.png": picture("PNG", 64, 48), "b.png": picture("PNG", 64, 48), "c.txt": b"a text" * 9})
+    for name in ("a.png", "b.png"):
+        screen.expect_stage(name, "stopped")
+
+    screen.row("a.png").get_by_role("button", name="Remove a.png").press("Enter")
+    screen.confirm("Remove")
+    expect(screen.page.locator(".tray-scroller")).to_be_focused()
+    screen.page.get_by_role("button", name="Clear the list").press("Enter")
+    expect(screen.page.get_by_role("heading", name="In the corner", level=1)).to_be_focused()
+
+
 def test_what_happens_is_read_out_whatever_is_open(screen: Screen, album: AlbumClient) -> None:
     album_id = album.create("Heard")
     album.ready(album_id, picture("PNG", 64, 48), "a.png")

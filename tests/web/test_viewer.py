@@ -135,6 +135,20 @@ def test_deleting_the_last_picture_leads_back_to_an_empty_album(screen: Screen, 
     expect(screen.page.get_by_role("heading", name="No pictures yet")).to_be_visible()
 
 
+def test_an_impatient_escape_leads_no_further_than_to_the_album(screen: Screen, album_id: str) -> None:
+    screen.open()
+    screen.page.locator(f'[href="#/album/{album_id}"]').click()
+    screen.tile("c.png").click()
+    expect(screen.page.locator(".viewer")).to_be_visible()
+
+    screen.page.evaluate("""for (let n = 0; n < 3; n += 1) {
+      document.querySelector('.viewer').dispatchEvent(new Event('cancel', { cancelable: true }));
+    }""")
+
+    expect(screen.page.locator(".viewer")).to_be_hidden()
+    expect(screen.tile("c.png").locator("a")).to_be_focused()
+
+
 def test_a_swipe_turns_the_page(open_screen: OpenScreen, album_id: str) -> None:
     screen = open_screen(viewport={"width": 390, "height": 800}, has_touch=True)
     screen.open_album(album_id)

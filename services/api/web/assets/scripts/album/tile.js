@@ -42,6 +42,7 @@ export class Tile {
     if (place === this.#place) return;
     this.#place = place;
     this.top = top;
+    this.position = position;
     const { style } = this.element;
     style.transform = `translate(${left}px, ${top}px)`;
     style.width = `${width}px`;

@@ -25,10 +25,10 @@ export class AlbumCard {
     this.cover = el("span", { class: "cover", "aria-hidden": "true" }, icon("picture"));
     this.name = el("span", { class: "album-name", dir: "auto" });
     this.detail = el("span", { class: "album-detail" });
-    const link = el("a", { class: "album-link", href: albumLink(album.id) }, this.cover, this.name, this.detail);
+    this.link = el("a", { class: "album-link", href: albumLink(album.id) }, this.cover, this.name, this.detail);
     const trash = el("button", { type: "button", class: "icon-button album-delete", "data-changes": true, "aria-label": `Delete ${album.name}`, title: "Delete" }, icon("trash"));
     trash.addEventListener("click", onDelete);
-    this.element = el("li", { class: "album" }, link, trash);
+    this.element = el("li", { class: "album" }, this.link, trash);
     this.element.addEventListener("near", () => {
       this.#isNear = true;
       this.#showCover();

@@ -68,6 +68,19 @@ export class Tray {
   }
 
   #draw() {
+    const focused = document.activeElement;
+    const hadFocus = this.element.contains(focused);
+    this.#drawAll();
+    if (hadFocus && !focused.checkVisibility()) this.#holdFocus();
+  }
+
+  /** What had the focus is gone. */
+  #holdFocus() {
+    const title = document.querySelector(".page-title");
+    [this.scroller, this.fold, title].find((one) => one?.checkVisibility())?.focus();
+  }
+
+  #drawAll() {
     this.#entries = this.activity.entries;
     this.element.hidden = this.#entries.length === 0;
     document.documentElement.classList.toggle("has-tray", !this.element.hidden);
