@@ -185,3 +185,32 @@ def test_nothing_is_wider_than_the_window(open_screen: OpenScreen, album: AlbumC
         screen.open(link)
         expect(screen.page.locator(".page-detail")).not_to_be_empty()
         assert screen.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+WINDOWS = [
+    pytest.param({"width": 360, "height": 740}, "16px", id="a phone"),
+    pytest.param({"width": 320, "height": 256}, "16px", id="zoomed to 400 %"),
+    pytest.param({"width": 1280, "height": 800}, "32px", id="letters twice as large"),
+]
+
+
+@pytest.mark.parametrize(("viewport", "letters"), WINDOWS)
+def test_the_list_of_uploads_says_all_and_covers_no_button(
+    open_screen: OpenScreen, viewport: dict[str, int], letters: str
+) -> None:
+    screen = open_screen(viewport=viewport).open()
+    screen.page.evaluate("(size) => (document.documentElement.style.fontSize = size)", letters)
+    screen.create_album("Tight")
+    answer = {"status": "fail", "code": "truncated-image", "message": "cut"}
+    screen.page.route("**/album/image/upload", lambda route: route.fulfill(status=422, json=answer))
+    screen.choose({"text.jpg": b"a text" * 9, "a.png": picture("PNG", 64, 48)})
+    screen.expect_stage("a.png", "stopped")
+
+    for name in ("text.jpg", "a.png"):
+        sentence = screen.row(name).locator(".row-stage")
+        assert sentence.evaluate("(one) => one.scrollHeight <= one.clientHeight"), f"{name}: cut short"
+        assert sentence.evaluate(
+            "(one) => one.getBoundingClientRect().bottom <= one.closest('li').getBoundingClientRect().bottom"
+        )
+    for name in ("Retry all failed", "Fold the list", "Clear the list", "Delete the album"):
+        screen.page.get_by_role("button", name=name).click(trial=True)
