@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import expect
+from PIL import Image
+from playwright.sync_api import Locator, expect
 
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
@@ -95,6 +98,41 @@ def test_every_picture_of_the_grid_is_one_stop_of_the_tab_key(screen: Screen, al
     screen.open_album(album_id)
     expect(screen.page.locator(".tile")).to_have_count(3)
     assert screen.page.locator(".tile-link[tabindex='0']").count() == 1
+
+
+@pytest.mark.parametrize("colours", ["none", "active"])
+def test_the_focus_is_seen_on_a_picture(open_screen: OpenScreen, album: AlbumClient, colours: str) -> None:
+    album_id = album.create("Looked at")
+    album.ready(album_id, picture("PNG", 640, 480), "a.png")
+    screen = open_screen(forced_colors=colours, reduced_motion="reduce").open_album(album_id)
+    screen.expect_shows("a.png", "server")
+    without = edge_of(screen.tile("a.png"))
+
+    screen.page.get_by_role("button", name="Delete the album").focus()
+    screen.page.keyboard.press("Tab")
+
+    expect(screen.tile("a.png").locator("a")).to_be_focused()
+    assert edge_of(screen.tile("a.png")) != without
+
+
+def edge_of(tile: Locator) -> object:
+    """The colour two pixels inside the middle of a tile's left edge, as it is on screen."""
+    with Image.open(io.BytesIO(tile.screenshot(caret="initial"))) as shot:
+        return shot.convert("RGB").getpixel((2, shot.height // 2))
+
+
+def test_progress_is_seen_in_the_person_s_own_colours(open_screen: OpenScreen) -> None:
+    screen = open_screen(forced_colors="active").open()
+    screen.create_album("Own colours")
+    screen.hold_uploads()
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    bar = screen.row("a.png").locator("progress")
+    expect(bar).to_be_visible()
+    bar.evaluate("(one) => { Object.defineProperty(one, 'value', { set() {} }); one.setAttribute('value', '0.5'); }")
+
+    with Image.open(io.BytesIO(bar.screenshot())) as shot:
+        sent, left = (shot.convert("RGB").getpixel((shot.width * n // 4, shot.height // 2)) for n in (1, 3))
+    assert sent != left
 
 
 def test_the_focus_is_not_lost_with_what_had_it(screen: Screen, album: AlbumClient) -> None:
