@@ -161,6 +161,16 @@ def test_a_swipe_turns_the_page(open_screen: OpenScreen, album_id: str) -> None:
     expect(screen.page.locator(".viewer-name")).to_have_text("b.png")
 
 
+def test_who_cannot_swipe_turns_the_page_by_touching_a_button(open_screen: OpenScreen, album_id: str) -> None:
+    screen = open_screen(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+    screen.open_album(album_id)
+    screen.tile("c.png").tap()
+    screen.page.get_by_role("button", name="Next picture").tap()
+    expect(screen.page.locator(".viewer-name")).to_have_text("b.png")
+    screen.page.get_by_role("button", name="Previous picture").tap()
+    expect(screen.page.locator(".viewer-name")).to_have_text("c.png")
+
+
 def test_a_finger_moves_about_in_a_magnified_picture(open_screen: OpenScreen, album_id: str) -> None:
     screen = open_screen(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
     screen.open_album(album_id)
