@@ -322,6 +322,24 @@ def test_uploads_are_taken_while_the_broker_is_down_and_finish_when_it_is_back(
         stack.stop()
 
 
+def test_what_was_to_be_added_to_an_album_that_is_deleted_is_told_of_once(screen: Screen, album: AlbumClient) -> None:
+    album_id = screen.open().create_album("Deleted too early")
+    screen.hold_uploads()
+    screen.choose({f"{n}.png": picture("PNG", 64, 48) for n in range(6)})
+    screen.until(lambda: len(screen.held) == 4, "uploads are under way")
+    screen.page.get_by_role("link", name="All albums").click()
+    album.post("/album/delete", album_id=album_id)
+
+    screen.release_uploads()
+
+    screen.expect_notice("6 pictures could not be added: the album was deleted.")
+    expect(screen.page.locator(".notice:visible")).to_have_count(1)
+    expect(screen.page.locator(".tray")).to_be_hidden()
+    assert screen.page.evaluate("dispatchEvent(new Event('beforeunload', { cancelable: true }))"), (
+        "asks whether to leave"
+    )
+
+
 def test_leaving_the_album_does_not_stop_its_uploads(screen: Screen, album: AlbumClient) -> None:
     album_id = screen.open().create_album("Left")
     screen.hold_uploads()
