@@ -149,6 +149,26 @@ def test_an_impatient_escape_leads_no_further_than_to_the_album(screen: Screen, 
     expect(screen.tile("c.png").locator("a")).to_be_focused()
 
 
+def test_the_picture_that_was_looked_at_last_is_on_screen_afterwards(
+    open_screen: OpenScreen, album: AlbumClient
+) -> None:
+    album_id = album.create("From end to end")
+    for n in range(8):
+        album.ready(album_id, picture("PNG", 64, 48), f"{n}.png")
+    screen = open_screen(viewport={"width": 400, "height": 300}).open_album(album_id)
+    screen.tile("7.png").locator("a").press("End")
+    for key, name in (("Home", "7.png"), ("End", "0.png")):
+        screen.page.keyboard.press("Enter")
+        screen.page.keyboard.press(key)
+        expect(screen.page.locator(".viewer-name")).to_have_text(name)
+        screen.page.keyboard.press("Escape")
+
+        expect(screen.tile(name).locator("a")).to_be_focused()
+        # Until the browser has scrolled to where it was.
+        screen.page.evaluate("new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
+        expect(screen.tile(name)).to_be_in_viewport(ratio=1, timeout=2000)
+
+
 def test_a_swipe_turns_the_page(open_screen: OpenScreen, album_id: str) -> None:
     screen = open_screen(viewport={"width": 390, "height": 800}, has_touch=True)
     screen.open_album(album_id)

@@ -201,7 +201,11 @@ export class AlbumView {
   #hideViewer() {
     const { item } = this.viewer;
     this.viewer.hide();
-    if (item && !this.grid.focus(item)) this.name.focus();
+    if (!item) return;
+    // In the next frame: until then the browser scrolls to where the page was when the viewer was opened.
+    requestAnimationFrame(() => {
+      if (this.element.isConnected && !this.viewer.item && !this.grid.focus(item)) this.name.focus();
+    });
   }
 
   async #deleteAlbum() {
