@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import expect
+from PIL import Image
+from playwright.sync_api import Locator, expect
 
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
@@ -97,6 +100,71 @@ def test_every_picture_of_the_grid_is_one_stop_of_the_tab_key(screen: Screen, al
     assert screen.page.locator(".tile-link[tabindex='0']").count() == 1
 
 
+@pytest.mark.parametrize("colours", ["none", "active"])
+def test_the_focus_is_seen_on_a_picture(open_screen: OpenScreen, album: AlbumClient, colours: str) -> None:
+    album_id = album.create("Looked at")
+    album.ready(album_id, picture("PNG", 640, 480), "a.png")
+    screen = open_screen(forced_colors=colours, reduced_motion="reduce").open_album(album_id)
+    screen.expect_shows("a.png", "server")
+    without = edge_of(screen.tile("a.png"))
+
+    screen.page.get_by_role("button", name="Delete the album").focus()
+    screen.page.keyboard.press("Tab")
+
+    expect(screen.tile("a.png").locator("a")).to_be_focused()
+    assert edge_of(screen.tile("a.png")) != without
+
+
+def edge_of(tile: Locator) -> object:
+    """The colour two pixels inside the middle of a tile's left edge, as it is on screen."""
+    with Image.open(io.BytesIO(tile.screenshot(caret="initial"))) as shot:
+        return shot.convert("RGB").getpixel((2, shot.height // 2))
+
+
+def test_progress_is_seen_in_the_person_s_own_colours(open_screen: OpenScreen) -> None:
+    screen = open_screen(forced_colors="active").open()
+    screen.create_album("Own colours")
+    screen.hold_uploads()
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    bar = screen.row("a.png").locator("progress")
+    expect(bar).to_be_visible()
+    bar.evaluate("(one) => { Object.defineProperty(one, 'value', { set() {} }); one.setAttribute('value', '0.5'); }")
+
+    with Image.open(io.BytesIO(bar.screenshot())) as shot:
+        sent, left = (shot.convert("RGB").getpixel((shot.width * n // 4, shot.height // 2)) for n in (1, 3))
+    assert sent != left
+
+
+def test_the_focus_is_not_lost_with_what_had_it(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Going")
+    images = [album.ready(album_id, picture("PNG", 64, 48), f"{n}.png")["image_id"] for n in range(3)]
+    screen.open_album(album_id)
+    screen.tile("1.png").locator("a").focus()
+    for image_id, next_one in ((images[1], "0.png"), (images[0], "2.png")):
+        album.post("/album/image/delete", album_id=album_id, image_id=image_id)
+        expect(screen.tile(next_one).locator("a")).to_be_focused()
+
+    screen.page.keyboard.press("Enter")
+    screen.page.keyboard.press("Delete")
+    screen.confirm("Delete")
+    expect(screen.page.get_by_role("heading", name="Going", level=1)).to_be_focused()
+
+
+def test_the_list_of_uploads_keeps_the_focus_until_it_is_gone(screen: Screen) -> None:
+    screen.open().create_album("In the corner")
+    answer = {"status": "fail", "code": "storage-full", "message": "there is no room left"}
+    screen.page.route("**/album/image/upload", lambda route: route.fulfill(status=507, json=answer))
+    screen.choose({"a.png": picture("PNG", 64, 48), "b.png": picture("PNG", 64, 48), "c.txt": b"a text" * 9})
+    for name in ("a.png", "b.png"):
+        screen.expect_stage(name, "stopped")
+
+    screen.row("a.png").get_by_role("button", name="Remove a.png").press("Enter")
+    screen.confirm("Remove")
+    expect(screen.page.locator(".tray-scroller")).to_be_focused()
+    screen.page.get_by_role("button", name="Clear the list").press("Enter")
+    expect(screen.page.get_by_role("heading", name="In the corner", level=1)).to_be_focused()
+
+
 def test_what_happens_is_read_out_whatever_is_open(screen: Screen, album: AlbumClient) -> None:
     album_id = album.create("Heard")
     album.ready(album_id, picture("PNG", 64, 48), "a.png")
@@ -155,3 +223,32 @@ def test_nothing_is_wider_than_the_window(open_screen: OpenScreen, album: AlbumC
         screen.open(link)
         expect(screen.page.locator(".page-detail")).not_to_be_empty()
         assert screen.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+WINDOWS = [
+    pytest.param({"width": 360, "height": 740}, "16px", id="a phone"),
+    pytest.param({"width": 320, "height": 256}, "16px", id="zoomed to 400 %"),
+    pytest.param({"width": 1280, "height": 800}, "32px", id="letters twice as large"),
+]
+
+
+@pytest.mark.parametrize(("viewport", "letters"), WINDOWS)
+def test_the_list_of_uploads_says_all_and_covers_no_button(
+    open_screen: OpenScreen, viewport: dict[str, int], letters: str
+) -> None:
+    screen = open_screen(viewport=viewport).open()
+    screen.page.evaluate("(size) => (document.documentElement.style.fontSize = size)", letters)
+    screen.create_album("Tight")
+    answer = {"status": "fail", "code": "truncated-image", "message": "cut"}
+    screen.page.route("**/album/image/upload", lambda route: route.fulfill(status=422, json=answer))
+    screen.choose({"text.jpg": b"a text" * 9, "a.png": picture("PNG", 64, 48)})
+    screen.expect_stage("a.png", "stopped")
+
+    for name in ("text.jpg", "a.png"):
+        sentence = screen.row(name).locator(".row-stage")
+        assert sentence.evaluate("(one) => one.scrollHeight <= one.clientHeight"), f"{name}: cut short"
+        assert sentence.evaluate(
+            "(one) => one.getBoundingClientRect().bottom <= one.closest('li').getBoundingClientRect().bottom"
+        )
+    for name in ("Retry all failed", "Fold the list", "Clear the list", "Delete the album"):
+        screen.page.get_by_role("button", name=name).click(trial=True)

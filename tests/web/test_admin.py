@@ -36,6 +36,16 @@ def test_an_operator_sees_the_stages_and_why_pictures_failed_and_tries_them_agai
     page.until(lambda: len(own_album.job(job["job_id"])["timeline"]) > 2, "the job is tried again")
 
 
+def test_who_presses_a_button_by_key_stays_in_its_panel(page: Screen, own_album: AlbumClient) -> None:
+    own_album.settled(own_album.upload(own_album.create(), CORRUPT))
+    panel = page.page.get_by_role("group", name="Failed jobs")
+    panel.get_by_role("button", name="Retry all").focus()
+
+    own_album.settled(own_album.upload(own_album.create(), CORRUPT))
+
+    expect(panel).to_be_focused()
+
+
 def test_an_operator_sees_the_subscribers_and_how_far_behind_they_are(page: Screen, own_stack: Stack) -> None:
     audit = own_stack.start("audit")
     row = page.page.get_by_role("row", name="audit")

@@ -59,6 +59,61 @@ def test_a_question_ends_when_the_page_that_asked_it_is_left(screen: Screen) -> 
     expect(screen.page.locator("dialog.dialog")).to_have_count(0)
 
 
+def test_a_name_that_is_being_typed_is_not_lost_by_selecting_beyond_its_field(screen: Screen) -> None:
+    screen.open().page.get_by_role("button", name="New album").first.click()
+    name = screen.page.get_by_label("Name", exact=True)
+    name.fill("Summer at the lake")
+    place = name.bounding_box()
+    assert place
+    screen.page.mouse.move(place["x"] + 100, place["y"] + 20)
+    screen.page.mouse.down()
+    screen.page.mouse.move(20, place["y"] + 20, steps=3)
+    screen.page.evaluate("addEventListener('click', () => (window.hasClicked = true))")
+    screen.page.mouse.up()
+    screen.until(lambda: screen.page.evaluate("window.hasClicked"), "the browser takes it for a click")
+    expect(name).to_have_value("Summer at the lake")
+
+    screen.page.mouse.click(20, place["y"] + 20)
+    expect(name).to_have_count(0)
+
+
+def test_who_comes_back_to_the_list_is_where_they_left_it(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Far down")
+    for n in range(30):
+        album.create(f"Above {n}")
+    card = screen.open().page.locator(f'[href="#/album/{album_id}"]')
+    for leave in (screen.page.go_back, screen.page.get_by_role("link", name="All albums").click):
+        card.click()
+        expect(screen.page.get_by_role("heading", name="Far down", level=1)).to_be_visible()
+        leave()
+        expect(card).to_be_focused()
+        expect(card).to_be_in_viewport()
+
+
+def test_a_deleted_album_leaves_nothing_in_the_history_behind_the_list(screen: Screen, album: AlbumClient) -> None:
+    first, second = album.create("Deleted here"), album.create("Deleted elsewhere")
+    album.ready(second, picture("PNG", 64, 48), "a.png")
+    screen.open()
+    entries = screen.page.evaluate("history.length")
+
+    screen.page.locator(f'[href="#/album/{first}"]').click()
+    screen.page.get_by_role("button", name="Delete the album").click()
+    screen.confirm("Delete album")
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+    screen.page.locator(f'[href="#/album/{second}"]').click()
+    screen.tile("a.png").click()
+    expect(screen.page.locator(".viewer")).to_be_visible()
+    album.post("/album/delete", album_id=second)
+    screen.expect_notice("This album does not exist any more.")
+
+    # The list, and what one may go forward to: an album and its picture.
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+    assert screen.page.evaluate("history.length") == entries + 2
+    screen.page.evaluate("history.forward()")
+    screen.expect_notice("This album does not exist any more.")
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+
+
 def test_a_link_to_an_album_that_is_gone_says_so(screen: Screen) -> None:
     screen.open(f"#/album/{uuid.uuid4()}")
     screen.expect_notice("This album does not exist any more.")

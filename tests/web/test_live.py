@@ -163,3 +163,37 @@ def test_a_reset_of_the_events_reloads_the_listing(screen: Screen, album: AlbumC
     )
     with screen.page.expect_request(lambda request: request.url.endswith("/album/images")):
         screen.open(f"#/album/{album_id}")
+
+
+def test_pictures_that_did_not_come_while_the_server_was_away_come_when_it_is_back(
+    screen: Screen, album: AlbumClient
+) -> None:
+    album_id = album.create("Half seen")
+    album.ready(album_id, picture("PNG", 64, 48), "a.png")
+    failures: list[str] = []
+    screen.page.on("requestfailed", lambda request: failures.append(request.url))
+    screen.page.route("**/album/thumbnail/*", lambda route: route.abort())
+    screen.open_album(album_id)
+    screen.until(lambda: len(failures) == 5, "the tile gave up")
+    screen.page.unroute("**/album/thumbnail/*")
+
+    screen.turn_away()
+    screen.turn_away(False)
+
+    screen.expect_shows("a.png", "server")
+
+
+def test_covers_that_did_not_come_come_at_the_next_news(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Cover")
+    album.ready(album_id, picture("PNG", 64, 48), "a.png")
+    failures: list[str] = []
+    screen.page.on("requestfailed", lambda request: failures.append(request.url))
+    screen.page.route("**/album/thumbnail/*", lambda route: route.abort())
+    screen.open()
+    card = screen.page.locator(".album", has=screen.page.locator(f'[href="#/album/{album_id}"]'))
+    screen.until(lambda: any(album_id in url for url in failures), "its thumbnail was asked for")
+    screen.page.unroute("**/album/thumbnail/*")
+
+    album.create("News")
+
+    screen.until(lambda: screen.is_on_screen(card), "the cover is shown")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -240,6 +241,21 @@ def test_what_was_given_up_without_a_connection_goes_on_when_there_is_one(screen
     screen.expect_shows("a.png", "server")
 
 
+def test_what_was_given_up_while_the_server_was_away_goes_on_when_it_is_back(screen: Screen) -> None:
+    screen.open().create_album("Over a restart")
+    away = re.compile("/events|/album/(get|images|image/upload)")
+    screen.page.route(away, lambda route: route.abort())
+    screen.turn_away()
+    screen.turn_away(False)
+    screen.expect_notice("The connection to the server is away.")
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    screen.expect_stage("a.png", "stopped")
+
+    screen.page.unroute(away)
+
+    screen.expect_shows("a.png", "server")
+
+
 def test_failed_jobs_say_why_and_are_all_tried_again(screen: Screen, album: AlbumClient) -> None:
     album_id = screen.open().create_album("Damaged")
     damaged = picture("PNG", 320, 240)[:900]
@@ -304,6 +320,24 @@ def test_uploads_are_taken_while_the_broker_is_down_and_finish_when_it_is_back(
         screen.expect_stage("a.jpg", "ready")
         screen.expect_shows("a.jpg", "server")
         stack.stop()
+
+
+def test_what_was_to_be_added_to_an_album_that_is_deleted_is_told_of_once(screen: Screen, album: AlbumClient) -> None:
+    album_id = screen.open().create_album("Deleted too early")
+    screen.hold_uploads()
+    screen.choose({f"{n}.png": picture("PNG", 64, 48) for n in range(6)})
+    screen.until(lambda: len(screen.held) == 4, "uploads are under way")
+    screen.page.get_by_role("link", name="All albums").click()
+    album.post("/album/delete", album_id=album_id)
+
+    screen.release_uploads()
+
+    screen.expect_notice("6 pictures could not be added: the album was deleted.")
+    expect(screen.page.locator(".notice:visible")).to_have_count(1)
+    expect(screen.page.locator(".tray")).to_be_hidden()
+    assert screen.page.evaluate("dispatchEvent(new Event('beforeunload', { cancelable: true }))"), (
+        "asks whether to leave"
+    )
 
 
 def test_leaving_the_album_does_not_stop_its_uploads(screen: Screen, album: AlbumClient) -> None:

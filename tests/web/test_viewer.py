@@ -135,6 +135,40 @@ def test_deleting_the_last_picture_leads_back_to_an_empty_album(screen: Screen, 
     expect(screen.page.get_by_role("heading", name="No pictures yet")).to_be_visible()
 
 
+def test_an_impatient_escape_leads_no_further_than_to_the_album(screen: Screen, album_id: str) -> None:
+    screen.open()
+    screen.page.locator(f'[href="#/album/{album_id}"]').click()
+    screen.tile("c.png").click()
+    expect(screen.page.locator(".viewer")).to_be_visible()
+
+    screen.page.evaluate("""for (let n = 0; n < 3; n += 1) {
+      document.querySelector('.viewer').dispatchEvent(new Event('cancel', { cancelable: true }));
+    }""")
+
+    expect(screen.page.locator(".viewer")).to_be_hidden()
+    expect(screen.tile("c.png").locator("a")).to_be_focused()
+
+
+def test_the_picture_that_was_looked_at_last_is_on_screen_afterwards(
+    open_screen: OpenScreen, album: AlbumClient
+) -> None:
+    album_id = album.create("From end to end")
+    for n in range(8):
+        album.ready(album_id, picture("PNG", 64, 48), f"{n}.png")
+    screen = open_screen(viewport={"width": 400, "height": 300}).open_album(album_id)
+    screen.tile("7.png").locator("a").press("End")
+    for key, name in (("Home", "7.png"), ("End", "0.png")):
+        screen.page.keyboard.press("Enter")
+        screen.page.keyboard.press(key)
+        expect(screen.page.locator(".viewer-name")).to_have_text(name)
+        screen.page.keyboard.press("Escape")
+
+        expect(screen.tile(name).locator("a")).to_be_focused()
+        # Until the browser has scrolled to where it was.
+        screen.page.evaluate("new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
+        expect(screen.tile(name)).to_be_in_viewport(ratio=1, timeout=2000)
+
+
 def test_a_swipe_turns_the_page(open_screen: OpenScreen, album_id: str) -> None:
     screen = open_screen(viewport={"width": 390, "height": 800}, has_touch=True)
     screen.open_album(album_id)
@@ -145,6 +179,16 @@ def test_a_swipe_turns_the_page(open_screen: OpenScreen, album_id: str) -> None:
         points = [] if x is None else [{"x": x, "y": 400}]
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     expect(screen.page.locator(".viewer-name")).to_have_text("b.png")
+
+
+def test_who_cannot_swipe_turns_the_page_by_touching_a_button(open_screen: OpenScreen, album_id: str) -> None:
+    screen = open_screen(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+    screen.open_album(album_id)
+    screen.tile("c.png").tap()
+    screen.page.get_by_role("button", name="Next picture").tap()
+    expect(screen.page.locator(".viewer-name")).to_have_text("b.png")
+    screen.page.get_by_role("button", name="Previous picture").tap()
+    expect(screen.page.locator(".viewer-name")).to_have_text("c.png")
 
 
 def test_a_finger_moves_about_in_a_magnified_picture(open_screen: OpenScreen, album_id: str) -> None:

@@ -33,7 +33,10 @@ function framed(title, detail, yes, isDangerous, field) {
     voice(),
   );
   cancel.addEventListener("click", () => dialog.close());
-  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  // A click that only ends outside is one that selected text.
+  let isOutside = false;
+  dialog.addEventListener("pointerdown", (event) => (isOutside = event.target === dialog));
+  dialog.addEventListener("click", (event) => isOutside && event.target === dialog && dialog.close());
   // The keys that work the viewer must not reach it from here.
   dialog.addEventListener("keydown", (event) => event.stopPropagation());
   return dialog;

@@ -38,11 +38,14 @@ async function show() {
     view?.turn?.(image);
     return;
   }
+  const left = shown;
   shown = albumId;
   if (!albumId) {
-    change(new AlbumsView());
+    change(new AlbumsView(left));
     return;
   }
+  // Noted in the history: the list of albums is one step back from here.
+  if (left === null && !image && !history.state) history.replaceState({ isFromList: true }, "");
   const part = await loadAlbumPart();
   if (isSignedOut || shown !== albumId) return;
   if (part) change(part.viewOf(albumId, takeFiles), currentRoute().image);

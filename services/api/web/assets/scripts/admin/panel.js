@@ -22,7 +22,10 @@ export class Panel {
     const now = JSON.stringify(value);
     if (now === this.#shown) return;
     this.#shown = now;
+    const hadFocus = this.body.contains(document.activeElement);
     this.body.replaceChildren(...[this.#draw(value)].flat());
+    // Not on the button that stands there now: it may be another one's.
+    if (hadFocus) this.body.focus({ preventScroll: true });
   }
 }
 

@@ -32,12 +32,14 @@ export class Grid {
     this.#resize.observe(this.element);
     addEventListener("scroll", this.#onScroll, { passive: true });
     addEventListener("scrollend", this.#onScrollEnd);
+    addEventListener("reconnected", this.#onReconnected);
   }
 
   close() {
     this.#resize.disconnect();
     removeEventListener("scroll", this.#onScroll);
     removeEventListener("scrollend", this.#onScrollEnd);
+    removeEventListener("reconnected", this.#onReconnected);
     cancelAnimationFrame(this.#frame);
   }
 
@@ -51,15 +53,16 @@ export class Grid {
     this.#tiles.get(item)?.update();
   }
 
-  /** Bring an item on screen and give it the focus. */
+  /** Bring an item on screen and give it the focus. Returns whether it is there. */
   focus(item) {
     const row = this.#rowOf(this.#items.indexOf(item));
-    if (!row) return;
+    if (!row) return false;
     const top = this.element.getBoundingClientRect().top + row.top;
     if (top < 80 || top + row.height > innerHeight) scrollTo(0, scrollY + top - (innerHeight - row.height) / 2);
     this.#setActive(item);
     this.#draw();
     this.#tiles.get(item)?.link.focus({ preventScroll: true });
+    return true;
   }
 
   #onScroll = () => {
@@ -68,6 +71,10 @@ export class Grid {
   };
 
   #onScrollEnd = () => this.element.classList.remove("is-scrolling");
+
+  #onReconnected = () => {
+    for (const tile of this.#tiles.values()) tile.tryAgain();
+  };
 
   /** Ask the browser for sizes when they change, not whenever they are needed: asking makes it lay out the page. */
   #measure() {
@@ -103,8 +110,10 @@ export class Grid {
       rows[i].boxes.forEach((box, n) => seen.add(this.#put(rows[i], box, rows[i].first + n)));
     }
     this.#keepActive(seen);
+    let lost = null;
     for (const [item, tile] of this.#tiles) {
       if (seen.has(item)) continue;
+      if (tile.element.contains(document.activeElement)) lost = tile.position;
       tile.drop();
       this.#tiles.delete(item);
     }
@@ -113,6 +122,14 @@ export class Grid {
     const isFast = Math.abs(y - this.#lastY) > FAST_PX_PER_FRAME;
     this.#lastY = y;
     this.#wake(isFast ? 0 : WAKES_PER_FRAME, top + innerHeight / 2);
+    if (lost !== null) this.#focusNear(lost);
+  }
+
+  /** The item at a position is gone, and it had the focus: whatever stands there now gets it. */
+  #focusNear(position) {
+    const item = this.#items[Math.min(position, this.#items.length) - 1];
+    const next = this.#tiles.get(item)?.link ?? document.querySelector(".page-title");
+    next.focus({ preventScroll: true });
   }
 
   /** Let some tiles show their pictures, those in the middle of the screen first; the rest follows in later frames. */

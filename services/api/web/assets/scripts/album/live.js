@@ -3,7 +3,7 @@
 // All tabs of a browser share six connections to an HTTP/1.1 server: one that nobody sees keeps none for its events.
 //
 // Tells listeners "event" (detail: a CloudEvent), "missed" (read everything again) and "status" (detail: "live",
-// "polling" - events do not come but the server answers - or "away").
+// "polling" - events do not come but the server answers - or "away"); and the window "reconnected".
 import { eventsAddress } from "../server.js";
 
 const PATIENCE_MS = 3000;
@@ -88,7 +88,10 @@ export class Live extends EventTarget {
     clearTimeout(this.#poll);
     this.#poll = 0;
     // A new source does not know where the old one ended, and one that saw no event has no id to resume from.
-    if (this.#hasMissed) this.#tell("missed");
+    if (this.#hasMissed) {
+      this.#tell("missed");
+      dispatchEvent(new Event("reconnected"));
+    }
     this.#hasMissed = false;
     this.#become("live");
   }
@@ -117,6 +120,7 @@ export class Live extends EventTarget {
 
   #become(status) {
     if (this.status === status) return;
+    if (this.status === "away" && status === "polling") dispatchEvent(new Event("reconnected"));
     this.status = status;
     this.#tell("status", status);
   }

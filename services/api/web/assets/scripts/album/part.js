@@ -17,7 +17,8 @@ const tray = new Tray(activity, {
   retryAll: () => retryAll(activity.entries.filter(isFailed).map((item) => [storeOf(item.albumId), item])),
 });
 document.body.append(tray.element);
-addEventListener("online", () => resendStopped("unreachable"));
+// A server that was restarted is back without the browser having been offline.
+for (const type of ["online", "reconnected"]) addEventListener(type, () => resendStopped("unreachable"));
 addEventListener("beforeunload", (event) => isBusy() && event.preventDefault());
 
 /** The page of an album; `onFiles(files)` is given what is chosen there. */

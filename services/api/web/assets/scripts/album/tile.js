@@ -42,6 +42,7 @@ export class Tile {
     if (place === this.#place) return;
     this.#place = place;
     this.top = top;
+    this.position = position;
     const { style } = this.element;
     style.transform = `translate(${left}px, ${top}px)`;
     style.width = `${width}px`;
@@ -73,6 +74,12 @@ export class Tile {
     if (this.#isAwake) return;
     this.#isAwake = true;
     this.#showPicture();
+  }
+
+  /** Load what could not be loaded, if anything: the server is there again. */
+  tryAgain() {
+    this.#failures = 0;
+    if (this.#isAwake) this.#showPicture();
   }
 
   /** Forget what is under way: the tile has left the screen. */

@@ -18,6 +18,8 @@ export class AlbumView {
   #wantedImage = null;
   #position = 0;
   #isDeleting = false;
+  #isClosing = false;
+  #isFromList = false;
 
   /** `onFiles(files)` takes in what is chosen; `activity` is told of what is not finished. */
   constructor(store, activity, onFiles) {
@@ -62,6 +64,7 @@ export class AlbumView {
     on(this.live, "status", ({ detail }) => showConnection(detail));
     this.activity.open(this.store);
     this.#wantedImage = image;
+    this.#isFromList = Boolean(history.state?.isFromList);
     this.grid.open();
     this.#showItems();
     this.#showName();
@@ -82,8 +85,9 @@ export class AlbumView {
   /** The address asks for an image, or for none. */
   turn(image) {
     this.#wantedImage = image;
+    this.#isClosing = false;
     // Noted in the history, which knows it after a reload too: the grid is one step back from here.
-    if (image && !this.viewer.item) history.replaceState({ isFromGrid: true }, "");
+    if (image && !this.viewer.item) history.replaceState({ isFromGrid: true, isFromList: this.#isFromList }, "");
     if (image) this.#showWanted();
     else this.#hideViewer();
   }
@@ -124,8 +128,12 @@ export class AlbumView {
   /** The album is gone. */
   #leave() {
     if (this.#listeners.signal.aborted) return;
+    this.#listeners.abort();
     notify(this.#isDeleting ? "The album was deleted." : "This album does not exist any more.");
-    go("#/", true);
+    const { isFromGrid, isFromList } = history.state ?? {};
+    // Back to the list where it was left, so that nothing of the album stays in the history behind it.
+    if (isFromList) history.go(isFromGrid && !this.#isClosing ? -2 : -1);
+    else go("#/", true);
   }
 
   #take(event) {
@@ -183,14 +191,21 @@ export class AlbumView {
   }
 
   #closeViewer() {
-    if (history.state?.isFromGrid) history.back();
+    // The browser goes back in a moment, not at once: asking again meanwhile would lead out of the album.
+    if (this.#isClosing) return;
+    this.#isClosing = Boolean(history.state?.isFromGrid);
+    if (this.#isClosing) history.back();
     else go(albumLink(this.store.albumId), true);
   }
 
   #hideViewer() {
     const { item } = this.viewer;
     this.viewer.hide();
-    if (item) this.grid.focus(item);
+    if (!item) return;
+    // In the next frame: until then the browser scrolls to where the page was when the viewer was opened.
+    requestAnimationFrame(() => {
+      if (this.element.isConnected && !this.viewer.item && !this.grid.focus(item)) this.name.focus();
+    });
   }
 
   async #deleteAlbum() {

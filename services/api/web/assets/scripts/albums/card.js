@@ -25,10 +25,10 @@ export class AlbumCard {
     this.cover = el("span", { class: "cover", "aria-hidden": "true" }, icon("picture"));
     this.name = el("span", { class: "album-name", dir: "auto" });
     this.detail = el("span", { class: "album-detail" });
-    const link = el("a", { class: "album-link", href: albumLink(album.id) }, this.cover, this.name, this.detail);
+    this.link = el("a", { class: "album-link", href: albumLink(album.id) }, this.cover, this.name, this.detail);
     const trash = el("button", { type: "button", class: "icon-button album-delete", "data-changes": true, "aria-label": `Delete ${album.name}`, title: "Delete" }, icon("trash"));
     trash.addEventListener("click", onDelete);
-    this.element = el("li", { class: "album" }, link, trash);
+    this.element = el("li", { class: "album" }, this.link, trash);
     this.element.addEventListener("near", () => {
       this.#isNear = true;
       this.#showCover();
@@ -63,7 +63,9 @@ export class AlbumCard {
     for (const image of images) {
       const picture = this.#pictures.get(image.id) ?? new Picture("");
       picture.hint(image.placeholder);
-      picture.show(image.state === "ready" ? thumbnailAddress(image.thumbnail_id) : pictureAddress(this.album.id, image.id));
+      const arriving = picture.show(image.state === "ready" ? thumbnailAddress(image.thumbnail_id) : pictureAddress(this.album.id, image.id));
+      // One that did not come is asked for again at the next occasion.
+      arriving.then((shown) => shown === null && (this.#seen = null));
       wanted.set(image.id, picture);
     }
     this.#pictures = wanted;

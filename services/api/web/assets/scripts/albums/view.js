@@ -18,11 +18,15 @@ export class AlbumsView {
   #cards = new Map();
   #timer = 0;
   #isClosed = false;
+  #left;
 
-  constructor() {
+  /** `left` is the id of the album that the person comes back from, if any. */
+  constructor(left) {
+    this.#left = left;
     const create = () => el("button", { type: "button", class: "button primary", "data-changes": true, onclick: () => this.#create() }, icon("add"), "New album");
     this.total = el("p", { class: "page-detail" });
-    const heading = el("div", { class: "page-heading" }, el("h1", { class: "page-title", tabindex: "-1" }, "Albums"), this.total);
+    this.title = el("h1", { class: "page-title", tabindex: "-1" }, "Albums");
+    const heading = el("div", { class: "page-heading" }, this.title, this.total);
     this.list = el("ul", { class: "albums", "aria-label": "Albums" });
     this.empty = el(
       "div",
@@ -91,6 +95,14 @@ export class AlbumsView {
       if (this.list.children[index] !== card.element) this.list.insertBefore(card.element, this.list.children[index] ?? null);
     });
     this.#count();
+    this.#return();
+  }
+
+  /** Go on where the person left the list for an album, unless they are somewhere else in it already. */
+  #return() {
+    const card = this.#cards.get(this.#left);
+    this.#left = null;
+    if (card && document.activeElement === this.title) card.link.focus();
   }
 
   #count() {
@@ -99,8 +111,11 @@ export class AlbumsView {
   }
 
   #drop(id) {
-    this.#cards.get(id)?.element.remove();
+    const element = this.#cards.get(id)?.element;
+    const hadFocus = element?.contains(document.activeElement);
+    element?.remove();
     this.#cards.delete(id);
+    if (hadFocus) this.title.focus();
     this.#count();
   }
 
@@ -143,6 +158,6 @@ export class AlbumsView {
     }
     this.#drop(album.id);
     announce(`${album.name} deleted`);
-    this.element.querySelector(".page-title").focus();
+    this.title.focus();
   }
 }

@@ -1,5 +1,7 @@
 // Which files are sent when: a few at a time, in the order they were chosen; cancelled, stopped and sent again.
 import { UPLOADS_AT_ONCE } from "../limits.js";
+import { notify } from "../notices.js";
+import { count } from "../words.js";
 import { newKey, send } from "./send.js";
 
 const TRIES = 4;
@@ -32,6 +34,13 @@ export function cancel(item) {
   if (index >= 0) waiting.splice(index, 1);
   upload.controller.abort();
   upload.store.remove(item);
+}
+
+/** The album is gone, and with it all that was to be sent to it. */
+function giveUp(store) {
+  const items = [...uploads.keys()].filter((item) => uploads.get(item).store === store);
+  items.forEach(cancel);
+  notify(`${count(items.length, "picture")} could not be added: the album was deleted.`);
 }
 
 /** Send a stopped item again, under the same key: if the server did get it, it is not stored twice. */
@@ -75,6 +84,10 @@ async function run(item) {
       return;
     } catch (error) {
       if (controller.signal.aborted) return;
+      if (error.code === "album-not-found") {
+        giveUp(store);
+        return;
+      }
       if (error.code === "upload-in-progress") {
         queueLater(item, error.retryAfter ?? 1);
         return;

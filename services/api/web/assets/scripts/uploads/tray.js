@@ -5,7 +5,6 @@ import { icon } from "../icons.js";
 import { count } from "../words.js";
 import { TrayRow } from "./tray-row.js";
 
-const ROW_PX = 60;
 const SPARE_ROWS = 4;
 const MOST_ROWS = 6;
 const BETWEEN_MS = 120;
@@ -16,6 +15,7 @@ export class Tray {
   #timer = 0;
   #said = "";
   #y = 0;
+  #rowHeight = 0;
 
   /** `actions` has `cancel(item)`, `retry(item)`, `remove(item)` and `retryAll()`. */
   constructor(activity, actions) {
@@ -32,9 +32,13 @@ export class Tray {
     );
     this.list = el("ul", { class: "tray-list" });
     this.scroller = el("div", { class: "tray-scroller", id: "tray-list", tabindex: "0", role: "group", "aria-labelledby": "tray-title" }, this.list);
-    const head = el("div", { class: "tray-head" }, this.title, this.retryAll, this.fold, this.dismiss);
-    this.element = el("section", { class: "tray", "aria-labelledby": "tray-title", hidden: true }, head, this.bar, this.scroller);
+    const buttons = el("div", { class: "tray-actions" }, this.retryAll, this.fold, this.dismiss);
+    const head = el("div", { class: "tray-head" }, this.title, buttons);
+    // As high as a row, which depends on the width of the page and the size of its letters.
+    this.measure = el("div", { class: "tray-measure", "aria-hidden": "true" });
+    this.element = el("section", { class: "tray", "aria-labelledby": "tray-title", hidden: true }, head, this.bar, this.scroller, this.measure);
     this.scroller.addEventListener("scroll", () => this.#onScroll(), { passive: true });
+    new ResizeObserver(() => this.#measure()).observe(this.measure);
     activity.addEventListener("entries", () => this.#later());
     activity.addEventListener("entry", () => this.#later());
     this.#setOpen(true);
@@ -42,6 +46,13 @@ export class Tray {
 
   #onScroll() {
     this.#y = this.scroller.scrollTop;
+    this.#draw();
+  }
+
+  #measure() {
+    const height = this.measure.offsetHeight;
+    if (!height || height === this.#rowHeight) return;
+    this.#rowHeight = height;
     this.#draw();
   }
 
@@ -68,6 +79,19 @@ export class Tray {
   }
 
   #draw() {
+    const focused = document.activeElement;
+    const hadFocus = this.element.contains(focused);
+    this.#drawAll();
+    if (hadFocus && !focused.checkVisibility()) this.#holdFocus();
+  }
+
+  /** What had the focus is gone. */
+  #holdFocus() {
+    const title = document.querySelector(".page-title");
+    [this.scroller, this.fold, title].find((one) => one?.checkVisibility())?.focus();
+  }
+
+  #drawAll() {
     this.#entries = this.activity.entries;
     this.element.hidden = this.#entries.length === 0;
     document.documentElement.classList.toggle("has-tray", !this.element.hidden);
@@ -79,12 +103,12 @@ export class Tray {
     this.retryAll.hidden = summary.failed < 1;
     this.dismiss.hidden = summary.sending + summary.working === this.#entries.length;
     this.#say(summary, sentence);
-    if (!this.scroller.hidden) this.#drawRows();
+    if (!this.scroller.hidden && this.#rowHeight) this.#drawRows();
   }
 
   #drawRows() {
-    this.list.style.height = `${this.#entries.length * ROW_PX}px`;
-    const first = Math.max(0, Math.floor(this.#y / ROW_PX) - SPARE_ROWS);
+    this.list.style.height = `${this.#entries.length * this.#rowHeight}px`;
+    const first = Math.max(0, Math.floor(this.#y / this.#rowHeight) - SPARE_ROWS);
     const shown = this.#entries.slice(first, first + MOST_ROWS + 2 * SPARE_ROWS);
     for (const [item, row] of this.#rows) {
       if (shown.includes(item)) continue;
@@ -98,7 +122,7 @@ export class Tray {
         this.#rows.set(item, row);
         this.list.append(row.element);
       }
-      row.update((first + index) * ROW_PX, first + index + 1, this.#entries.length);
+      row.update((first + index) * this.#rowHeight, first + index + 1, this.#entries.length);
     });
   }
 
