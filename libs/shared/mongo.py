@@ -34,6 +34,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from libs.shared.errors import Outage
+from libs.shared.logs import get_logger
 from libs.shared.settings import SharedSettings
 
 Document = dict[str, Any]
@@ -220,8 +221,14 @@ async def patiently(operation: Callable[[], Awaitable[Result]], *, takes_long: b
 
 
 async def persistently(operation: Callable[[], Awaitable[Result]]) -> Result:
-    """Run a repeatable operation until the database is there, however long that takes."""
-    return await _again_and_again(operation, _is_outage, tenacity.stop_never)
+    """Run a repeatable operation until the database is there, however long that takes, and say what is waited for."""
+    while True:
+        try:
+            return await _again_and_again(operation, _is_outage, tenacity.stop_after_delay(PATIENCE_SECONDS))
+        except (PyMongoError, Outage) as error:
+            if not _is_outage(error):
+                raise
+            get_logger().warning("waiting for the database", error=type(error).__name__)
 
 
 async def _again_and_again(
