@@ -62,7 +62,7 @@ async def count_chunks(catalog: Catalog, blob_ids: Sequence[str]) -> list[Docume
             }
         },
     ]
-    return await patiently(lambda: catalog.chunks.aggregate(pipeline).to_list(None))
+    return await patiently(lambda: catalog.chunks.aggregate(pipeline).to_list(None), takes_long=True)
 
 
 async def hash_is_right(blobs: BlobStore, ref: BlobRef) -> bool:

@@ -14,9 +14,10 @@ from libs.catalog.catalog import Catalog, numbered
 from libs.catalog.records import Image
 from libs.shared.errors import Outage, Refusal
 from libs.shared.events import BlobRef, Context, ImageUploaded, utc_now
-from libs.shared.mongo import Document, Transaction, patiently, to_its_end
+from libs.shared.mongo import Document, Transaction, in_time, patiently, to_its_end
 
 KEY_RETENTION = timedelta(hours=24)
+BEGIN_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ async def begin(catalog: Catalog, intent: Intent) -> None:
         "blob_id": intent.blob_id,
         "lease_until": utc_now() + catalog.upload_lease,
     }
-    await catalog.images.with_options(write_concern=WriteConcern(w=1)).insert_one(document)
+    with in_time(BEGIN_SECONDS):
+        await catalog.images.with_options(write_concern=WriteConcern(w=1)).insert_one(document)
 
 
 async def renew(catalog: Catalog, intent: Intent, key: str | None) -> None:
@@ -155,15 +157,16 @@ async def claim_key(catalog: Catalog, key: str, intent: Intent) -> str | None:
     """
     now = utc_now()
     held = {"image_id": intent.image_id, "held_until": now + catalog.upload_lease, "expire_at": now + KEY_RETENTION}
-    try:
-        await to_its_end(catalog.idempotency.insert_one({"_id": key, **held}))
-        return None
-    except DuplicateKeyError:
-        pass
-    free = {"_id": key, "accepted": {"$exists": False}, "held_until": {"$lt": now}}
-    if (await to_its_end(catalog.idempotency.update_one(free, {"$set": held}))).modified_count:
-        return None
-    known = await catalog.idempotency.find_one({"_id": key})
+    with in_time(BEGIN_SECONDS):
+        try:
+            await to_its_end(catalog.idempotency.insert_one({"_id": key, **held}))
+            return None
+        except DuplicateKeyError:
+            pass
+        free = {"_id": key, "accepted": {"$exists": False}, "held_until": {"$lt": now}}
+        if (await to_its_end(catalog.idempotency.update_one(free, {"$set": held}))).modified_count:
+            return None
+        known = await catalog.idempotency.find_one({"_id": key})
     if known is None or "accepted" not in known:
         raise Refusal("upload-in-progress", "an upload with this Idempotency-Key is under way", retry_after=1)
     return str(known["image_id"])

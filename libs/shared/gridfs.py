@@ -21,7 +21,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteConcernError
 from libs.shared import tracing
 from libs.shared.errors import BlobMissing, Outage
 from libs.shared.events import BlobRef, utc_now
-from libs.shared.mongo import CLEANUP_SECONDS, DUPLICATE_KEY, Collection, Database, patiently, to_its_end
+from libs.shared.mongo import DUPLICATE_KEY, Collection, Database, cleanup_seconds, patiently, to_its_end
 from libs.shared.ports import BlobKind
 
 CHUNK_BYTES = 255 * 1024
@@ -80,9 +80,9 @@ class GridFsBlobStore:
                 ref = BlobRef(blob_id=blob_id, length=length, sha256=digest.hexdigest(), content_type=content_type)
                 # One wait for the journal instead of two: nobody knows the blob before both are there.
                 await _all(self._insert(blob_id, number, pending), self.write_record(ref, kind, image_id))
-        except BaseException:
+        except BaseException as error:
             # Bounded, so that a process stops in time while the database is away: the repairs find the rest.
-            with anyio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(Outage):
+            with anyio.move_on_after(cleanup_seconds(error), shield=True), suppress(Outage):
                 await self.delete(blob_id)
             raise
         return ref

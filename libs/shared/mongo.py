@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
+import pymongo
 import tenacity
 from motor.motor_asyncio import (
     AsyncIOMotorClient,
@@ -30,6 +34,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from libs.shared.errors import Outage
+from libs.shared.logs import get_logger
 from libs.shared.settings import SharedSettings
 
 Document = dict[str, Any]
@@ -39,14 +44,17 @@ Collection = AsyncIOMotorCollection[Document]
 DriverError = PyMongoError
 Result = TypeVar("Result")
 
-TRANSACTION_SECONDS = 15
-PATIENCE_SECONDS = 12
-"""With the last attempt's 5 for finding a server it outlasts an election, which takes some 12 by default
-(electionTimeoutMillis), and an answer still comes before clients give up, as many do after 20 or 30."""
-PAUSE_SECONDS = 1.0
-"""Before what is tried for good is tried again: a full disk is told at once, however often one asks."""
+PATIENCE_SECONDS = 15
+"""It outlasts an election, which takes some 12 by default (electionTimeoutMillis), and an answer still comes before
+clients give up, as many do after 20 or 30."""
 CLEANUP_SECONDS = 5
 """How long what was cancelled may still take to leave nothing behind; the rest is for the repairs."""
+OUTAGE_CLEANUP_SECONDS = 1
+"""The same of what an outage ended: who waits for its answer has waited for long, and most likely it would be in vain.
+"""
+
+_AT_ONCE = 0.001  # to the driver 0 would mean without limit
+_deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 # Server codes that say "not now": https://www.mongodb.com/docs/manual/reference/error-codes/
 _PASSING_CODES = frozenset(
@@ -90,6 +98,9 @@ def connect(settings: SharedSettings) -> Client:
         retryWrites=True,
         serverSelectionTimeoutMS=5_000,
         connectTimeoutMS=5_000,
+        # A server that is frozen, or gone without a word, is found out after these two together, and whoever waits for
+        # it is told: soon enough to go to its successor with some patience left.
+        heartbeatFrequencyMS=3_000,
         # No operation of ours takes as long; an answer that never comes must not hold a task, or a lease, for good.
         socketTimeoutMS=120_000,
     )
@@ -146,52 +157,100 @@ async def free_bytes(database: Database) -> int | None:
     return int(stats["fsTotalSize"] - stats["fsUsedSize"])
 
 
+def cleanup_seconds(error: BaseException) -> float:
+    """How long an operation that ended in an error may take to leave nothing behind."""
+    is_away = _is_outage(error) and not isinstance(error, StorageFull)
+    return OUTAGE_CLEANUP_SECONDS if is_away else CLEANUP_SECONDS
+
+
+def _is_outage(error: BaseException) -> bool:
+    return isinstance(error, Outage) or outage(error) is not None
+
+
 def _is_worth_waiting(error: BaseException) -> bool:
     found = outage(error)
     return found is not None and not isinstance(found, StorageFull)
 
 
-async def patiently(operation: Callable[[], Awaitable[Result]]) -> Result:
+@contextmanager
+def in_time(seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
+    """Whatever is asked of the database within it has an answer, or fails, in so many seconds from now.
+
+    However many others wait: an operation that comes to its turn too late fails at once. Else, while the database is
+    away, each would hold one of the driver's few threads as long as it looks for a server, one after the other.
+    Within another one the earlier end counts.
+    """
+    deadline = min(_deadline.get(), time.monotonic() + seconds)
+    token = _deadline.set(deadline)
+    try:
+        with pymongo.timeout(max(_AT_ONCE, deadline - time.monotonic())):
+            yield
+    finally:
+        _deadline.reset(token)
+
+
+def _seconds_left() -> float:
+    return _deadline.get() - time.monotonic()
+
+
+async def patiently(operation: Callable[[], Awaitable[Result]], *, takes_long: bool = False) -> Result:
     """Run a repeatable operation again, with backoff and jitter, while the database is away.
 
+    Args:
+        operation: what to run.
+        takes_long: whether an answer may take longer than a client waits for one. Then only the waiting is limited.
+
     Raises:
-        Outage: it was away for `PATIENCE_SECONDS`.
+        Outage: it had no answer within `PATIENCE_SECONDS`.
     """
     began = time.monotonic()
     try:
-        try:
-            return await operation()
-        except PyMongoError as error:
-            if not _is_worth_waiting(error):
-                raise
-        # Only after a failure, as below: to make and run this for every operation would cost 24 microseconds each.
-        retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(_is_worth_waiting),
-            wait=tenacity.wait_random_exponential(multiplier=0.1, max=3),
-            stop=tenacity.stop_after_delay(PATIENCE_SECONDS - (time.monotonic() - began)),
-            reraise=True,
-        )
-        async for attempt in retrying:
-            with attempt:
+        with nullcontext() if takes_long else in_time():
+            try:
                 return await operation()
+            except PyMongoError as error:
+                if not _is_worth_waiting(error):
+                    raise
+            # Only after a failure: to make and run this for every operation would cost 24 microseconds each.
+            left = min(_seconds_left(), PATIENCE_SECONDS - (time.monotonic() - began))
+            stop = tenacity.stop_after_delay(left)
+            return await _again_and_again(operation, _is_worth_waiting, stop)
     except PyMongoError as error:
         _raise_outage(error)
         raise
+
+
+async def persistently(operation: Callable[[], Awaitable[Result]]) -> Result:
+    """Run a repeatable operation until the database is there, however long that takes, and say what is waited for."""
+    while True:
+        try:
+            return await _again_and_again(operation, _is_outage, tenacity.stop_after_delay(PATIENCE_SECONDS))
+        except (PyMongoError, Outage) as error:
+            if not _is_outage(error):
+                raise
+            get_logger().warning("waiting for the database", error=type(error).__name__)
+
+
+async def _again_and_again(
+    operation: Callable[[], Awaitable[Result]],
+    is_worth_waiting: Callable[[BaseException], bool],
+    stop: tenacity.stop.stop_base,
+) -> Result:
+    retrying = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception(is_worth_waiting),
+        wait=tenacity.wait_random_exponential(multiplier=0.1, max=3),
+        stop=stop,
+        reraise=True,
+    )
+    async for attempt in retrying:
+        with attempt:
+            return await operation()
     raise AssertionError("tenacity either returns or raises")
 
 
 def _raise_outage(error: PyMongoError) -> None:
     if (found := outage(error)) is not None:
         raise found from error
-
-
-async def persistently(operation: Callable[[], Awaitable[Result]]) -> Result:
-    """Run a repeatable operation until the database is there, however long that takes."""
-    while True:
-        try:
-            return await patiently(operation)
-        except Outage:
-            await anyio.sleep(PAUSE_SECONDS)
 
 
 class Transaction:
@@ -227,10 +286,11 @@ async def transact(client: Client, work: Callable[[Transaction], Result]) -> Res
     It is not cancelled half-way. Our own loop, since the drivers' `with_transaction` knows no limit of ours.
 
     Raises:
-        Outage: it could not be committed in `TRANSACTION_SECONDS`, or nobody can know whether it was.
+        Outage: it could not be committed in `PATIENCE_SECONDS`, or nobody can know whether it was.
     """
     try:
-        result, hooks = await anyio.to_thread.run_sync(_transact, client.delegate, work)
+        with in_time():
+            result, hooks = await anyio.to_thread.run_sync(_transact, client.delegate, work)
     except PyMongoError as error:
         _raise_outage(error)
         raise
@@ -271,7 +331,7 @@ def _repeatedly(label: str, step: Callable[[], Result]) -> Result:
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: _has_label(error, label)),
         wait=tenacity.wait_random_exponential(multiplier=0.01, max=1),
-        stop=tenacity.stop_after_delay(TRANSACTION_SECONDS),
+        stop=tenacity.stop_after_delay(_seconds_left()),
         reraise=True,
     )
     return retrying(step)

@@ -113,6 +113,14 @@ async def _subscribe(subscriber: Subscriber, shared: RuntimeSettings, settings: 
         client = mongo.connect(shared)
         stack.callback(client.close)
         database = client[shared.database]
+        consumer = Consumer(
+            shared.amqp_url,
+            subscriber_queue(subscriber.queue),
+            prefetch=SUBSCRIBER_PREFETCH,
+            grace_seconds=settings.grace_seconds,
+        )
+        # Before anything is asked of the database, which may be away for long: whoever watches must not think it hangs.
+        stack.enter_context(probes.serve(shared, metrics, {"broker": lambda: consumer.is_consuming}))
         tools = await stack.enter_async_context(subscriber.open(database, settings))
 
         async def handle(events: Sequence[Envelope]) -> None:
@@ -123,13 +131,6 @@ async def _subscribe(subscriber: Subscriber, shared: RuntimeSettings, settings: 
         await mongo.persistently(subscription.begin)
         public = [event for event in EVENTS if event.is_public]
         worker = Worker(subscriber.name, public, subscription.take, outage_of=outage_of)
-        consumer = Consumer(
-            shared.amqp_url,
-            subscriber_queue(subscriber.queue),
-            prefetch=SUBSCRIBER_PREFETCH,
-            grace_seconds=settings.grace_seconds,
-        )
-        stack.enter_context(probes.serve(shared, metrics, {"broker": lambda: consumer.is_consuming}))
         catching_up = partial(_catch_up, subscription, worker, settings.catch_up_seconds)
         await _consume(consumer, metrics.measured(subscriber.queue, worker.handle_message), settings, catching_up)
     get_logger().info("stopped")

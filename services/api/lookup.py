@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from libs.shared.mongo import in_time
+
 Value = TypeVar("Value")
 
 AT_ONCE = 2
@@ -41,7 +43,8 @@ class SharedLookup(Generic[Value]):
         return found.get(key)
 
     async def _look(self, keys: set[str]) -> dict[str, Value]:
-        async with self._slots:
-            if self._keys is keys:
-                self._next = None
-            return await self._look_up(list(keys))
+        with in_time():  # from before its turn on: those before it may be waiting for a database that is away
+            async with self._slots:
+                if self._keys is keys:
+                    self._next = None
+                return await self._look_up(list(keys))

@@ -20,7 +20,7 @@ from libs.shared.events import BlobRef, Context
 from libs.shared.formats import content_type_of
 from libs.shared.gridfs import CHUNK_BYTES
 from libs.shared.imaging import Header, probe
-from libs.shared.mongo import CLEANUP_SECONDS
+from libs.shared.mongo import cleanup_seconds
 from libs.shared.settings import LimitSettings
 from services.api.core import Core
 from services.api.multipart import Multipart, Part
@@ -88,9 +88,9 @@ async def _receive(core: Core, request: Request, caller: Caller, context: Contex
     try:
         body = upload.kept_alive(_patient(core, request))
         return await upload.receive(Multipart(request.headers.get("content-type", ""), body))
-    except BaseException:
+    except BaseException as error:
         # Bounded, so that requests and stops end while the database is away: then the lease runs out.
-        with anyio.move_on_after(CLEANUP_SECONDS, shield=True), suppress(Outage):
+        with anyio.move_on_after(cleanup_seconds(error), shield=True), suppress(Outage):
             await upload.undo()
         raise
 

@@ -57,7 +57,7 @@ async def _show_subscribers_and_queues(core: Core) -> None:
 async def _answer(question: Callable[[], Awaitable[Result]]) -> Result | None:
     """What the catalog answers; None if it does not in time."""
     try:
-        with anyio.move_on_after(ASK_SECONDS):
+        with mongo.in_time(ASK_SECONDS), anyio.move_on_after(ASK_SECONDS):
             return await question()
     except mongo.DriverError as error:
         if mongo.outage(error) is None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pymongo import MongoClient
 
@@ -172,3 +173,22 @@ def test_a_worker_without_a_consumer_for_too_long_says_so_and_ends(world: World)
     finally:
         extra.stop()
         world.broker.restart()
+
+
+def test_what_is_started_before_the_database_says_that_it_waits_and_lives(world: World) -> None:
+    stack = world.stack
+    extra = Stack(stack.directory, stack.url, stack.environment, stack.database)
+    world.database.stop()
+    try:
+        waiting = [extra.launch(service, number=6) for service in ("api", "audit", "notifier")]
+        for process, name, url in waiting:
+            eventually(lambda name=name: "waiting for the database" in extra.log(name), 60, f"{name} says so")  # type: ignore[misc]
+            assert process.is_running
+            assert httpx.get(f"{url}/livez", timeout=5).status_code == 200
+            assert httpx.get(f"{url}/readyz", timeout=5).status_code == 503
+        world.database.restart()
+        for _, name, url in waiting:
+            eventually(lambda url=url: is_consuming(url), 60, f"{name} works")  # type: ignore[misc]
+    finally:
+        extra.stop()
+        world.database.restart()

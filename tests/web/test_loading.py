@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 from playwright.sync_api import Route, expect
@@ -53,6 +54,26 @@ def test_a_page_whose_scripts_do_not_all_come_says_so_and_does_not_stay_blank(sc
 
     expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
     expect(screen.page.get_by_text("This takes longer than usual.")).to_have_count(0)
+
+
+def test_a_visitor_to_a_server_that_waits_for_another_is_told_and_goes_on_when_it_answers(
+    screen: Screen, album: AlbumClient
+) -> None:
+    name = f"Kept waiting {uuid.uuid4()}"
+    album.create(name)
+    held: list[Route] = []
+    is_away = True
+    requests = re.compile("/(session|events|album/list)$")
+    screen.page.route(requests, lambda route: held.append(route) if is_away else route.continue_())
+    screen.page.goto(screen.url, wait_until="commit")
+
+    expect(screen.page.get_by_text("The connection to the server is away.").first).to_be_visible(timeout=15_000)
+    is_away = False
+    for route in held:
+        route.continue_()
+
+    expect(screen.page.get_by_role("link", name=name)).to_be_visible()
+    expect(screen.page.locator(".notice:visible")).to_have_count(0)
 
 
 def test_a_second_visit_downloads_no_script_and_asks_about_none(screen: Screen) -> None:

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from libs.shared.errors import Refusal
 from libs.shared.events import EVENTS, schema_path
 from libs.shared.metrics import CONTENT_TYPE
-from libs.shared.mongo import DriverError
+from libs.shared.mongo import DriverError, in_time
 from services.api import contracts
 from services.api.access import SAFE_METHODS
 from services.api.dependencies import CoreDependency
@@ -42,7 +42,7 @@ async def readyz(core: CoreDependency) -> JSONResponse:
     Without the broker uploads are still accepted.
     """
     try:
-        with anyio.fail_after(PING_SECONDS):
+        with in_time(PING_SECONDS), anyio.fail_after(PING_SECONDS):
             await core.catalog.database.command("ping")
         database = "up" if core.access.opened.is_set() else "upgrading"
     except (DriverError, TimeoutError):

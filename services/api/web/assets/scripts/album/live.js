@@ -8,6 +8,8 @@ import { eventsAddress } from "../server.js";
 
 const PATIENCE_MS = 3000;
 const POLL_MS = 3000;
+// An answer that takes so long is most likely none: the server waits on for one behind it before it says so.
+const LATE_MS = 4000;
 const RENEW_MS = 5000;
 
 export class Live extends EventTarget {
@@ -107,11 +109,13 @@ export class Live extends EventTarget {
 
   async #fallBack() {
     let status = "polling";
+    const late = setTimeout(() => this.#isClosed || !this.#poll || this.#become("away"), LATE_MS);
     try {
       await this.#look();
     } catch {
       status = "away";
     }
+    clearTimeout(late);
     if (this.#isClosed || !this.#poll) return;
     this.#become(status);
     clearTimeout(this.#poll); // the page may have been hidden and shown meanwhile

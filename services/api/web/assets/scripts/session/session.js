@@ -2,14 +2,23 @@
 import { limits } from "../limits.js";
 import { getSession, signIn } from "../server.js";
 
+const LATE_MS = 3000;
+
 /** `{owner, scopes, expire_date}`, or null where nobody needs to sign in. */
 export let session = null;
 
 /** Whether the person may add, change and delete, or only look. */
 export const mayChange = () => session === null || session.scopes.includes("write");
 
-/** Ask the server once, before the first view. Resolves to whether the page may show anything. */
-export async function begin() {
+/**
+ * Ask the server once, before the first view. Resolves to whether the page may show anything; it may, too, while there
+ * is no answer: the views say that the server is away. The window is told if a key is wanted after all.
+ */
+export function begin() {
+  return Promise.race([ask(), new Promise((resolve) => setTimeout(resolve, LATE_MS, true))]);
+}
+
+async function ask() {
   try {
     take(await getSession());
   } catch (error) {

@@ -1,0 +1,108 @@
+"""Whoever waits for a database that is away hears of it in good time, however many wait."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import anyio
+import pytest
+
+from deploy.local import mongod
+from deploy.local.node import Node, running
+from libs.catalog import albums, uploads
+from libs.catalog.images import find_thumbnails
+from libs.catalog.uploads import Intent
+from libs.shared.errors import Outage
+from libs.shared.events import BlobRef, Context
+from libs.shared.mongo import patiently
+from services.api.lookup import SharedLookup
+from tests.support.shelf import CALLER, Shelf, a_shelf
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+CLIENT_SECONDS = 20.0
+MANY = 60
+"""More than the driver has threads, several times over."""
+
+Away = Callable[[], None]
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    directory: Path = tmp_path_factory.mktemp("away")
+    with running(mongod.prepare(directory)) as (node,):
+        yield node
+
+
+@pytest.fixture
+async def shelf(database: Node) -> AsyncIterator[Shelf]:
+    async with a_shelf(database.url, "album") as shelf:
+        yield shelf
+
+
+@pytest.fixture(params=["stopped", "frozen"])
+def goes_away(database: Node, request: pytest.FixtureRequest) -> Iterator[Away]:
+    is_frozen = request.param == "frozen"
+    yield database.pause if is_frozen else database.stop
+    database.resume()
+    database.restart()
+
+
+async def hears_in_time(*waiting: Callable[[], Awaitable[object]]) -> None:
+    """All of them meet an outage before a client would give up."""
+    late: list[float] = []
+
+    async def wait(operation: Callable[[], Awaitable[object]]) -> None:
+        began = time.monotonic()
+        with pytest.raises(Outage):
+            await operation()
+        late.append(time.monotonic() - began)
+
+    async with anyio.create_task_group() as group:
+        for operation in waiting:
+            group.start_soon(wait, operation)
+    assert max(late) < CLIENT_SECONDS
+
+
+async def test_many_who_read_and_write_hear_in_time(shelf: Shelf, goes_away: Away) -> None:
+    album = await albums.create_album(shelf.catalog, CALLER, "Summer", None, Context())
+    ref = BlobRef(blob_id="x", length=1, sha256="0" * 64, content_type="image/png")
+    thumbnails = SharedLookup(partial(find_thumbnails, shelf.catalog, with_content=True))
+
+    async def upload() -> None:
+        intent = Intent(str(uuid.uuid4()), str(uuid.uuid4()), CALLER)
+        await uploads.accept(shelf.catalog, intent, album.id, "picture", ref, None, Context())
+
+    goes_away()
+    await hears_in_time(
+        *[partial(albums.find_album, shelf.catalog, CALLER, album.id)] * MANY,
+        *[partial(albums.create_album, shelf.catalog, CALLER, "Winter", None, Context())] * MANY,
+        *[upload] * MANY,
+        *[partial(thumbnails.get, str(uuid.uuid4())) for _ in range(4 * MANY)],
+    )
+
+
+async def test_a_transfer_that_is_cut_short_is_ended_in_time(shelf: Shelf, goes_away: Away) -> None:
+    gone_at = 0.0
+
+    async def content() -> AsyncIterator[bytes]:
+        nonlocal gone_at
+        yield bytes(1_000_000)
+        goes_away()
+        gone_at = time.monotonic()
+        yield bytes(1_000_000)
+
+    with pytest.raises(Outage):
+        await shelf.blobs.write(content(), kind="original", content_type="image/png", image_id=str(uuid.uuid4()))
+    assert time.monotonic() - gone_at < CLIENT_SECONDS
+
+
+async def test_an_answer_in_many_pieces_comes_whole(shelf: Shelf) -> None:
+    await shelf.catalog.albums.insert_many({"_id": str(number)} for number in range(1_000))
+
+    found = await patiently(lambda: shelf.catalog.albums.find({}, batch_size=100).to_list(None))
+
+    assert len(found) >= 1_000
