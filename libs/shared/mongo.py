@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import anyio
@@ -54,7 +54,7 @@ OUTAGE_CLEANUP_SECONDS = 1
 """
 
 _AT_ONCE = 0.001  # to the driver 0 would mean without limit
-_deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
+_deadline: contextvars.ContextVar[float] = contextvars.ContextVar("deadline", default=math.inf)
 
 # Server codes that say "not now": https://www.mongodb.com/docs/manual/reference/error-codes/
 _PASSING_CODES = frozenset(
@@ -313,12 +313,23 @@ def _transact_once(
     try:
         transaction = Transaction(session)
         result = work(transaction)
-        _repeatedly("UnknownTransactionCommitResult", session.commit_transaction)
+        _in_a_second_at_least(lambda: _repeatedly("UnknownTransactionCommitResult", session.commit_transaction))
     except BaseException:
         if session.in_transaction:
-            session.abort_transaction()
+            _in_a_second_at_least(session.abort_transaction)
         raise
     return result, transaction.hooks
+
+
+def _in_a_second_at_least(step: Callable[[], None]) -> None:
+    """Run a transaction's last step, though its time may be over: unended, it holds its documents for a minute."""
+
+    def run(seconds: float) -> None:
+        with in_time(seconds):
+            step()
+
+    # Outside of this context, in which the earlier end would count.
+    contextvars.Context().run(run, max(1.0, _seconds_left()))
 
 
 def _repeatedly(label: str, step: Callable[[], Result]) -> Result:

@@ -7,9 +7,11 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
+from pymongo import MongoClient
 
 from deploy.local import mongod
 from deploy.local.node import Node, running
@@ -18,12 +20,14 @@ from libs.catalog.images import find_thumbnails
 from libs.catalog.uploads import Intent
 from libs.shared.errors import Outage
 from libs.shared.events import BlobRef, Context
-from libs.shared.mongo import patiently
+from libs.shared.mongo import Transaction, in_time, patiently
 from services.api.lookup import SharedLookup
 from tests.support.shelf import CALLER, Shelf, a_shelf
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 CLIENT_SECONDS = 20.0
+SHORT_SECONDS = 0.5
 MANY = 60
 """More than the driver has threads, several times over."""
 
@@ -49,6 +53,11 @@ def goes_away(database: Node, request: pytest.FixtureRequest) -> Iterator[Away]:
     yield database.pause if is_frozen else database.stop
     database.resume()
     database.restart()
+
+
+def let_time_pass() -> None:
+    over = time.monotonic() + SHORT_SECONDS
+    eventually(lambda: time.monotonic() > over)
 
 
 async def hears_in_time(*waiting: Callable[[], Awaitable[object]]) -> None:
@@ -98,6 +107,35 @@ async def test_a_transfer_that_is_cut_short_is_ended_in_time(shelf: Shelf, goes_
     with pytest.raises(Outage):
         await shelf.blobs.write(content(), kind="original", content_type="image/png", image_id=str(uuid.uuid4()))
     assert time.monotonic() - gone_at < CLIENT_SECONDS
+
+
+async def test_a_transaction_whose_time_is_over_leaves_its_documents_to_others(shelf: Shelf, database: Node) -> None:
+    album = await albums.create_album(shelf.catalog, CALLER, "Summer", None, Context())
+
+    def rename_twice(transaction: Transaction) -> None:
+        transaction.update(shelf.catalog.albums, {"_id": album.id}, {"$set": {"name": "Autumn"}})
+        let_time_pass()
+        transaction.update(shelf.catalog.albums, {"_id": album.id}, {"$set": {"name": "Winter"}})
+
+    with pytest.raises(Outage), in_time(SHORT_SECONDS):
+        await shelf.catalog.transact(rename_twice)
+    with MongoClient[dict[str, Any]](database.url, timeoutMS=10_000) as other:
+        other["album"]["albums"].update_one({"_id": album.id, "name": "Summer"}, {"$set": {"name": "Spring"}})
+
+    assert (await albums.find_album(shelf.catalog, CALLER, album.id)).name == "Spring"
+
+
+async def test_a_transaction_whose_time_is_over_when_all_is_done_is_committed(shelf: Shelf) -> None:
+    album = await albums.create_album(shelf.catalog, CALLER, "Summer", None, Context())
+
+    def rename(transaction: Transaction) -> None:
+        transaction.update(shelf.catalog.albums, {"_id": album.id}, {"$set": {"name": "Autumn"}})
+        let_time_pass()
+
+    with in_time(SHORT_SECONDS):
+        await shelf.catalog.transact(rename)
+
+    assert (await albums.find_album(shelf.catalog, CALLER, album.id)).name == "Autumn"
 
 
 async def test_an_answer_in_many_pieces_comes_whole(shelf: Shelf) -> None:
