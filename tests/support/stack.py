@@ -136,6 +136,8 @@ def run_stack(
         "ALBUM_LOG_FORMAT": "text",
         "ALBUM_DECODER_PROCESSES": "1",
         "ALBUM_THUMBNAILER_PROCESSES": "1",
+        # No test is refused as busy for what an earlier one left waiting, however slow the machine is.
+        "ALBUM_MAX_WAIT_SECONDS": "86400",
         "PYTHONPATH": str(PROJECT),
         **settings,
     }
