@@ -216,7 +216,7 @@ async def test_a_child_has_few_rights(pool: DecodePool) -> None:
     assert rights.sockets == 1
     assert rights.limits["AS"] == (512 * MEGABYTE, 512 * MEGABYTE)
     assert rights.limits["CORE"] == (0, 0)
-    assert rights.limits["NOFILE"] == (64, 64)
+    assert rights.limits["NOFILE"] == (16, 16)
     assert rights.limits["CPU"][0] < 10
     with Spool() as target:
         assert await code_of(pool.run(children.write_at, target, rights.limits["FSIZE"][0])) == "decoder-crashed"
