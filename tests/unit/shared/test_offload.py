@@ -210,6 +210,18 @@ async def test_children_are_replaced_regularly() -> None:
     assert len(seen) == 2
 
 
+async def test_no_child_serves_two_owners() -> None:
+    async with DecodePool(StageSettings(processes=2)) as pool:
+        anna, berta, clara = (pool.of(owner) for owner in ("anna", "berta", "clara"))
+        first, other = await anna.run(children.process_id), await berta.run(children.process_id)
+        assert first != other
+        # Those of owners who come again are kept, as long as there is another to make way.
+        assert [await each.run(children.process_id) for each in (anna, berta, anna)] == [first, other, first]
+        assert await clara.run(children.process_id) not in (first, other)
+        assert await anna.run(children.process_id) == first
+        assert await berta.run(children.process_id) != other
+
+
 async def test_a_child_has_few_rights(pool: DecodePool) -> None:
     rights = await pool.run(children.rights)
     assert rights.has_no_new_privileges
