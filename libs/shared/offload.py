@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import anyio
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from libs.shared import sandbox, tracing
 from libs.shared.child import ChildEnded, ChildSlot
@@ -154,7 +154,11 @@ _ENDINGS = {
 
 
 _ANSWER: TypeAdapter[list[Any]] = TypeAdapter(list[Any])
-_REJECTED: TypeAdapter[tuple[FailureCode, str, dict[str, Any]]] = TypeAdapter(tuple[FailureCode, str, dict[str, Any]])
+_Sentence = Annotated[str, Field(pattern=r"^[ -~]{1,300}\z")]
+"""It is stored, published and shown, so it must not be a megabyte or control a terminal."""
+_REJECTED: TypeAdapter[tuple[FailureCode, str, dict[str, Any]]] = TypeAdapter(
+    tuple[FailureCode, _Sentence, dict[str, Any]]
+)
 
 
 def _result(answer: bytes, function: Callable[..., Result]) -> Result:
@@ -173,4 +177,4 @@ def _result(answer: bytes, function: Callable[..., Result]) -> Result:
 
 @lru_cache
 def _returned_by(function: Callable[..., Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(get_type_hints(function).get("return", Any))
+    return TypeAdapter(get_type_hints(function, include_extras=True).get("return", Any))

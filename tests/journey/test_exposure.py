@@ -56,7 +56,8 @@ def test_no_process_opens_pictures_of_two_owners(start_stack: StartStack) -> Non
                 servers = {psutil.Process(pid).parent().pid for pid in named(below, "multiprocessing.forkserver")}
                 openers.append({pid for pid in named(below, "multiprocessing.forkserver") if pid not in servers})
 
-    assert openers[0] == openers[1] and openers[2] == openers[3]
+    assert openers[0] == openers[1]
+    assert openers[2] == openers[3]
     assert len(openers[0]) == len(openers[2]) == len(workers)
     assert openers[0].isdisjoint(openers[2])
 

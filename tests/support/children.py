@@ -24,6 +24,8 @@ from libs.shared.errors import Rejection
 from libs.shared.sandbox import NICENESS
 from libs.shared.spool import Spool
 from services.decoder import colour, opening, png_gamma
+from services.decoder.pixels import Decoded
+from services.thumbnailer.pixels import Shrunk
 
 MOST_DESCRIPTORS = 64
 _CLONE_NEWUSER = 0x10000000
@@ -113,6 +115,18 @@ def forge(answer: bytes) -> None:
             if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
                 os.write(descriptor, answer)
     os._exit(0)
+
+
+def forge_decoded(answer: bytes) -> Decoded:
+    """Answer what it likes to a call that would have it decode."""
+    forge(answer)
+    raise AssertionError
+
+
+def forge_shrunk(answer: bytes) -> Shrunk:
+    """Answer what it likes to a call that would have it shrink."""
+    forge(answer)
+    raise AssertionError
 
 
 def _tgkill(process: int) -> None:
