@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -273,6 +274,21 @@ def test_an_event_tells_whose_the_image_is_whatever_the_result_said(
 
     told = api.database["events"].find({"subject": image.image_id})
     assert {(event["owner"], event["envelope"]["owner"]) for event in told} == {("local", "local")}
+
+
+def test_headers_that_only_the_broker_should_write_stop_nobody(api: Stack, image: Puppet) -> None:
+    url, letters = api.environment["ALBUM_AMQP_URL"], api.database["dead_letters"]
+    body = f'"{uuid.uuid4()}"'.encode()
+    forged = {"x-delivery-count": "many", "x-first-death-queue": "\x1b[2J", "x-first-death-reason": "\x1b[2J"}
+
+    send(url, ("image.encoded.v1", body), headers=forged)
+    eventually(lambda: letters.count_documents({"body": body}) == 1, what="the dead letter is kept")
+
+    [letter] = letters.find({"body": body})
+    assert all(str(letter[name]).isprintable() for name in ("queue", "stage", "code"))
+    encoded = image.encoded()
+    image.send(encoded)
+    becomes(image, "encoded")
 
 
 def test_every_public_event_of_an_image_comes_once_in_order_with_its_deletion_last(
