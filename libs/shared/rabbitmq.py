@@ -22,6 +22,7 @@ from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from pydantic import SecretStr
 
 from libs.shared import tracing
+from libs.shared.amqp_properties import leave_out_what_cannot_be_read
 from libs.shared.errors import Outage
 from libs.shared.events import CONTENT_TYPE, Envelope
 from libs.shared.logs import get_logger
@@ -105,6 +106,7 @@ def with_heartbeat(url: str) -> str:
 
 async def _connect(url: SecretStr) -> AbstractConnection:
     """Connect to one of the nodes of a cluster, the addresses being tried in random order."""
+    leave_out_what_cannot_be_read()
     addresses = url.get_secret_value().split(",")
     for tries, address in enumerate(random.sample(addresses, len(addresses)), start=1):
         try:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote, urlsplit
 
+import httpx
 import pytest
 
 from libs.shared.events import Context, ImageEncoded, ImageUploaded, ThumbnailRequested, work_envelope
+from libs.shared.topology import WORK_EXCHANGE
 from tests.support.client import AlbumClient
 from tests.support.events import Puppet, of, send, sequences, stand_in, subscribed
 from tests.support.pictures import picture
@@ -286,6 +289,23 @@ def test_headers_that_only_the_broker_should_write_stop_nobody(api: Stack, image
 
     [letter] = letters.find({"body": body})
     assert all(str(letter[name]).isprintable() for name in ("queue", "stage", "code"))
+    encoded = image.encoded()
+    image.send(encoded)
+    becomes(image, "encoded")
+
+
+def test_a_time_beyond_all_years_stops_nobody(api: Stack, image: Puppet, broker_api: httpx.Client) -> None:
+    body = f'"{uuid.uuid4()}"'
+    vhost = quote(urlsplit(api.environment["ALBUM_AMQP_URL"]).path.removeprefix("/"), safe="")
+    message = {
+        "properties": {"timestamp": 1 << 62, "delivery_mode": 2},
+        "routing_key": "image.encoded.v1",
+        "payload": body,
+        "payload_encoding": "string",
+    }
+    assert broker_api.post(f"exchanges/{vhost}/{WORK_EXCHANGE}/publish", json=message).json() == {"routed": True}
+    letters = api.database["dead_letters"]
+    eventually(lambda: letters.count_documents({"body": body.encode()}) == 1, what="the dead letter is kept")
     encoded = image.encoded()
     image.send(encoded)
     becomes(image, "encoded")
