@@ -155,8 +155,9 @@ class Catalog:
             subject: the album's or image's document after the change, which incremented ``sequence`` and raised
                 ``event_at``, so that a subject's events are numbered without gaps and their times never go back.
             service: who emitted it.
-            context: what it continues.
+            context: what it continues; whose the subject is, the catalog knows better than any message.
         """
+        context = context.model_copy(update={"owner": subject["owner"]})
         envelope = public_envelope(event, subject["sequence"], subject["event_at"], service, context, self._base_url)
         self._append(transaction, envelope, event, is_public=True)
         return envelope

@@ -38,14 +38,19 @@ class ChildSlot:
         self._process: ForkServerProcess | None = None
         self._channel: socket.socket | None = None
         self._calls = 0
+        self.owner: str | None = None
+        """Whose picture the child was given last."""
 
-    async def call(self, message: bytes, descriptors: list[int], deadline_seconds: float) -> bytes:
-        """Send one call and wait for its answer.
+    async def call(self, owner: str | None, message: bytes, descriptors: list[int], deadline_seconds: float) -> bytes:
+        """Send one call and wait for its answer. A child that was given another owner's picture makes way first.
 
         Raises:
             ChildEnded: there will be none. The next call gets a fresh child.
         """
+        if self._calls and self.owner != owner:
+            await self.end()
         channel = await self.start()
+        self.owner = owner
         self._calls += 1
         answer = b""
         try:

@@ -6,6 +6,7 @@ The body of every message is CloudEvents 1.0 JSON in structured mode
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import datetime, timezone
 from typing import Annotated, Any, ClassVar, Literal
@@ -18,6 +19,8 @@ CONTENT_TYPE = "application/cloudevents+json"
 TYPE_PREFIX = "io.album."
 MAX_DEPTH = 20
 """How deeply an event's data may be nested."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""No attribute has one (CloudEvents 1.0.2, "Type System"), and no data of ours; terminals would obey some of them."""
 _IDS = uuid.UUID("6c1b6a1e-6b0b-4d0f-9a57-0d0a4a1b7c11")
 
 
@@ -274,14 +277,16 @@ class Envelope(_Frozen):
             envelope = cls.model_validate_json(body)
         except ValidationError as error:
             raise ContractBreach(f"not a CloudEvent: {error.error_count()} errors") from None
-        if not _is_plain([envelope.sequence, envelope.data], MAX_DEPTH + 1):
-            raise ContractBreach("its data is nested too deeply, or has numbers of more than 64 bits or keys with NUL")
+        if not _is_plain(envelope.model_dump(), MAX_DEPTH + 1):
+            raise ContractBreach("it is nested too deeply, or has numbers of more than 64 bits or control characters")
         return envelope
 
 
 def _is_plain(value: Any, depth: int) -> bool:
+    if isinstance(value, str):
+        return _CONTROL.search(value) is None
     if isinstance(value, dict):
-        return depth > 0 and all("\0" not in key and _is_plain(each, depth - 1) for key, each in value.items())
+        return depth > 0 and all(_is_plain(key, 0) and _is_plain(each, depth - 1) for key, each in value.items())
     if isinstance(value, list):
         return depth > 0 and all(_is_plain(each, depth - 1) for each in value)
     return not isinstance(value, int) or -(2**63) <= value < 2**63

@@ -51,9 +51,10 @@ class GridFsBlobStore:
         await self._files.create_index([("filename", ASCENDING), ("uploadDate", ASCENDING)])
         await self._chunks.create_index([("files_id", ASCENDING), ("n", ASCENDING)], unique=True)
 
-    async def exists(self, blob_id: str) -> bool:
-        """Whether the blob was written completely and not deleted since."""
-        return await patiently(lambda: self._files.find_one({"_id": blob_id}, {"_id": 1})) is not None
+    async def find(self, *blob_ids: str) -> dict[str, tuple[str, BlobRef]]:
+        """Those of the blobs that exist: the image each was written for, and what is known of it."""
+        documents = await patiently(lambda: self._files.find({"_id": {"$in": list(blob_ids)}}).to_list(None))
+        return {document["_id"]: _described(document) for document in documents}
 
     async def write(
         self,
@@ -174,6 +175,14 @@ class GridFsBlobStore:
         ids = {"$in": list(blob_ids)}
         await patiently(lambda: self._files.delete_many({"_id": ids}))
         await patiently(lambda: self._chunks.delete_many({"files_id": ids}))
+
+
+def _described(file: dict[str, Any]) -> tuple[str, BlobRef]:
+    known = file["metadata"]
+    ref = BlobRef(
+        blob_id=file["_id"], length=file["length"], sha256=known["sha256"], content_type=known["content_type"]
+    )
+    return known["image_id"], ref
 
 
 async def _all(*writes: Awaitable[None]) -> None:

@@ -10,11 +10,16 @@ import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from libs.shared.boxes import clean_aperture, primary_item, size_of
 from libs.shared.formats import Format, sniff
 
 Size = tuple[int, int]
+Pixels = Annotated[int, Field(ge=1, lt=2**31)]
+"""A picture's width or height; no format has room for more."""
 
 MAX_HEAD_BYTES = 255 * 1024
 """How much of a file it makes sense to look at: one chunk of the blob store."""

@@ -8,20 +8,20 @@ good. Here every child has a socket of its own, nothing is shared, and the event
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import anyio
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from libs.shared import sandbox, tracing
 from libs.shared.child import ChildEnded, ChildSlot
 from libs.shared.errors import FailureCode, Rejection
+from libs.shared.ports import Offload
 from libs.shared.sandbox import ChildLimits
 from libs.shared.settings import StageSettings
 
@@ -58,7 +58,8 @@ class DecodePool:
         self._settings = settings
         self._preload = list(preload)
         self._on_child_end = on_child_end
-        self._slots: asyncio.LifoQueue[ChildSlot] = asyncio.LifoQueue()
+        self._turns = anyio.Semaphore(settings.processes)
+        self._idle: list[ChildSlot] = []
         # One thread: multiprocessing's bookkeeping of children must not be entered twice at once.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="album-children")
         self._all: list[ChildSlot] = []
@@ -67,8 +68,7 @@ class DecodePool:
         settings = self._settings
         limits = ChildLimits(settings.memory_bytes, MAX_RESULT_BYTES, settings.deadline_seconds)
         self._all = [ChildSlot(limits, self._preload, self._thread) for _ in range(settings.processes)]
-        for slot in self._all:
-            self._slots.put_nowait(slot)
+        self._idle = list(self._all)
         if self._preload:
             multiprocessing.get_context("forkserver").set_forkserver_preload(self._preload)
             for slot in self._all:
@@ -83,8 +83,19 @@ class DecodePool:
                 await slot.end()
         self._thread.shutdown()
 
+    def of(self, owner: str | None) -> Offload:
+        """The pool for one owner's pictures: no child that was given them is given another's, nor the other way round.
+
+        A child that a picture has taken over could put what it sees afterwards into the next picture of its own owner.
+        """
+        return _Owned(self, owner)
+
     async def run(self, function: Callable[..., Result], /, *arguments: Any) -> Result:
-        """Run an importable function in a child; see `libs.shared.ports.Offload`.
+        """Run an importable function in a child, for nobody in particular; see `libs.shared.ports.Offload`."""
+        return await self.run_for(None, function, *arguments)
+
+    async def run_for(self, owner: str | None, function: Callable[..., Result], /, *arguments: Any) -> Result:
+        """Run an importable function in a child that no other owner's picture has been in.
 
         Raises:
             Rejection: the second child, too, overstayed the deadline or died (an error that is no Rejection ends it);
@@ -97,25 +108,42 @@ class DecodePool:
         if not self._preload:
             self._preload.append(function.__module__)
             multiprocessing.get_context("forkserver").set_forkserver_preload(self._preload)
-        slot = await self._slots.get()
-        try:
-            with tracing.span(function.__name__):
-                try:
-                    answer = await self._call(slot, message, descriptors)
-                except ChildEnded:
-                    answer = await self._call(slot, message, descriptors)
-        except ChildEnded as ended:
-            raise Rejection(ended.code, _ENDINGS[ended.code]) from None
-        finally:
-            self._slots.put_nowait(slot)
+        async with self._turns:
+            slot = self._take(owner)
+            try:
+                with tracing.span(function.__name__):
+                    try:
+                        answer = await self._call(slot, owner, message, descriptors)
+                    except ChildEnded:
+                        answer = await self._call(slot, owner, message, descriptors)
+            except ChildEnded as ended:
+                raise Rejection(ended.code, _ENDINGS[ended.code]) from None
+            finally:
+                self._idle.append(slot)
         return _result(answer, function)
 
-    async def _call(self, slot: ChildSlot, message: bytes, descriptors: list[int]) -> bytes:
+    def _take(self, owner: str | None) -> ChildSlot:
+        """The slot that was used last for this owner, else the one that has not been used for longest."""
+        own = [place for place, slot in enumerate(self._idle) if slot.owner == owner]
+        return self._idle.pop(own[-1] if own else 0)
+
+    async def _call(self, slot: ChildSlot, owner: str | None, message: bytes, descriptors: list[int]) -> bytes:
         try:
-            return await slot.call(message, descriptors, self._settings.deadline_seconds)
+            return await slot.call(owner, message, descriptors, self._settings.deadline_seconds)
         except ChildEnded as ended:
             self._on_child_end(ended.code)
             raise
+
+
+class _Owned:
+    """Implements `libs.shared.ports.Offload` for one owner."""
+
+    def __init__(self, pool: DecodePool, owner: str | None) -> None:
+        self._pool = pool
+        self._owner = owner
+
+    async def run(self, function: Callable[..., Result], /, *arguments: Any) -> Result:
+        return await self._pool.run_for(self._owner, function, *arguments)
 
 
 _ENDINGS = {
@@ -126,7 +154,11 @@ _ENDINGS = {
 
 
 _ANSWER: TypeAdapter[list[Any]] = TypeAdapter(list[Any])
-_REJECTED: TypeAdapter[tuple[FailureCode, str, dict[str, Any]]] = TypeAdapter(tuple[FailureCode, str, dict[str, Any]])
+_Sentence = Annotated[str, Field(pattern=r"^[ -~]{1,300}\z")]
+"""It is stored, published and shown, so it must not be a megabyte or control a terminal."""
+_REJECTED: TypeAdapter[tuple[FailureCode, str, dict[str, Any]]] = TypeAdapter(
+    tuple[FailureCode, _Sentence, dict[str, Any]]
+)
 
 
 def _result(answer: bytes, function: Callable[..., Result]) -> Result:
@@ -145,4 +177,4 @@ def _result(answer: bytes, function: Callable[..., Result]) -> Result:
 
 @lru_cache
 def _returned_by(function: Callable[..., Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(get_type_hints(function).get("return", Any))
+    return TypeAdapter(get_type_hints(function, include_extras=True).get("return", Any))

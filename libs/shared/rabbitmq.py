@@ -22,10 +22,11 @@ from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from pydantic import SecretStr
 
 from libs.shared import tracing
+from libs.shared.amqp_properties import leave_out_what_cannot_be_read
 from libs.shared.errors import Outage
 from libs.shared.events import CONTENT_TYPE, Envelope
 from libs.shared.logs import get_logger
-from libs.shared.topology import DEAD_LETTERS, EVENTS_EXCHANGE, LOG, WORK_EXCHANGE, Queue, QueueState
+from libs.shared.topology import DEAD_LETTERS, EVENTS_EXCHANGE, LOG, WORK_EXCHANGE, Queue, QueueState, noted_name
 
 PUBLISH_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
@@ -72,14 +73,13 @@ class Delivery:
     @property
     def redeliveries(self) -> int:
         """How often the message came back to its queue before."""
-        return int(self.message.headers.get("x-delivery-count") or 0)  # type: ignore[arg-type]
+        return count if isinstance(count := self.message.headers.get("x-delivery-count"), int) else 0
 
     @property
     def first_death(self) -> Death:
         """Where and why a dead letter died."""
         headers = self.message.headers
-        queue, reason = headers.get("x-first-death-queue"), headers.get("x-first-death-reason")
-        return Death(str(queue or "unknown"), str(reason or "unknown"))
+        return Death(noted_name(headers.get("x-first-death-queue")), noted_name(headers.get("x-first-death-reason")))
 
     async def ack(self) -> None:
         """Tell the broker that it is done. On a connection that is gone nothing happens: it comes again."""
@@ -106,6 +106,7 @@ def with_heartbeat(url: str) -> str:
 
 async def _connect(url: SecretStr) -> AbstractConnection:
     """Connect to one of the nodes of a cluster, the addresses being tried in random order."""
+    leave_out_what_cannot_be_read()
     addresses = url.get_secret_value().split(",")
     for tries, address in enumerate(random.sample(addresses, len(addresses)), start=1):
         try:

@@ -85,10 +85,10 @@ async def _serve(stage: Stage, shared: RuntimeSettings, settings: StageSettings)
         pool = await stack.enter_async_context(
             DecodePool(settings, preload=[stage.handle.__module__], on_child_end=metrics.count_child_exit)
         )
-        tools = Toolbox(settings, GridFsBlobStore(client[shared.database], metrics.count_bytes), pool)
+        blobs = GridFsBlobStore(client[shared.database], metrics.count_bytes)
 
         async def handle(envelope: Envelope, event: Event) -> Event:
-            return await stage.handle(event, tools)
+            return await stage.handle(event, Toolbox(settings, blobs, pool.of(envelope.owner)))
 
         async def publish(envelope: Envelope) -> None:
             await publisher.publish(WORK_EXCHANGE, envelope, mandatory=True)

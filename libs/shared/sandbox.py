@@ -51,7 +51,7 @@ class ChildLimits:
     memory_bytes: int
     file_bytes: int
     cpu_seconds: float
-    open_files: int = 64
+    open_files: int = 16
 
 
 def serve(channel: socket.socket, limits: ChildLimits, modules: Sequence[str]) -> None:

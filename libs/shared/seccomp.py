@@ -2,7 +2,8 @@
 
 A filter as in seccomp(2), in the classic BPF of the kernel's ``filter.h``. Memory, time and files are bounded by
 rlimits (see `libs.shared.sandbox`); this closes the network, other programs, other processes and the writing of files:
-what the child may write it is given open. Threads may be made, which decoders do, but no process, which would outlive
+what the child may write it is given open. It closes memory that no rlimit counts, too, some of which would outlive the
+child. Threads may be made, which decoders do, but no process, which would outlive
 the kill of its parent.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import platform
 import struct
@@ -45,6 +47,36 @@ _REFUSED = {
     "pidfd_open": (434, 434),
     "pidfd_send_signal": (424, 424),
     "pidfd_getfd": (438, 438),
+    "kcmp": (312, 272),
+    # Which would starve the worker.
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setattr": (314, 274),
+    "sched_setaffinity": (203, 122),
+    "migrate_pages": (256, 238),
+    "move_pages": (279, 239),
+    "process_madvise": (440, 440),
+    "process_mrelease": (448, 448),
+    # What it does to a pipe or socket holds for all who have it open, and it has signals sent to whomever it is told.
+    "ioctl": (16, 29),
+    # Memory of no process, where it can also leave word for other children.
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
+    "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
+    "semget": (64, 190),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
+    "semctl": (66, 191),
+    "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
     # It would make all calls for the child, unfiltered.
     "io_uring_setup": (425, 425),
     "creat": (85, None),
@@ -100,6 +132,8 @@ def _rules() -> tuple[_Rule, ...]:
         ((257, 56), 2, _JUMP_IF_ANY_BIT, _WRITING, False),  # openat
         ((234, 131), 0, _JUMP_IF_EQUAL, os.getpid(), True),  # tgkill: how a process ends itself
         ((302, 261), 0, _JUMP_IF_EQUAL, 0, True),  # prlimit64: of the caller itself
+        # fcntl: what comes after the descriptor's own flags changes what others have open too, as with ioctl.
+        ((72, 25), 1, _JUMP_IF_AT_LEAST, fcntl.F_SETFL, False),
     )
 
 

@@ -5,6 +5,7 @@ What must be atomic with a queue is said here, the rest is for operators' polici
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,11 @@ class QueueState:
 def queue_of(service: str) -> str:
     """The name of a stage's, a subscriber's or the API's queue."""
     return f"album.{service}.v1"
+
+
+def noted_name(noted: object) -> str:
+    """A name in a header that the broker writes, unless the sender did before, who may have written anything."""
+    return noted if isinstance(noted, str) and re.fullmatch(r"[A-Za-z0-9_.-]{1,255}", noted) else "unknown"
 
 
 DEAD_LETTERS = Queue(DEAD_QUEUE, {**_QUORUM})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from libs.catalog import progress
 from libs.catalog.progress import Outcome
 from libs.shared.errors import BlobMissing, ContractBreach
-from libs.shared.events import BlobRef, Context, Envelope, Event, ImageEncoded, ImageFailed, ThumbnailCreated
+from libs.shared.events import BlobRef, Context, Envelope, Event, ImageEncoded, ImageFailed, ThumbnailCreated, blob_ids
 from services.api.core import Core
 
 CONSUMES = (ImageEncoded, ThumbnailCreated, ImageFailed)
@@ -17,6 +17,7 @@ async def apply(core: Core, envelope: Envelope, event: Event) -> None:
 
     Raises:
         BlobMissing: the result names a blob that is not there, so it is not one.
+        ContractBreach: it names one that is another image's, or other than it says.
     """
     await _apply(core, event, envelope.context)
 
@@ -33,10 +34,10 @@ async def _apply(core: Core, event: Event, context: Context) -> None:
 
 async def _accept(core: Core, event: Event, context: Context) -> Outcome:
     if isinstance(event, ImageEncoded):
-        await _require(core, event.encoded, event.preview)
+        await _require(core, event.image_id, event.encoded, event.preview)
         return await progress.accept_encoded(core.catalog, event, context)
     if isinstance(event, ThumbnailCreated):
-        await _require(core, event.thumbnail)
+        await _require(core, event.image_id, event.thumbnail)
         keep = core.settings.keep_originals
         return await progress.accept_thumbnail(core.catalog, event, context, keep_original=keep)
     if isinstance(event, ImageFailed):
@@ -44,8 +45,13 @@ async def _accept(core: Core, event: Event, context: Context) -> Outcome:
     raise ContractBreach(f"{event.routing_key} is no result")
 
 
-async def _require(core: Core, ref: BlobRef, beside: BlobRef | None = None) -> None:
-    if not await core.blobs.exists(ref.blob_id):
+async def _require(core: Core, image_id: str, ref: BlobRef, beside: BlobRef | None = None) -> None:
+    """What a result names is shown to the image's owner, or deleted, so no message may name what is another's."""
+    named = [ref, beside] if beside else [ref]
+    found = await core.blobs.find(*blob_ids(*named))
+    if any(found.get(each.blob_id, (image_id, each)) != (image_id, each) for each in named):
+        raise ContractBreach("it names a blob that is not its image's, or other than it says")
+    if ref.blob_id not in found:
         # Deleted with its image while the end of it was being written: that end came after the deletion.
-        await core.blobs.delete(ref.blob_id, *([beside.blob_id] if beside else []))
+        await core.blobs.delete(*blob_ids(*named))
         raise BlobMissing(ref.blob_id)

@@ -13,6 +13,10 @@ from rich.text import Text
 
 NAME_WIDTH = 13
 PIPED_WIDTH = 200
+MOST_LINE_BYTES = 65_536
+"""Longer lines go on in the next one: a decode child that a picture has taken over may write one without end."""
+_C1_CONTROLS = dict.fromkeys(range(0x80, 0xA0))
+"""Commands to some terminals, which are no part of what `Text.from_ansi` knows."""
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 
 
@@ -52,6 +56,6 @@ class Console:
     def _relay(self, name: str, output: IO[bytes]) -> None:
         colour = self._colours.setdefault(name, COLOURS[len(self._colours) % len(COLOURS)])
         with output:
-            for line in output:
-                text = Text.from_ansi(line.decode(errors="replace").rstrip())
+            for line in iter(lambda: output.readline(MOST_LINE_BYTES), b""):
+                text = Text.from_ansi(line.decode(errors="replace").translate(_C1_CONTROLS).rstrip())
                 self._terminal.print(Text(f"{name:<{NAME_WIDTH}} ", colour) + text)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from PIL import Image
+from pydantic import Field
 
 from libs.shared.boxes import primary_item
 from libs.shared.errors import Rejection
 from libs.shared.formats import Format, sniff
-from libs.shared.imaging import MAX_HEAD_BYTES, probe
+from libs.shared.imaging import MAX_HEAD_BYTES, Pixels, probe
 from libs.shared.spool import Spool
 from services.decoder import apng, colour, opening, strip_jpeg, strip_png
 from services.decoder.clear_colour import make_clear
@@ -25,14 +27,17 @@ from services.decoder.work import Work
 
 @dataclass(frozen=True)
 class Decoded:
-    """What became of an upload. ``format`` is its own, ``encoded_as`` that of the encoded picture."""
+    """What became of an upload. ``format`` is its own, ``encoded_as`` that of the encoded picture.
+
+    A child that was taken over may say anything, so what is stored and sent with every list of images is bounded here.
+    """
 
     format: Format
     encoded_as: Format
-    width: int
-    height: int
+    width: Pixels
+    height: Pixels
     is_animated: bool
-    placeholder: str
+    placeholder: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/=]{1,64}\z")]
     preview_as: Format | None
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from libs.shared.errors import Rejection
+from libs.shared.imaging import Pixels
 from libs.shared.spool import Spool
 
 _ENCODED_FORMATS = ("JPEG", "PNG", "WEBP")
@@ -18,8 +19,8 @@ _ENCODED_FORMATS = ("JPEG", "PNG", "WEBP")
 class Shrunk:
     """A thumbnail's size in pixels."""
 
-    width: int
-    height: int
+    width: Pixels
+    height: Pixels
 
 
 def shrink_file(source: Spool, target: Spool, size: int, quality: int) -> Shrunk:

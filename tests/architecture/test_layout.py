@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "bson": {"libs/shared/gridfs.py", "libs/catalog/extended_json.py"},
     "httpcore": {"services/notifier/"},
     "aio_pika": {"libs/shared/rabbitmq.py"},
-    "pamqp": {"libs/shared/rabbitmq.py"},
+    "pamqp": {"libs/shared/amqp_properties.py", "libs/shared/rabbitmq.py"},
     "fastapi": {"services/api/"},
     "starlette": {"services/api/"},
     "cachetools": {"services/api/"},

@@ -70,7 +70,7 @@ async def test_whether_an_original_is_kept_is_decided_once(shelf: Shelf, is_kept
     assert again.state == "ready"
     assert again.is_original_kept is is_kept
     assert again.original is not None
-    assert await shelf.blobs.exists(again.original.blob_id) is is_kept
+    assert bool(await shelf.blobs.find(again.original.blob_id)) is is_kept
 
 
 async def test_a_deleted_album_is_swept_in_batches(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ async def test_an_original_is_decided_about_though_its_picture_is_accepted_just_
 
     assert (ready.state, ready.is_original_kept) == ("ready", False)
     assert ready.original is not None
-    assert not await shelf.blobs.exists(ready.original.blob_id)
+    assert not await shelf.blobs.find(ready.original.blob_id)
 
 
 async def test_a_record_that_cannot_be_read_holds_up_no_other(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

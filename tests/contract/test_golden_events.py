@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from libs.shared.errors import ContractBreach
 from libs.shared.events import EVENTS, Envelope
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
@@ -50,3 +51,14 @@ def test_every_event_has_a_golden_file() -> None:
     assert {event.routing_key for event in EVENTS} <= {
         Envelope.from_json(path.read_bytes()).routing_key for path in GOLDEN
     }
+
+
+@pytest.mark.parametrize("control", ["\0", "\n", "\x1b", "\x7f", "\x9b"])
+@pytest.mark.parametrize("name", ["id", "source", "correlationid", "traceparent", "owner", "actor", "data"])
+def test_an_event_with_control_characters_is_none(name: str, control: str) -> None:
+    golden: dict[str, Any] = json.loads(GOLDEN[0].read_bytes())
+    forged = f"{control}]52;c;cm0gLXJmIH4="
+    value = {**golden["data"], "album_id": forged} if name == "data" else forged
+
+    with pytest.raises(ContractBreach, match="control characters"):
+        Envelope.from_json(json.dumps({**golden, name: value}).encode())

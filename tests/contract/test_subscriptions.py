@@ -240,6 +240,16 @@ async def test_an_event_that_the_log_does_not_show_yet_is_waited_for(shelf: Shel
     assert listener.sequences(image.id) == [1, 2, 3]
 
 
+async def test_an_event_of_a_day_to_come_that_the_log_does_not_show_holds_up_nobody(shelf: Shelf) -> None:
+    [real, _, other] = await told(shelf, (await shelf.ready()).id)
+    forged = other.model_copy(update={"subject": "nobody's", "time": utc_now() + timedelta(days=365)})
+    listener = Listener(shelf)
+
+    await listener.is_brought(forged, real)
+
+    assert listener.sequences(real.subject) == [1]
+
+
 async def test_an_event_without_a_number_is_no_public_event(shelf: Shelf) -> None:
     image = await shelf.queued()
     assert image.original is not None

@@ -12,7 +12,8 @@ import pytest
 from deploy.local.process import Process
 from tests.journey.expect import failed
 from tests.support.client import AlbumClient
-from tests.support.keys import keys_are_demanded, with_key
+from tests.support.keys import keys_are_demanded, make_key, with_key
+from tests.support.pictures import picture
 from tests.support.processes import named, with_descendants
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
@@ -38,6 +39,27 @@ def test_no_process_that_opens_pictures_was_told_where_the_servers_are(stack: St
     assert len(openers) > len(workers)  # their fork servers, and at least a child
     for opener in openers:
         assert {name for name in psutil.Process(opener).environ() if name.startswith(("ALBUM_", "OTEL_"))} == set()
+
+
+def test_no_process_opens_pictures_of_two_owners(start_stack: StartStack) -> None:
+    stack = start_stack(ALBUM_DECODER_PROCESSES="1", ALBUM_THUMBNAILER_PROCESSES="1")
+    tokens = [make_key(stack, owner) for owner in ("anna", "berta")]
+    keys_are_demanded(stack)
+    workers = [process.pid for name, process in stack.processes.items() if name.startswith(("decoder", "thumbnailer"))]
+    openers: list[set[int]] = []
+    for token in tokens:
+        with with_key(stack, token) as album:
+            album_id = album.create()
+            for _ in range(2):
+                album.ready(album_id, picture("PNG", 8, 8))
+                below = set().union(*map(with_descendants, workers))
+                servers = {psutil.Process(pid).parent().pid for pid in named(below, "multiprocessing.forkserver")}
+                openers.append({pid for pid in named(below, "multiprocessing.forkserver") if pid not in servers})
+
+    assert openers[0] == openers[1]
+    assert openers[2] == openers[3]
+    assert len(openers[0]) == len(openers[2]) == len(workers)
+    assert openers[0].isdisjoint(openers[2])
 
 
 def test_without_a_key_it_does_not_listen_where_others_can_reach_it(start_stack: StartStack, tmp_path: Path) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlsplit
 
+import httpx
 import pytest
 
-from libs.shared.events import ImageEncoded, ImageUploaded, ThumbnailRequested
+from libs.shared.events import Context, ImageEncoded, ImageUploaded, ThumbnailRequested, work_envelope
+from libs.shared.topology import WORK_EXCHANGE
 from tests.support.client import AlbumClient
 from tests.support.events import Puppet, of, send, sequences, stand_in, subscribed
 from tests.support.pictures import picture
@@ -228,6 +233,82 @@ def test_an_unreadable_message_is_kept_as_a_dead_letter_and_stops_nobody(
     encoded = image.encoded()
     image.send(encoded, image.thumbnail(encoded))
     becomes(image, "ready")
+
+
+@pytest.mark.parametrize("generation", [1, 99])
+@pytest.mark.parametrize("name", ["encoded", "preview"])
+def test_no_result_shows_or_deletes_what_is_another_images(
+    api: Stack, client: AlbumClient, image: Puppet, name: str, generation: int
+) -> None:
+    other = Puppet(api, image.album_id, client.upload(image.album_id, picture("PNG", 64, 48)).json()["image_id"])
+    theirs = other.encoded()
+    other.send(theirs)
+    becomes(other, "encoded")
+    kept = other.blob_ids()
+
+    image.send(image.encoded(generation).model_copy(update={name: getattr(theirs, name)}))
+    parked(image)
+
+    assert image.record.get("encoded") is None
+    assert other.blob_ids() == kept
+
+
+@pytest.mark.parametrize("lie", [{"content_type": "text/html"}, {"length": 1 << 40}, {"sha256": "0" * 64}])
+def test_a_result_that_says_of_a_blob_what_it_is_not_is_none(image: Puppet, lie: dict[str, Any]) -> None:
+    event = image.encoded()
+    image.send(event.model_copy(update={"encoded": event.encoded.model_copy(update=lie)}))
+    parked(image)
+
+    assert image.record.get("encoded") is None
+
+
+def parked(image: Puppet) -> None:
+    letters = image.stack.database["dead_letters"]
+    eventually(lambda: letters.count_documents({"image_id": image.image_id}) == 1, what="the result is parked")
+
+
+def test_an_event_tells_whose_the_image_is_whatever_the_result_said(
+    api: Stack, client: AlbumClient, image: Puppet
+) -> None:
+    encoded = image.encoded()
+    envelope = work_envelope(encoded, "puppet", Context(owner="eve", actor="eve"))
+    send(api.environment["ALBUM_AMQP_URL"], (envelope.routing_key, envelope.to_json()))
+    becomes(image, "encoded")
+
+    told = api.database["events"].find({"subject": image.image_id})
+    assert {(event["owner"], event["envelope"]["owner"]) for event in told} == {("local", "local")}
+
+
+def test_headers_that_only_the_broker_should_write_stop_nobody(api: Stack, image: Puppet) -> None:
+    url, letters = api.environment["ALBUM_AMQP_URL"], api.database["dead_letters"]
+    body = f'"{uuid.uuid4()}"'.encode()
+    forged = {"x-delivery-count": "many", "x-first-death-queue": "\x1b[2J", "x-first-death-reason": "\x1b[2J"}
+
+    send(url, ("image.encoded.v1", body), headers=forged)
+    eventually(lambda: letters.count_documents({"body": body}) == 1, what="the dead letter is kept")
+
+    [letter] = letters.find({"body": body})
+    assert all(str(letter[name]).isprintable() for name in ("queue", "stage", "code"))
+    encoded = image.encoded()
+    image.send(encoded)
+    becomes(image, "encoded")
+
+
+def test_a_time_beyond_all_years_stops_nobody(api: Stack, image: Puppet, broker_api: httpx.Client) -> None:
+    body = f'"{uuid.uuid4()}"'
+    vhost = quote(urlsplit(api.environment["ALBUM_AMQP_URL"]).path.removeprefix("/"), safe="")
+    message = {
+        "properties": {"timestamp": 1 << 62, "delivery_mode": 2},
+        "routing_key": "image.encoded.v1",
+        "payload": body,
+        "payload_encoding": "string",
+    }
+    assert broker_api.post(f"exchanges/{vhost}/{WORK_EXCHANGE}/publish", json=message).json() == {"routed": True}
+    letters = api.database["dead_letters"]
+    eventually(lambda: letters.count_documents({"body": body.encode()}) == 1, what="the dead letter is kept")
+    encoded = image.encoded()
+    image.send(encoded)
+    becomes(image, "encoded")
 
 
 def test_every_public_event_of_an_image_comes_once_in_order_with_its_deletion_last(

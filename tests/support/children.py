@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import io
 import os
 import pathlib
@@ -20,11 +21,15 @@ from PIL import Image, ImageOps
 from pillow_heif import options
 
 from libs.shared.errors import Rejection
+from libs.shared.sandbox import NICENESS
 from libs.shared.spool import Spool
 from services.decoder import colour, opening, png_gamma
+from services.decoder.pixels import Decoded
+from services.thumbnailer.pixels import Shrunk
 
 MOST_DESCRIPTORS = 64
 _CLONE_NEWUSER = 0x10000000
+_F_SETSIG = 10
 _PR_GET_NO_NEW_PRIVS = 39
 
 
@@ -112,6 +117,18 @@ def forge(answer: bytes) -> None:
     os._exit(0)
 
 
+def forge_decoded(answer: bytes) -> Decoded:
+    """Answer what it likes to a call that would have it decode."""
+    forge(answer)
+    raise AssertionError
+
+
+def forge_shrunk(answer: bytes) -> Shrunk:
+    """Answer what it likes to a call that would have it shrink."""
+    forge(answer)
+    raise AssertionError
+
+
 def _tgkill(process: int) -> None:
     call = {"x86_64": 234, "aarch64": 131}[platform.machine()]
     _in_libc("syscall", call, process, process, 0)
@@ -151,6 +168,17 @@ def forbidden(worker: int, file: pathlib.Path) -> dict[str, int]:
         "owner of a file": lambda: os.chown(file, os.getuid(), os.getgid()),
         "time of a file": lambda: os.utime(file),
         "removal of a file": file.unlink,
+        "waiting on a pipe of everybody's": lambda: os.set_blocking(2, False),
+        "flags of a pipe of everybody's": lambda: fcntl.fcntl(2, fcntl.F_SETFL, os.O_NONBLOCK),
+        "signals to another process": lambda: fcntl.fcntl(2, fcntl.F_SETOWN, worker),
+        "signals of its choice": lambda: fcntl.fcntl(2, _F_SETSIG, signal.SIGKILL),
+        "priority of another process": lambda: os.setpriority(os.PRIO_PROCESS, worker, NICENESS),
+        "processors of another process": lambda: os.sched_setaffinity(worker, {0}),
+        "scheduling of another process": lambda: os.sched_setscheduler(worker, os.SCHED_IDLE, os.sched_param(0)),
+        "memory of no process": lambda: os.memfd_create("uncounted"),
+        "memory that outlives it": lambda: _in_libc("shmget", 0, 4096, 0o600),
+        "messages that outlive it": lambda: _in_libc("msgget", 0, 0o600),
+        "semaphores that outlive it": lambda: _in_libc("semget", 0, 1, 0o600),
         "namespace of its own": lambda: _in_libc("unshare", _CLONE_NEWUSER),
     }
     answers = dict.fromkeys(attempts, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +55,9 @@ async def _consuming(url: str, seen: list[Envelope], to_log: bool, exchange: str
         yield
 
 
-def send(url: str, *bodies: tuple[str, bytes], exchange: str = WORK_EXCHANGE) -> None:
+def send(
+    url: str, *bodies: tuple[str, bytes], exchange: str = WORK_EXCHANGE, headers: Mapping[str, str] | None = None
+) -> None:
     """Publish messages, each a routing key and a body, in this order."""
 
     async def publish() -> None:
@@ -63,7 +65,9 @@ def send(url: str, *bodies: tuple[str, bytes], exchange: str = WORK_EXCHANGE) ->
             channel = await connection.channel()
             target = await channel.get_exchange(exchange, ensure=False)
             for routing_key, body in bodies:
-                message = aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+                message = aio_pika.Message(
+                    body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT, headers={**(headers or {})}
+                )
                 await target.publish(message, routing_key)
 
     anyio.run(publish)

@@ -115,6 +115,9 @@ async def test_every_end_of_a_child_has_its_code(
         ("rejected", "corrupt-image", "a message", 3),
         ("rejected", "corrupt-image", "a message", {"code": "another"}),
         ("rejected", "no-such-code", "a message", {}),
+        ("rejected", "corrupt-image", "a message\x1b]0;that commands a terminal\x07", {}),
+        ("rejected", "corrupt-image", "a message\n", {}),
+        ("rejected", "corrupt-image", "a message" * 10_000, {}),
         ("something else",),
         7,
     ],
@@ -122,6 +125,42 @@ async def test_every_end_of_a_child_has_its_code(
 async def test_an_answer_that_the_sandbox_would_not_give_is_a_crash(pool: DecodePool, answer: object) -> None:
     assert await code_of(pool.run(children.forge, json.dumps(answer).encode())) == "decoder-crashed"
     assert await pool.run(children.take, 10) == 10
+
+
+DECODED = {
+    "format": "JPEG",
+    "encoded_as": "JPEG",
+    "width": 4,
+    "height": 3,
+    "is_animated": False,
+    "placeholder": "1QcSHQRnh493V4dIh4eXh1h4kJUI",
+    "preview_as": None,
+}
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"width": -4},
+        {"height": 1 << 63},
+        {"encoded_as": "HTML"},
+        {"placeholder": "A" * 100_000},
+        {"placeholder": "\x1b[2J"},
+        {"placeholder": "AAAA\n"},
+    ],
+)
+async def test_what_a_child_says_of_a_picture_has_bounds(pool: DecodePool, lie: dict[str, object]) -> None:
+    def answer(value: object) -> bytes:
+        return json.dumps(("returned", value)).encode()
+
+    assert (await pool.run(children.forge_decoded, answer(DECODED))).width == 4
+    assert await code_of(pool.run(children.forge_decoded, answer(DECODED | lie))) == "decoder-crashed"
+
+
+@pytest.mark.parametrize("width", [0, -1, 1 << 63])
+async def test_what_a_child_says_of_a_thumbnail_has_bounds(pool: DecodePool, width: int) -> None:
+    answer = json.dumps(("returned", {"width": width, "height": 3})).encode()
+    assert await code_of(pool.run(children.forge_shrunk, answer)) == "decoder-crashed"
 
 
 PICKLED_INTO_MUCH_MEMORY = pickle.BININT1 + b"\5" + pickle.LONG_BINPUT + (1 << 27).to_bytes(4, "little") + pickle.STOP
@@ -210,13 +249,25 @@ async def test_children_are_replaced_regularly() -> None:
     assert len(seen) == 2
 
 
+async def test_no_child_serves_two_owners() -> None:
+    async with DecodePool(StageSettings(processes=2)) as pool:
+        anna, berta, clara = (pool.of(owner) for owner in ("anna", "berta", "clara"))
+        first, other = await anna.run(children.process_id), await berta.run(children.process_id)
+        assert first != other
+        # Those of owners who come again are kept, as long as there is another to make way.
+        assert [await each.run(children.process_id) for each in (anna, berta, anna)] == [first, other, first]
+        assert await clara.run(children.process_id) not in (first, other)
+        assert await anna.run(children.process_id) == first
+        assert await berta.run(children.process_id) != other
+
+
 async def test_a_child_has_few_rights(pool: DecodePool) -> None:
     rights = await pool.run(children.rights)
     assert rights.has_no_new_privileges
     assert rights.sockets == 1
     assert rights.limits["AS"] == (512 * MEGABYTE, 512 * MEGABYTE)
     assert rights.limits["CORE"] == (0, 0)
-    assert rights.limits["NOFILE"] == (64, 64)
+    assert rights.limits["NOFILE"] == (16, 16)
     assert rights.limits["CPU"][0] < 10
     with Spool() as target:
         assert await code_of(pool.run(children.write_at, target, rights.limits["FSIZE"][0])) == "decoder-crashed"

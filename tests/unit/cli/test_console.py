@@ -1,0 +1,38 @@
+"""What a person sees of a running stack, whatever its processes write."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import pytest
+from rich.console import Console as Terminal
+
+from services.cli.console import MOST_LINE_BYTES, Console
+from tests.support.waiting import eventually
+
+
+def on_terminal(screen: io.StringIO) -> Console:
+    return Console(Terminal(file=screen, force_terminal=True, highlight=False, markup=False, soft_wrap=True))
+
+
+def test_a_line_without_end_is_shown_in_pieces_as_it_comes() -> None:
+    screen = io.StringIO()
+    reading, writing = os.pipe()
+    thread = on_terminal(screen).relay("decoder", os.fdopen(reading, "rb"))
+    with os.fdopen(writing, "wb") as endless:
+        for _ in range(2):
+            endless.write(b"x" * MOST_LINE_BYTES)
+            endless.flush()
+        eventually(lambda: screen.getvalue().count("x") >= 2 * MOST_LINE_BYTES, 10, "what came is shown")
+    thread.join()
+
+
+@pytest.mark.parametrize("command", ["\x1b[2J", "\x1b]0;title\x07", "\x9b2J", "\x9d0;title\x9c", "\x1bP1$q\x1b\\"])
+def test_no_process_commands_the_terminal(command: str) -> None:
+    screen = io.StringIO()
+    on_terminal(screen).relay("decoder", io.BytesIO(f"before{command}after\n".encode())).join()
+    shown = screen.getvalue().replace("\x1b[36m", "").replace("\x1b[0m", "")
+    assert "before" in shown
+    assert "after" in shown
+    assert {character for character in shown if not character.isprintable()} == {"\n"}
