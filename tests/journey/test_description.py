@@ -102,6 +102,15 @@ def test_the_description_lists_every_code_where_it_may_come(stack: Stack) -> Non
     assert listed["/album/thumbnail/{thumbnail_id}"] >= {"thumbnail-not-found", *get_args(FailureCode)}
 
 
+def test_the_description_promises_a_status_and_a_message_in_every_answer(stack: Stack) -> None:
+    schemas = httpx.get(f"{stack.url}/openapi.json").json()["components"]["schemas"]
+    answers = [schema for name, schema in schemas.items() if name == "Done" or name.endswith("Answer")]
+
+    assert len(answers) > 15
+    for schema in answers:
+        assert {"status", "message"} <= set(schema["required"])
+
+
 def test_the_description_tells_what_streams_and_pictures_come_as(stack: Stack) -> None:
     paths = httpx.get(f"{stack.url}/openapi.json").json()["paths"]
 
