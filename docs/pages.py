@@ -125,8 +125,7 @@ def _request_fields(operation: Schema, schemas: dict[str, Schema]) -> Iterator[t
 
 def _answers(operation: Schema, schemas: dict[str, Schema]) -> Iterator[tuple[str, ...]]:
     for status, answer in sorted(operation["responses"].items()):
-        # Bodies that do not parse are refused like everything else; FastAPI lists them apart.
-        if status in ("422", "default"):
+        if status == "default":  # what may come everywhere
             continue
         bodies = [_resolved(body.get("schema", {}), schemas) for body in answer.get("content", {}).values()]
         fields = [f"`{name}`" for body in bodies for name in body.get("properties", ())]

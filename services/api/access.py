@@ -141,7 +141,7 @@ class Access:
             if not is_loopback(self._settings.host):
                 raise Refusal("unauthorized", "there is no key yet: album keys create")
             # A page whose name resolves to this machine (DNS rebinding) has the browser's blessing, but its own name.
-            if not is_loopback(_hostname(request.headers.get("host", ""))):
+            if not is_loopback(_hostname(request.headers.get("host", ""))) and not _may_leave_out_host(request):
                 raise _only_here()
             # A proxy on this machine is no stranger, but whoever it speaks for may be one.
             if request.client is None or not is_loopback(request.client.host):
@@ -153,6 +153,11 @@ class Access:
 
 def _only_here() -> Refusal:
     return Refusal("forbidden", "without keys this server answers only to localhost")
+
+
+def _may_leave_out_host(request: HTTPConnection) -> bool:
+    """Whether a request has no Host header and need not have one: no browser speaks HTTP/1.0."""
+    return request.scope["http_version"] == "1.0" and "host" not in request.headers
 
 
 @lru_cache(64)

@@ -20,10 +20,14 @@ from libs.shared.events import (
     ThumbnailRequested,
     schema_path,
 )
-from libs.shared.topology import EVENTS_EXCHANGE, WORK_EXCHANGE, queue_of
+from libs.shared.topology import EVENTS_EXCHANGE, LOG_STREAM, WORK_EXCHANGE, queue_of
 
 Json = dict[str, Any]
 BINDING = {"bindingVersion": "0.3.0"}
+LOG_DESCRIPTION = (
+    "A stream of all that was published on album.events in the last seven days, to be read again: consume it with a "
+    "prefetch, acknowledgements and the argument x-stream-offset. Do not declare it."
+)
 PUBLIC = tuple(event for event in EVENTS if event.is_public)
 
 
@@ -69,7 +73,8 @@ def asyncapi(version: str) -> Json:
         "channels": {
             **{_channel_id("events", event): _routed(EVENTS_EXCHANGE, event) for event in PUBLIC},
             **{_channel_id("work", event): _routed(WORK_EXCHANGE, event) for event in on_work},
-            **{f"{service}-queue": _queue(service, part) for service, part in PIPELINE.items()},
+            **{f"{service}-queue": _queue(queue_of(service), *part.receives) for service, part in PIPELINE.items()},
+            "events-log": {"description": LOG_DESCRIPTION, **_queue(LOG_STREAM, *PUBLIC)},
         },
         "operations": _operations(),
         "components": {
@@ -118,12 +123,11 @@ def _routed(exchange: str, event: type[Event]) -> Json:
     }
 
 
-def _queue(service: str, part: Part) -> Json:
-    name = queue_of(service)
+def _queue(name: str, *events: type[Event]) -> Json:
     described = {"name": name, "durable": True, "exclusive": False, "autoDelete": False}
     return {
         "address": name,
-        "messages": _messages(*part.receives),
+        "messages": _messages(*events),
         "bindings": {"amqp": {"is": "queue", "queue": described, **BINDING}},
     }
 

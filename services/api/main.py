@@ -125,7 +125,7 @@ def create_app(settings: ApiSettings, limits: LimitSettings, webhook_settings: W
             CORSMiddleware,
             allow_origins=settings.named_origins,
             allow_methods=("GET", "HEAD", "POST"),
-            allow_headers=("authorization", "idempotency-key", "if-none-match", "last-event-id", "range"),
+            allow_headers=("authorization", "idempotency-key", "if-none-match", "if-range", "last-event-id", "range"),
             expose_headers=("accept-ranges", "content-disposition", "content-range", "etag", "retry-after"),
         )
     app.add_middleware(SafeHeaders, defaults=DEFAULT_HEADERS)

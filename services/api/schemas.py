@@ -131,7 +131,12 @@ class GetJob(OneJob):
     wait_seconds: WaitSeconds = 0
 
 
-class Done(BaseModel):
+class _Answer(BaseModel):
+    # Every answer has its status, so the description must not call it optional for having a default.
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class Done(_Answer):
     status: Literal["success"] = "success"
     message: str
 
@@ -171,7 +176,7 @@ class UploadAnswer(Done):
     thumbnail_id: str
 
 
-class ProcessingAnswer(BaseModel):
+class ProcessingAnswer(_Answer):
     status: Literal["processing"] = "processing"
     message: str
     job_id: str
@@ -300,7 +305,7 @@ class SessionAnswer(Done):
     limits: Limits
 
 
-class FailAnswer(BaseModel):
+class FailAnswer(_Answer):
     """Every refusal and failure; some carry further fields, such as ``limit`` and ``actual``."""
 
     model_config = ConfigDict(extra="allow")

@@ -14,7 +14,7 @@ class ApiSettings(SharedSettings):
     """What the API alone can be told."""
 
     first_key_file: Path | None = Field(
-        None, description="a file with the first key, which is made unless there is one"
+        None, description="a file that holds the first key; it counts only while there is none"
     )
     allow_anonymous: bool = Field(
         False, description="while there are no keys, let everybody in wherever this listens, not only on loopback"

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from libs.shared.events import EVENTS, Envelope, ImageEncoded, ImageFailed
+from libs.shared.topology import LOG
 from services.api import contracts, progress
 from services.decoder.stage import stage as decoder
 from services.thumbnailer.stage import stage as thumbnailer
@@ -92,6 +93,10 @@ def test_the_asyncapi_document_tells_who_sends_and_who_receives_what() -> None:
     }
     assert {name: (part.sends, part.receives) for name, part in contracts.PIPELINE.items()} == cards
     assert set(contracts.PIPELINE["api"].sends) == {event for event in EVENTS if event.is_work}
+
+    channels = CONTRACTS[DOCS / "asyncapi.json"]["channels"]
+    assert channels["events-log"]["address"] == LOG.name
+    assert set(channels["events-log"]["messages"]) == {event.__name__ for event in EVENTS if event.is_public}
 
     operations = CONTRACTS[DOCS / "asyncapi.json"]["operations"]
     assert operations["decoder-receives-ImageUploaded"]["channel"] == {"$ref": "#/channels/decoder-queue"}

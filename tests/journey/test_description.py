@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -21,6 +21,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from libs.shared.errors import FailureCode
+from services.api.problems import STATUSES
 from tests.support.keys import make_key
 from tests.support.stack import Stack
 
@@ -79,6 +81,42 @@ def test_every_operation_is_described_under_an_id_of_its_own(stack: Stack) -> No
 
     assert len(ids) > 20
     assert [name for name, count in ids.items() if count > 1] == []
+
+
+def codes_of(operation: dict[str, Any]) -> set[str]:
+    """The codes that an operation's description lists."""
+    refusals = [answer for status, answer in operation["responses"].items() if status.isdigit() and int(status) >= 400]
+    schemas = [answer["content"]["application/json"]["schema"] for answer in refusals if answer.get("content")]
+    return {code for schema in schemas for code in schema.get("allOf", [{}])[-1]["properties"]["code"]["enum"]}
+
+
+def test_the_description_lists_every_code_where_it_may_come(stack: Stack) -> None:
+    paths = httpx.get(f"{stack.url}/openapi.json").json()["paths"]
+    listed = {path: codes_of(operation) for path, methods in paths.items() for operation in methods.values()}
+    everywhere = paths["/livez"]["get"]["responses"]["default"]["description"]
+
+    assert set().union(*listed.values()) >= {code for code in STATUSES if code not in everywhere}
+    assert listed["/album/list"] == {"invalid-request", "unavailable"}
+    assert listed["/job/retry"] >= {"job-not-found", "job-not-failed"}
+    assert listed["/album/image/upload"] >= {"album-not-found", "file-too-large", "busy", "storage-full"}
+    assert listed["/album/thumbnail/{thumbnail_id}"] >= {"thumbnail-not-found", *get_args(FailureCode)}
+
+
+def test_the_description_promises_a_status_and_a_message_in_every_answer(stack: Stack) -> None:
+    schemas = httpx.get(f"{stack.url}/openapi.json").json()["components"]["schemas"]
+    answers = [schema for name, schema in schemas.items() if name == "Done" or name.endswith("Answer")]
+
+    assert len(answers) > 15
+    for schema in answers:
+        assert {"status", "message"} <= set(schema["required"])
+
+
+def test_the_description_tells_what_streams_and_pictures_come_as(stack: Stack) -> None:
+    paths = httpx.get(f"{stack.url}/openapi.json").json()["paths"]
+
+    assert list(paths["/events"]["get"]["responses"]["200"]["content"]) == ["text/event-stream"]
+    assert "Retry-After" in paths["/album/image/get"]["post"]["responses"]["202"]["headers"]
+    assert "ETag" in paths["/album/{album_id}/image/{image_id}"]["get"]["responses"]["200"]["headers"]
 
 
 def test_the_description_knows_both_names_of_an_albums_name(stack: Stack) -> None:

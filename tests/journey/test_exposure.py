@@ -15,6 +15,7 @@ from tests.support.client import AlbumClient
 from tests.support.keys import keys_are_demanded, make_key, with_key
 from tests.support.pictures import picture
 from tests.support.processes import named, with_descendants
+from tests.support.raw import RawConnection
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 
@@ -117,6 +118,21 @@ def test_without_keys_another_name_for_this_machine_is_refused(album: AlbumClien
 @pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1", "127.1.2.3:1", "[::1]:8000", "LOCALHOST"])
 def test_this_machines_own_names_are_answered(album: AlbumClient, host: str) -> None:
     assert album.http.post("/album/list", json={}, headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        ("GET /session HTTP/1.0", 200),
+        ("GET /session HTTP/1.0\r\nHost: evil.example", 403),
+        ("GET /session HTTP/1.0\r\nX-Forwarded-For: 203.0.113.9", 403),
+        ("GET /session HTTP/1.1", 403),
+    ],
+)
+def test_only_a_client_too_old_to_say_a_name_may_leave_it_out(stack: Stack, request_head: str, status: int) -> None:
+    with RawConnection(stack.url) as connection:
+        connection.send(f"{request_head}\r\n\r\n".encode())
+        assert connection.answer().status_code == status
 
 
 @pytest.mark.parametrize("client", ["203.0.113.9", "10.0.0.7", "127.0.0.1, 203.0.113.9", "nonsense"])

@@ -25,6 +25,7 @@ from services.api.admin_schemas import (
     SomeLetters,
     StatusAnswer,
 )
+from services.api.answers import refusals
 from services.api.background import in_background
 from services.api.checkup import Checkup
 from services.api.core import Core
@@ -57,7 +58,7 @@ async def list_failed(body: ListFailed, core: CoreDependency) -> FailedAnswer:
     return FailedAnswer(message="failed jobs listed", jobs=[FailedJob.of(image) for image in images])
 
 
-@router.post("/retry", status_code=202)
+@router.post("/retry", status_code=202, responses=refusals("job-not-failed"))
 async def retry_failed(body: RetryFailed, core: CoreDependency, context: ContextDependency) -> CountAnswer:
     """Queue one failed job again, or all that failed with a code, in the background.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from libs.catalog import albums, deletions, images
+from services.api.answers import refusals
 from services.api.background import in_background
 from services.api.dependencies import CallerDependency, ContextDependency, CoreDependency, ReaderDependency
 from services.api.schemas import (
@@ -25,7 +26,7 @@ from services.api.schemas import (
 router = APIRouter(prefix="/album", tags=["albums"])
 
 
-@router.post("/create", status_code=201)
+@router.post("/create", status_code=201, responses=refusals("album-exists"))
 async def create_album(
     body: CreateAlbum, core: CoreDependency, caller: CallerDependency, context: ContextDependency
 ) -> AlbumAnswer:
@@ -34,7 +35,7 @@ async def create_album(
     return AlbumAnswer(message="album created", album_snapshot=AlbumSnapshot.holding(album, [], None))
 
 
-@router.post("/get")
+@router.post("/get", responses=refusals("album-not-found"))
 async def get_album(body: GetAlbum, core: CoreDependency, caller: ReaderDependency) -> AlbumAnswer:
     """An album and the ids of its images, oldest first."""
     album, page = await images.list_image_ids(core.catalog, caller, body.album_id, body.limit, body.after)
@@ -48,14 +49,14 @@ async def list_albums(body: ListAlbums, core: CoreDependency, caller: ReaderDepe
     return AlbumsAnswer(message="albums listed", albums=[AlbumCard.of(album) for album in page.items], next=page.next)
 
 
-@router.post("/images")
+@router.post("/images", responses=refusals("album-not-found"))
 async def list_images(body: ListImages, core: CoreDependency, caller: ReaderDependency) -> ImagesAnswer:
     """Cards of an album's images, failed ones too."""
     page = await images.list_images(core.catalog, caller, body.album_id, body.limit, body.after, body.order)
     return ImagesAnswer(message="images listed", images=[ImageCard.of(image) for image in page.items], next=page.next)
 
 
-@router.post("/delete")
+@router.post("/delete", responses=refusals("album-not-found"))
 async def delete_album(
     body: OneAlbum, core: CoreDependency, caller: CallerDependency, context: ContextDependency
 ) -> Done:

@@ -14,6 +14,7 @@ from starlette.types import Message, Send
 
 from libs.shared.logs import get_logger
 from services.api.access import SAFE_METHODS
+from services.api.answers import Responses
 from services.api.dependencies import CoreDependency, ReaderDependency
 from services.api.schemas import Id
 from services.api.streams import stream
@@ -21,6 +22,9 @@ from services.api.streams import stream
 router = APIRouter(tags=["events"])
 
 MEDIA_TYPE = "text/event-stream"
+_STREAM: Responses = {
+    200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}, "description": "events, for as long as it is read"}
+}
 SLOW_SECONDS = 10.0
 """How long a client may leave what was sent to it unread."""
 
@@ -41,7 +45,7 @@ class EventStream(StreamingResponse):
             get_logger().info("cut off an event stream that was not read")
 
 
-@router.api_route("/events", methods=SAFE_METHODS, response_class=EventStream)
+@router.api_route("/events", methods=SAFE_METHODS, response_class=EventStream, responses=_STREAM)
 async def get_events(
     request: Request,
     core: CoreDependency,

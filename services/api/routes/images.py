@@ -13,7 +13,7 @@ from libs.catalog.records import job_id_of, thumbnail_id_of
 from libs.shared.errors import AlbumError
 from libs.shared.mongo import DriverError
 from services.api import media, problems, uploads
-from services.api.answers import STREAMED, processing
+from services.api.answers import JOB_CODES, STREAMED, processing, refusals
 from services.api.background import in_background
 from services.api.dependencies import CallerDependency, ContextDependency, CoreDependency, ReaderDependency
 from services.api.pictures import Pending, find_picture
@@ -53,11 +53,30 @@ _UPLOAD_FORM: dict[str, Any] = {
 }
 
 
-@router.post("/upload", status_code=202, response_model=UploadAnswer, openapi_extra=_UPLOAD_FORM)
+_REFUSED_UPLOADS = refusals(
+    "album-not-found",
+    "upload-in-progress",
+    "file-too-large",
+    "unsupported-format",
+    "dimensions-too-large",
+    "empty-file",
+    "busy",
+    "storage-full",
+)
+
+
+@router.post(
+    "/upload", status_code=202, response_model=UploadAnswer, responses=_REFUSED_UPLOADS, openapi_extra=_UPLOAD_FORM
+)
 async def upload_image(
     request: Request, core: CoreDependency, caller: CallerDependency, context: ContextDependency
 ) -> Response:
-    """Store a picture and queue it for encoding; the parts may come in any order."""
+    """Store a picture and queue it for encoding; the parts may come in any order.
+
+    A refusal may come while the file is still being sent. The server then reads on for at most 8 MiB or two seconds
+    and closes the connection: a client that does not look for an answer while it sends may see a broken connection
+    instead. Nothing was stored then. With an ``Idempotency-Key`` an upload can be repeated without storing it twice.
+    """
     try:
         accepted = await uploads.receive(core, request, caller, context)
     except (AlbumError, DriverError) as error:
@@ -71,21 +90,28 @@ async def upload_image(
     return JSONResponse(body.model_dump(), status_code=202, headers={"cache-control": "no-store"})
 
 
-@router.post("/get", response_class=Response, responses=STREAMED)
+_NO_IMAGE = refusals("album-not-found", "image-not-found")
+
+
+@router.post(
+    "/get",
+    response_class=Response,
+    responses={**STREAMED, **refusals("album-not-found", "image-not-found", "original-not-kept", *JOB_CODES)},
+)
 async def get_image(body: GetImage, core: CoreDependency, caller: ReaderDependency) -> Response:
     """The picture as a stream, or the job id while it is queued."""
     found = await find_picture(core, caller, body.album_id, body.image_id, body.variant, body.wait_seconds)
     return processing(found.image) if isinstance(found, Pending) else await media.send(core, found)
 
 
-@router.post("/info")
+@router.post("/info", responses=_NO_IMAGE)
 async def get_image_info(body: OneImage, core: CoreDependency, caller: ReaderDependency) -> ImageAnswer:
     """The card of one image."""
     image = await find_image(core.catalog, caller, body.album_id, body.image_id)
     return ImageAnswer(message="image found", image=ImageCard.of(image))
 
 
-@router.post("/delete")
+@router.post("/delete", responses=_NO_IMAGE)
 async def delete_image(
     body: OneImage, core: CoreDependency, caller: CallerDependency, context: ContextDependency
 ) -> Done:

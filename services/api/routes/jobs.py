@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse
 
 from libs.catalog import requests
 from libs.catalog.images import find_job
-from services.api.answers import processing
+from services.api.answers import processing, refusals
 from services.api.dependencies import CallerDependency, ContextDependency, CoreDependency, ReaderDependency
 from services.api.pictures import settled
 from services.api.schemas import GetJob, Job, JobAnswer, OneJob, ProcessingAnswer, image_id_of_job
@@ -15,7 +15,7 @@ from services.api.schemas import GetJob, Job, JobAnswer, OneJob, ProcessingAnswe
 router = APIRouter(prefix="/job", tags=["jobs"])
 
 
-@router.post("/get")
+@router.post("/get", responses=refusals("job-not-found"))
 async def get_job(body: GetJob, core: CoreDependency, caller: ReaderDependency) -> JobAnswer:
     """How far a job is; with ``wait_seconds``, once it is ready or failed."""
     image_id = image_id_of_job(body.job_id)
@@ -25,7 +25,12 @@ async def get_job(body: GetJob, core: CoreDependency, caller: ReaderDependency) 
     return JobAnswer(message=f"the job is {image.state}", job=Job.of(image))
 
 
-@router.post("/retry", status_code=202, response_model=ProcessingAnswer)
+@router.post(
+    "/retry",
+    status_code=202,
+    response_model=ProcessingAnswer,
+    responses=refusals("job-not-found", "original-not-kept", "job-not-failed"),
+)
 async def retry_job(
     body: OneJob, core: CoreDependency, caller: CallerDependency, context: ContextDependency
 ) -> JSONResponse:

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from libs.shared.errors import BlobMissing
 from services.api import media
 from services.api.access import SAFE_METHODS
-from services.api.answers import CACHEABLE, CONDITIONS, processing
+from services.api.answers import CACHEABLE, CONDITIONS, JOB_CODES, processing, refusals
 from services.api.dependencies import ContextDependency, CoreDependency, ReaderDependency, get_core
 from services.api.pictures import Pending, Picture, find_picture, send_thumbnail
 from services.api.schemas import Id, ThumbnailId, Variant, ids_of_thumbnail, is_thumbnail_id
@@ -82,18 +82,21 @@ def serve_thumbnails(app: FastAPI) -> None:
         methods=SAFE_METHODS,
         tags=["media"],
         response_class=Response,
-        responses=CACHEABLE,
+        responses={**CACHEABLE, **refusals("thumbnail-not-found", "not-found", *JOB_CODES)},
         openapi_extra=CONDITIONS,
         operation_id="show_thumbnail",
         route_class_override=ThumbnailRoute,
     )
 
 
+_NO_IMAGE = refusals("album-not-found", "image-not-found", "original-not-kept", "not-found", *JOB_CODES)
+
+
 @router.api_route(
     "/{album_id}/image/{image_id}",
     methods=SAFE_METHODS,
     response_class=Response,
-    responses=CACHEABLE,
+    responses={**CACHEABLE, **_NO_IMAGE},
     openapi_extra=CONDITIONS,
     operation_id="show_image",
 )

@@ -15,6 +15,7 @@ from libs.shared.metrics import CONTENT_TYPE
 from libs.shared.mongo import DriverError, in_time
 from services.api import contracts
 from services.api.access import SAFE_METHODS
+from services.api.answers import Responses
 from services.api.dependencies import CoreDependency
 from services.api.page import WholeFile
 
@@ -26,6 +27,7 @@ MESSAGES = {
     "down": "the database does not answer",
     "upgrading": "the database is being brought up to date",
 }
+_EXPOSITION: Responses = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 DOCS = Path(__file__).parents[1] / "docs"
 
 
@@ -58,7 +60,7 @@ async def readyz(core: CoreDependency) -> JSONResponse:
     return JSONResponse(body, status_code=200 if is_ready else 503)
 
 
-@router.api_route("/metrics", methods=SAFE_METHODS, response_class=Response)
+@router.api_route("/metrics", methods=SAFE_METHODS, response_class=Response, responses=_EXPOSITION)
 async def metrics(request: Request, core: CoreDependency) -> Response:
     """Prometheus metrics: of this process, and what it sees of log, images and queues."""
     await request.app.state.vitals.refresh()

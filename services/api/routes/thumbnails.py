@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.api import media
-from services.api.answers import STREAMED, processing
+from services.api.answers import JOB_CODES, STREAMED, processing, refusals
 from services.api.dependencies import ContextDependency, CoreDependency, ReaderDependency
 from services.api.pictures import Pending, Picture, send_thumbnail
 from services.api.schemas import GetThumbnail, ids_of_thumbnail
@@ -14,7 +14,7 @@ from services.api.schemas import GetThumbnail, ids_of_thumbnail
 router = APIRouter(prefix="/album/thumbnail", tags=["thumbnails"])
 
 
-@router.post("/get", response_class=Response, responses=STREAMED)
+@router.post("/get", response_class=Response, responses={**STREAMED, **refusals("thumbnail-not-found", *JOB_CODES)})
 async def get_thumbnail(
     body: GetThumbnail, core: CoreDependency, caller: ReaderDependency, context: ContextDependency
 ) -> Response:

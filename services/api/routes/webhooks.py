@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from libs.catalog.albums import find_album
 from libs.webhooks import deliveries, endpoints
+from services.api.answers import refusals
 from services.api.dependencies import CallerDependency, CoreDependency, ReaderDependency
 from services.api.schemas import Done
 from services.api.webhook_schemas import (
@@ -25,8 +26,14 @@ from services.api.webhook_schemas import (
 
 router = APIRouter(prefix="/webhook", tags=["webhooks"])
 
+_NO_WEBHOOK = refusals("webhook-not-found")
 
-@router.post("/create", status_code=201)
+
+@router.post(
+    "/create",
+    status_code=201,
+    responses=refusals("album-not-found", "too-many-webhooks", "address-not-allowed"),
+)
 async def create_webhook(body: CreateWebhook, core: CoreDependency, caller: CallerDependency) -> NewWebhookAnswer:
     """Have a url called for every event of the caller's albums, or of one album, or of some types only.
 
@@ -49,21 +56,21 @@ async def list_webhooks(core: CoreDependency, caller: ReaderDependency) -> Webho
     )
 
 
-@router.post("/enable")
+@router.post("/enable", responses=_NO_WEBHOOK)
 async def enable_webhook(body: OneWebhook, core: CoreDependency, caller: CallerDependency) -> WebhookAnswer:
     """Call a disabled webhook again from now on; what it missed can be replayed."""
     webhook = await endpoints.enable_webhook(core.webhooks, caller.owner, body.webhook_id)
     return WebhookAnswer(message="webhook enabled", webhook=WebhookCard.model_validate(webhook))
 
 
-@router.post("/delete")
+@router.post("/delete", responses=_NO_WEBHOOK)
 async def delete_webhook(body: OneWebhook, core: CoreDependency, caller: CallerDependency) -> Done:
     """Delete a webhook with all that is due to it."""
     await endpoints.delete_webhook(core.webhooks, caller.owner, body.webhook_id)
     return Done(message="webhook deleted")
 
 
-@router.post("/deliveries")
+@router.post("/deliveries", responses=_NO_WEBHOOK)
 async def list_deliveries(body: ListDeliveries, core: CoreDependency, caller: ReaderDependency) -> DeliveriesAnswer:
     """What a webhook was or will be told, newest first, each with its last attempts."""
     webhook = await endpoints.find_webhook(core.webhooks, caller.owner, body.webhook_id)
@@ -72,7 +79,9 @@ async def list_deliveries(body: ListDeliveries, core: CoreDependency, caller: Re
     return DeliveriesAnswer(message="deliveries listed", deliveries=cards, next=page.next)
 
 
-@router.post("/replay", status_code=202)
+@router.post(
+    "/replay", status_code=202, responses=refusals("webhook-not-found", "delivery-not-found", "webhook-disabled")
+)
 async def replay_webhook(body: ReplayWebhook, core: CoreDependency, caller: CallerDependency) -> ReplayAnswer:
     """Deliver one event again, or all since a time, whatever came of them before."""
     webhook = await endpoints.find_webhook(core.webhooks, caller.owner, body.webhook_id)
@@ -84,7 +93,7 @@ async def replay_webhook(body: ReplayWebhook, core: CoreDependency, caller: Call
     return ReplayAnswer(message="deliveries are due again", count=count)
 
 
-@router.post("/test", status_code=202)
+@router.post("/test", status_code=202, responses=refusals("webhook-not-found", "webhook-disabled"))
 async def ping_webhook(body: OneWebhook, core: CoreDependency, caller: CallerDependency) -> PingAnswer:
     """Send an event of type ``io.album.webhook.tested.v1``; what comes of it is among the deliveries."""
     webhook = await endpoints.find_webhook(core.webhooks, caller.owner, body.webhook_id)
