@@ -122,7 +122,7 @@ def test_every_refusal_is_described_as_it_is(album: AlbumClient) -> None:
     description = described(album)
 
     assert "HTTPValidationError" not in description["components"]["schemas"]
-    assert set(description["components"]["schemas"]["FailAnswer"]["required"]) == {"code", "message"}
+    assert set(description["components"]["schemas"]["FailAnswer"]["required"]) == {"status", "code", "message"}
     for path in ENDPOINTS:
         for operation in description["paths"][path].values():
             refusal = operation["responses"]["default"]["content"]["application/json"]["schema"]

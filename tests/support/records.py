@@ -87,9 +87,9 @@ async def _write(stack: Stack, ids: list[str], are_published: bool) -> None:
     async def write(some: list[tuple[str, int]]) -> None:
         def work(transaction: Transaction) -> None:
             for image_id, sequence in some:
-                subject = {"sequence": sequence, "event_at": utc_now()}
+                subject = {"owner": "local", "sequence": sequence, "event_at": utc_now()}
                 event = _event(image_id, sequence)
-                written = catalog.record(transaction, event, subject, "api", Context(owner="local", actor="local"))
+                written = catalog.record(transaction, event, subject, "api", Context(actor="local"))
                 if not are_published:
                     transaction.update(catalog.events, {"_id": written.id}, {"$set": {"pending": []}})
 
