@@ -1,10 +1,9 @@
 """Takes system calls away from a decode child: what no decoder needs and whoever took one over would want first.
 
 A filter as in seccomp(2), in the classic BPF of the kernel's ``filter.h``. Memory, time and files are bounded by
-rlimits (see `libs.shared.sandbox`); this closes the network, other programs, other processes and the writing of files:
-what the child may write it is given open. It closes memory that no rlimit counts, too, some of which would outlive the
-child. Threads may be made, which decoders do, but no process, which would outlive
-the kill of its parent.
+rlimits (see `libs.shared.sandbox`); this closes the network, other programs, other processes, memory that no rlimit
+counts, and the writing of files: what the child may write it is given open. Threads may be made, which decoders do, but
+no process, which would outlive the kill of its parent.
 """
 
 from __future__ import annotations
