@@ -93,7 +93,7 @@ def test_the_result_of_a_superseded_attempt_is_dropped_with_its_blobs(
 def test_a_failure_of_a_superseded_attempt_changes_nothing(image: Puppet, client: AlbumClient) -> None:
     image.send(image.failed("decoder"))
     becomes(image, "failed")
-    client.post("/job/retry", job_id=image.image_id + "job")
+    assert client.post("/job/retry", job_id=image.image_id + "job").status_code == 202
 
     image.send(image.failed("decoder", generation=1))
     settle(image)
@@ -320,7 +320,7 @@ def test_every_public_event_of_an_image_comes_once_in_order_with_its_deletion_la
         image = Puppet(api, album_id, uploaded)
         image.send(image.failed("decoder"))
         becomes(image, "failed")
-        client.post("/job/retry", job_id=uploaded + "job")
+        assert client.post("/job/retry", job_id=uploaded + "job").status_code == 202
         encoded = image.encoded(generation=2)
         image.send(image.thumbnail(encoded), encoded, encoded)
         becomes(image, "ready")

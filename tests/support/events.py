@@ -13,6 +13,7 @@ import aio_pika
 import anyio
 import gridfs
 from anyio.from_thread import start_blocking_portal
+from pymongo.read_concern import ReadConcern
 
 from libs.shared.events import (
     BlobRef,
@@ -121,8 +122,9 @@ class Puppet:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The image as the catalog has it."""
-        found = self.stack.database["images"].find_one({"_id": self.image_id})
+        """The image as a majority has it, which is what the API sees: the primary knows a moment earlier."""
+        images = self.stack.database["images"].with_options(read_concern=ReadConcern("majority"))
+        found = images.find_one({"_id": self.image_id})
         assert found is not None
         return found
 
