@@ -18,6 +18,7 @@ from libs.shared.mongo import Document, Transaction, in_time, patiently, to_its_
 
 KEY_RETENTION = timedelta(hours=24)
 BEGIN_SECONDS = 5
+"""How long a new upload waits for the database before it is sent away."""
 
 
 @dataclass(frozen=True)
