@@ -24,8 +24,8 @@ from libs.shared.mongo import Database, Document, patiently
 from libs.shared.worker import Message
 
 POSITIONS = "positions"
-OVERLAP = timedelta(minutes=2)
-"""How much of the log is looked through again: by so much a transaction may become visible after its time."""
+OVERLAP = 2 * event_log.OVERLAP
+"""How much of the log is looked through again. More than must be: what a subscriber has had is not given to it again."""
 SETTLED = timedelta(minutes=1)
 """From this age on an event that the log does not show is gone, rather than not there yet after an election."""
 MARGIN = timedelta(days=1)
