@@ -100,7 +100,9 @@ async def list_albums(catalog: Catalog, caller: Caller, limit: int, after: str |
         date, last_id = position(after, datetime, str)
         wanted["$or"] = [{"create_date": {"$lt": date}}, {"create_date": date, "_id": {"$lt": last_id}}]
     order = [("create_date", DESCENDING), ("_id", DESCENDING)]
-    documents = await patiently(lambda: catalog.albums.find(wanted, _SHOWN).sort(order).limit(limit + 1).to_list(None))
+    one_more = limit + 1
+    query = catalog.albums.find(wanted, _SHOWN).sort(order)
+    documents = await patiently(lambda: query.clone().limit(one_more).batch_size(one_more).to_list(None))
     albums = [Album.model_validate(document) for document in documents[:limit]]
     more = len(documents) > limit
     return Page(albums, token(albums[-1].create_date, albums[-1].id) if more else None)

@@ -114,7 +114,7 @@ async def list_images(
         {"$unwind": {"path": "$joined", "preserveNullAndEmptyArrays": True}},
         {"$project": {"joined": 1}},
     ]
-    found = await _aggregate(catalog.albums, *steps)
+    found = await _aggregate(catalog.albums, *steps, batch_size=limit + 2)
     if not found:
         raise album_not_found()
     page = _page([document["joined"] for document in found if "joined" in document], limit)
@@ -146,5 +146,6 @@ def _join(collection: str, wanted: Document, *, local: str | None = None, foreig
     return {"$lookup": {"from": collection, **keys, "pipeline": [{"$match": wanted}], "as": "joined"}}
 
 
-async def _aggregate(collection: Any, *pipeline: Document) -> list[Document]:
-    return await patiently(lambda: collection.aggregate(list(pipeline)).to_list(None))
+async def _aggregate(collection: Any, *pipeline: Document, batch_size: int = 2) -> list[Document]:
+    """What a pipeline finds; in one round trip, if that is less than ``batch_size``."""
+    return await patiently(lambda: collection.aggregate(list(pipeline), batchSize=batch_size).to_list(None))

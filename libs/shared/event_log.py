@@ -108,4 +108,4 @@ async def _batches(
 
 
 async def _in_order(events: Collection, wanted: Document, fields: Document | None) -> list[Document]:
-    return await events.find(wanted, fields).sort(_IN_ORDER).limit(BATCH).to_list(None)
+    return await events.find(wanted, fields).sort(_IN_ORDER).limit(BATCH).batch_size(BATCH).to_list(None)

@@ -80,8 +80,9 @@ async def list_deliveries(registry: Registry, webhook: Webhook, limit: int, afte
     if after is not None:
         date, last_id = position(after, datetime, str)
         wanted["$or"] = [{"create_date": {"$lt": date}}, {"create_date": date, "_id": {"$lt": last_id}}]
+    one_more = limit + 1
     query = registry.deliveries.find(wanted, _SHOWN).sort([("create_date", DESCENDING), ("_id", DESCENDING)])
-    documents = await patiently(lambda: query.clone().limit(limit + 1).to_list(None))
+    documents = await patiently(lambda: query.clone().limit(one_more).batch_size(one_more).to_list(None))
     deliveries = [Delivery.model_validate(document) for document in documents[:limit]]
     more = len(documents) > limit
     return Page(deliveries, token(deliveries[-1].create_date, deliveries[-1].id) if more else None)

@@ -1,4 +1,4 @@
-"""Whoever reads in batches is sent what is in them, and not all that would follow each."""
+"""Whoever reads in batches is sent what is in them, and not all that would follow each; each comes in one answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from libs.catalog import orphans, outbox, repairs
+from libs.catalog import albums, images, orphans, outbox, repairs
 from libs.shared import event_log
 from libs.shared.events import utc_now
 from tests.support.shelf import CALLER, Shelf
@@ -62,6 +62,7 @@ async def test_the_event_log(shelf: Shelf) -> None:
 
     assert len(events) == sum(len(page.highest) for page in pages) == MANY
     assert sum(replayed) == sum(looked_through) == MANY
+    assert max(replayed) == max(looked_through) == event_log.BATCH
     assert len(overdue) == event_log.BATCH
     assert sum(published) == 2 * event_log.BATCH
 
@@ -79,3 +80,20 @@ async def test_files_and_images(shelf: Shelf) -> None:
 
     assert sum(searched) == len(batch.orphans) == orphans.FILES_BATCH
     assert sum(looked_at) == len(found) == repairs.BATCH
+
+
+@pytest.mark.parametrize("limit", [100, 250])
+async def test_pages_of_listings_come_in_one_answer(shelf: Shelf, limit: int) -> None:
+    image = (await shelf.queued()).model_dump(by_alias=True)
+    await shelf.catalog.images.insert_many(image | {"_id": f"{n:04}", "order": n} for n in range(1, 2 * limit))
+    album: Any = await shelf.catalog.albums.find_one({"_id": shelf.album_id})
+    await shelf.catalog.albums.insert_many(album | {"_id": f"{n:04}"} for n in range(2 * limit))
+
+    async with sent(shelf) as of_albums:
+        listed = await albums.list_albums(shelf.catalog, CALLER, limit, None)
+    async with sent(shelf) as more_of_images:  # an aggregation's first answer is no query
+        shown = await images.list_images(shelf.catalog, CALLER, shelf.album_id, limit, None, "newest")
+
+    assert len(listed.items) == len(shown.items) == limit
+    assert of_albums == [limit + 1]
+    assert more_of_images == []
