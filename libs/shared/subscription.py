@@ -25,7 +25,7 @@ from libs.shared.worker import Message
 
 POSITIONS = "positions"
 OVERLAP = 2 * event_log.OVERLAP
-"""How much of the log is looked through again. More than must be: what a subscriber has had is not given to it again."""
+"""How much of the log is looked through again. More than must be, since nothing is given to a subscriber twice."""
 SETTLED = timedelta(minutes=1)
 """From this age on an event that the log does not show is gone, rather than not there yet after an election."""
 MARGIN = timedelta(days=1)
