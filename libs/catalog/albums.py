@@ -14,7 +14,7 @@ from libs.catalog.records import Album
 from libs.shared.errors import Refusal
 from libs.shared.events import AlbumCreated, Context, utc_now
 from libs.shared.mongo import Document, Transaction, patiently
-from libs.shared.pages import Page, position, token
+from libs.shared.pages import BATCH, Page, made, position, token
 
 _SHOWN = {"owner": 1, "name": 1, "create_date": 1, "content_count": 1}
 
@@ -100,9 +100,8 @@ async def list_albums(catalog: Catalog, caller: Caller, limit: int, after: str |
         date, last_id = position(after, datetime, str)
         wanted["$or"] = [{"create_date": {"$lt": date}}, {"create_date": date, "_id": {"$lt": last_id}}]
     order = [("create_date", DESCENDING), ("_id", DESCENDING)]
-    one_more = limit + 1
     query = catalog.albums.find(wanted, _SHOWN).sort(order)
-    documents = await patiently(lambda: query.clone().limit(one_more).batch_size(one_more).to_list(None))
-    albums = [Album.model_validate(document) for document in documents[:limit]]
+    documents = await patiently(lambda: query.clone().limit(limit + 1).batch_size(BATCH).to_list(None))
+    albums = await made(Album.model_validate, documents[:limit])
     more = len(documents) > limit
     return Page(albums, token(albums[-1].create_date, albums[-1].id) if more else None)

@@ -13,7 +13,7 @@ from libs.catalog.records import VISIBLE, Album, Image
 from libs.shared.errors import Refusal
 from libs.shared.events import BlobRef
 from libs.shared.mongo import Document, patiently
-from libs.shared.pages import Page, position, token
+from libs.shared.pages import BATCH, Page, made, position, token
 
 Order = Literal["oldest", "newest"]
 
@@ -114,11 +114,11 @@ async def list_images(
         {"$unwind": {"path": "$joined", "preserveNullAndEmptyArrays": True}},
         {"$project": {"joined": 1}},
     ]
-    found = await _aggregate(catalog.albums, *steps, batch_size=limit + 2)
+    found = await _aggregate(catalog.albums, *steps)
     if not found:
         raise album_not_found()
     page = _page([document["joined"] for document in found if "joined" in document], limit)
-    return Page([Image.model_validate(document) for document in page.items], page.next)
+    return Page(await made(Image.model_validate, page.items), page.next)
 
 
 def _listing(
@@ -146,6 +146,5 @@ def _join(collection: str, wanted: Document, *, local: str | None = None, foreig
     return {"$lookup": {"from": collection, **keys, "pipeline": [{"$match": wanted}], "as": "joined"}}
 
 
-async def _aggregate(collection: Any, *pipeline: Document, batch_size: int = 2) -> list[Document]:
-    """What a pipeline finds; in one round trip, if that is less than ``batch_size``."""
-    return await patiently(lambda: collection.aggregate(list(pipeline), batchSize=batch_size).to_list(None))
+async def _aggregate(collection: Any, *pipeline: Document) -> list[Document]:
+    return await patiently(lambda: collection.aggregate(list(pipeline), batchSize=BATCH).to_list(None))

@@ -12,7 +12,7 @@ from pymongo import DESCENDING, UpdateOne
 from libs.shared.errors import Refusal
 from libs.shared.events import TYPE_PREFIX, Envelope, rfc3339, utc_now
 from libs.shared.mongo import Document, patiently
-from libs.shared.pages import Page, position, token
+from libs.shared.pages import BATCH, Page, made, position, token
 from libs.webhooks.records import Delivery, Webhook
 from libs.webhooks.registry import Registry
 
@@ -80,10 +80,9 @@ async def list_deliveries(registry: Registry, webhook: Webhook, limit: int, afte
     if after is not None:
         date, last_id = position(after, datetime, str)
         wanted["$or"] = [{"create_date": {"$lt": date}}, {"create_date": date, "_id": {"$lt": last_id}}]
-    one_more = limit + 1
     query = registry.deliveries.find(wanted, _SHOWN).sort([("create_date", DESCENDING), ("_id", DESCENDING)])
-    documents = await patiently(lambda: query.clone().limit(one_more).batch_size(one_more).to_list(None))
-    deliveries = [Delivery.model_validate(document) for document in documents[:limit]]
+    documents = await patiently(lambda: query.clone().limit(limit + 1).batch_size(BATCH).to_list(None))
+    deliveries = await made(Delivery.model_validate, documents[:limit])
     more = len(documents) > limit
     return Page(deliveries, token(deliveries[-1].create_date, deliveries[-1].id) if more else None)
 

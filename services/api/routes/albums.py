@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from libs.catalog import albums, deletions, images
+from libs.shared.pages import made
 from services.api.answers import refusals
 from services.api.background import in_background
 from services.api.dependencies import CallerDependency, ContextDependency, CoreDependency, ReaderDependency
@@ -46,14 +47,14 @@ async def get_album(body: GetAlbum, core: CoreDependency, caller: ReaderDependen
 async def list_albums(body: ListAlbums, core: CoreDependency, caller: ReaderDependency) -> AlbumsAnswer:
     """The caller's albums, newest first."""
     page = await albums.list_albums(core.catalog, caller, body.limit, body.after)
-    return AlbumsAnswer(message="albums listed", albums=[AlbumCard.of(album) for album in page.items], next=page.next)
+    return AlbumsAnswer(message="albums listed", albums=await made(AlbumCard.of, page.items), next=page.next)
 
 
 @router.post("/images", responses=refusals("album-not-found"))
 async def list_images(body: ListImages, core: CoreDependency, caller: ReaderDependency) -> ImagesAnswer:
     """Cards of an album's images, failed ones too."""
     page = await images.list_images(core.catalog, caller, body.album_id, body.limit, body.after, body.order)
-    return ImagesAnswer(message="images listed", images=[ImageCard.of(image) for image in page.items], next=page.next)
+    return ImagesAnswer(message="images listed", images=await made(ImageCard.of, page.items), next=page.next)
 
 
 @router.post("/delete", responses=refusals("album-not-found"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from libs.catalog.albums import find_album
+from libs.shared.pages import made
 from libs.webhooks import deliveries, endpoints
 from services.api.answers import refusals
 from services.api.dependencies import CallerDependency, CoreDependency, ReaderDependency
@@ -75,7 +76,7 @@ async def list_deliveries(body: ListDeliveries, core: CoreDependency, caller: Re
     """What a webhook was or will be told, newest first, each with its last attempts."""
     webhook = await endpoints.find_webhook(core.webhooks, caller.owner, body.webhook_id)
     page = await deliveries.list_deliveries(core.webhooks, webhook, body.limit, body.after)
-    cards = [DeliveryCard.model_validate(delivery) for delivery in page.items]
+    cards = await made(DeliveryCard.model_validate, page.items)
     return DeliveriesAnswer(message="deliveries listed", deliveries=cards, next=page.next)
 
 
