@@ -41,6 +41,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Begin to serve."""
+        self._app.openapi()  # takes hundreds of milliseconds, for which everybody would wait when it is first asked for
         await super().startup(sockets)
         gc.collect()
         gc.freeze()  # what is there by now stays: not to be looked through again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
@@ -47,6 +48,7 @@ PIPELINE = {
 }
 
 
+@cache
 def event_schema(event: type[Event]) -> Json:
     """The JSON Schema of an event's ``data``."""
     return {
@@ -56,6 +58,7 @@ def event_schema(event: type[Event]) -> Json:
     }
 
 
+@cache
 def asyncapi(version: str) -> Json:
     """An AsyncAPI 3 document of exchanges and queues (https://www.asyncapi.com/docs/reference/specification/v3.0.0)."""
     on_work = sorted({event for part in PIPELINE.values() for event in part.sends}, key=EVENTS.index)
