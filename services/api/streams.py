@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 import anyio
+import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from libs.catalog.albums import Caller
@@ -45,6 +46,7 @@ async def stream(
                         yield _frame(item)
                     if item.envelope.time > began:
                         sent.add(item.envelope.id)
+                    await anyio.lowlevel.checkpoint()  # a client that reads fast makes nobody wait for the rest
         async for new in _with_heartbeats(news):
             is_wanted = new is not None and new.envelope.id not in sent and _concerns(new, caller, album_id)
             if (new is None or is_wanted) and not await is_still_allowed():

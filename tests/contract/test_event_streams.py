@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from libs.catalog.albums import create_album
@@ -48,6 +49,31 @@ async def test_a_replay_ends_where_its_key_does(shelf: Shelf) -> None:
 
 async def always() -> bool:
     return True
+
+
+async def test_others_get_their_turn_between_the_events_of_a_replay(shelf: Shelf) -> None:
+    for number in range(8):
+        await create_album(shelf.catalog, CALLER, f"album {number}", None, CONTEXT)
+    first = await shelf.catalog.events.find_one({"owner": CALLER.owner}, sort=[("at", 1), ("_id", 1)])
+    assert first is not None
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    told: list[int] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(others)
+        async for frame in stream(core_of(shelf), CALLER, None, first["_id"], always):
+            told += [turns] if frame.startswith("id:") else []
+            if len(told) == 7:
+                break
+        group.cancel_scope.cancel()
+
+    assert len(set(told)) == 7
 
 
 async def subjects(frames: AsyncIterator[str], many: int) -> list[str]:
