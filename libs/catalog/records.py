@@ -78,6 +78,15 @@ class Image(Record):
         return thumbnail_id_of(self.album_id, self.id)
 
     @property
+    def content_type(self) -> str | None:
+        """Of the encoded picture, once it is there; likewise ``length``, in bytes."""
+        return self.encoded.content_type if self.encoded else None
+
+    @property
+    def length(self) -> int | None:
+        return self.encoded.length if self.encoded else None
+
+    @property
     def context(self) -> Context:
         """What events carry along that nobody's request leads to."""
         return Context(correlationid=self.job_id, owner=self.owner, actor=self.actor)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from libs.catalog.findings import Report
-from libs.catalog.records import Image
 from libs.catalog.status import Overview
 from libs.shared.errors import FailureCode
 from libs.shared.events import Timestamp
 from libs.shared.topology import QueueState
-from services.api.schemas import Done, Id
+from services.api.schemas import Card, Done, Id
 
 MAX_SHOWN = 1000
 
@@ -70,33 +69,20 @@ class StatusAnswer(Done):
     checks: dict[str, Check]
 
 
-class FailedJob(BaseModel):
-    image_id: str
+class FailedJob(Card):
+    image_id: str = Field(validation_alias="id")
     album_id: str
     code: str | None
-    message: str | None
+    message: str | None = Field(validation_alias="failure")
     attempts: int
     create_date: Timestamp
-
-    @classmethod
-    def of(cls, image: Image) -> FailedJob:
-        return cls(
-            image_id=image.id,
-            album_id=image.album_id,
-            code=image.code,
-            message=image.failure,
-            attempts=image.attempts,
-            create_date=image.create_date,
-        )
 
 
 class FailedAnswer(Done):
     jobs: list[FailedJob]
 
 
-class DeadLetter(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
+class DeadLetter(Card):
     id: str
     at: Timestamp
     stage: str

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from libs.catalog.records import Album, Image
+from libs.catalog.records import Album
 from libs.catalog.sessions import Session
 from libs.shared.errors import Refusal
 from libs.shared.events import Timestamp
@@ -67,7 +67,7 @@ def ids_of_thumbnail(thumbnail_id: str) -> tuple[str, str]:
     return thumbnail_id[:UUID_LENGTH], thumbnail_id[UUID_LENGTH:]
 
 
-class _Request(BaseModel):
+class RequestBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
@@ -79,36 +79,36 @@ def _either_name(schema: JsonDict) -> None:
     schema["anyOf"] = [{"required": ["album_name"]}, {"required": ["name"]}]
 
 
-class CreateAlbum(_Request):
+class CreateAlbum(RequestBody):
     model_config = ConfigDict(json_schema_extra=_either_name)
 
     album_name: Name = Field(validation_alias=AliasChoices("album_name", "name"))
     album_id: Id | None = None
 
 
-class GetAlbum(_Request):
+class GetAlbum(RequestBody):
     album_id: Id
     limit: Limit = MAX_PAGE
     after: str | None = None
 
 
-class ListAlbums(_Request):
+class ListAlbums(RequestBody):
     limit: Limit = 100
     after: str | None = None
 
 
-class ListImages(_Request):
+class ListImages(RequestBody):
     album_id: Id
     limit: Limit = 100
     after: str | None = None
     order: Literal["oldest", "newest"] = "oldest"
 
 
-class OneAlbum(_Request):
+class OneAlbum(RequestBody):
     album_id: Id
 
 
-class OneImage(_Request):
+class OneImage(RequestBody):
     album_id: Id
     image_id: Id
 
@@ -118,12 +118,12 @@ class GetImage(OneImage):
     wait_seconds: WaitSeconds = 0
 
 
-class GetThumbnail(_Request):
+class GetThumbnail(RequestBody):
     thumbnail_id: ThumbnailId
     wait_seconds: WaitSeconds | None = None
 
 
-class OneJob(_Request):
+class OneJob(RequestBody):
     job_id: JobId
 
 
@@ -141,15 +141,17 @@ class Done(_Answer):
     message: str
 
 
-class AlbumCard(BaseModel):
+class Card(BaseModel):
+    """What is shown of a record: its attributes of the same names, unless a field says another."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class AlbumCard(Card):
     id: str
     name: str
     create_date: Timestamp
     content_count: int
-
-    @classmethod
-    def of(cls, album: Album) -> AlbumCard:
-        return cls(id=album.id, name=album.name, create_date=album.create_date, content_count=album.content_count)
 
 
 class AlbumSnapshot(AlbumCard):
@@ -158,7 +160,7 @@ class AlbumSnapshot(AlbumCard):
 
     @classmethod
     def holding(cls, album: Album, content: list[str], following: str | None) -> AlbumSnapshot:
-        return cls(**AlbumCard.of(album).model_dump(), content=content, next=following)
+        return cls(**AlbumCard.model_validate(album).model_dump(), content=content, next=following)
 
 
 class AlbumAnswer(Done):
@@ -183,7 +185,7 @@ class ProcessingAnswer(_Answer):
     state: str
 
 
-class ImageCard(BaseModel):
+class ImageCard(Card):
     id: str
     name: str
     create_date: Timestamp
@@ -198,24 +200,6 @@ class ImageCard(BaseModel):
     content_type: str | None
     length: int | None
 
-    @classmethod
-    def of(cls, image: Image) -> ImageCard:
-        return cls(
-            id=image.id,
-            name=image.name,
-            create_date=image.create_date,
-            state=image.state,
-            code=image.code,
-            job_id=image.job_id,
-            thumbnail_id=image.thumbnail_id,
-            width=image.width,
-            height=image.height,
-            animated=image.animated,
-            placeholder=image.placeholder,
-            content_type=image.encoded.content_type if image.encoded else None,
-            length=image.encoded.length if image.encoded else None,
-        )
-
 
 class ImageAnswer(Done):
     image: ImageCard
@@ -226,48 +210,32 @@ class ImagesAnswer(Done):
     next: str | None
 
 
-class TimelineStep(BaseModel):
+class TimelineStep(Card):
     event: str
     at: Timestamp
 
 
-class Job(BaseModel):
+class Job(Card):
     """How far an image is; size and thumbhash as soon as it is encoded (docs/decisions/0009)."""
 
     job_id: str
-    image_id: str
+    image_id: str = Field(validation_alias="id")
     album_id: str
     state: str
     code: str | None
-    message: str | None
+    message: str | None = Field(validation_alias="failure")
     attempts: int
     width: int | None
     height: int | None
     placeholder: str | None
     timeline: list[TimelineStep]
 
-    @classmethod
-    def of(cls, image: Image) -> Job:
-        return cls(
-            job_id=image.job_id,
-            image_id=image.id,
-            album_id=image.album_id,
-            state=image.state,
-            code=image.code,
-            message=image.failure,
-            attempts=image.attempts,
-            width=image.width,
-            height=image.height,
-            placeholder=image.placeholder,
-            timeline=[TimelineStep(event=step.event, at=step.at) for step in image.timeline],
-        )
-
 
 class JobAnswer(Done):
     job: Job
 
 
-class SignIn(_Request):
+class SignIn(RequestBody):
     key: Annotated[str, Field(max_length=MAX_NAME)]
 
 

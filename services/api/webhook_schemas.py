@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from libs.shared.events import EVENTS, TYPE_PREFIX, Timestamp
-from services.api.schemas import Done, Id, Limit
+from services.api.schemas import Card, Done, Id, Limit, RequestBody
 
 MAX_URL = 2048
 PUBLIC_TYPES = tuple(TYPE_PREFIX + event.routing_key for event in EVENTS if event.is_public)
@@ -27,17 +27,13 @@ Type = Annotated[str, AfterValidator(public_type)]
 Moment = Annotated[AwareDatetime, Field(ge=_EARLIEST, le=_LATEST)]
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class CreateWebhook(_Request):
+class CreateWebhook(RequestBody):
     url: Annotated[str, Field(min_length=1, max_length=MAX_URL)]
     album_id: Id | None = None
     types: Annotated[list[Type], Field(min_length=1, max_length=len(PUBLIC_TYPES))] | None = None
 
 
-class OneWebhook(_Request):
+class OneWebhook(RequestBody):
     webhook_id: Id
 
 
@@ -59,11 +55,7 @@ class ReplayWebhook(OneWebhook):
         return self
 
 
-class _Card(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-
-class WebhookCard(_Card):
+class WebhookCard(Card):
     """A webhook without its secret; ``reason`` is why it is disabled."""
 
     id: str
@@ -88,7 +80,7 @@ class WebhooksAnswer(Done):
     webhooks: list[WebhookCard]
 
 
-class AttemptCard(_Card):
+class AttemptCard(Card):
     """One try: the status of the answer, or what kept it from coming."""
 
     at: Timestamp
@@ -97,7 +89,7 @@ class AttemptCard(_Card):
     problem: str | None
 
 
-class DeliveryCard(_Card):
+class DeliveryCard(Card):
     id: str
     event_id: str
     type: str

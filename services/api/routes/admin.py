@@ -55,7 +55,7 @@ async def get_status(core: CoreDependency) -> StatusAnswer:
 async def list_failed(body: ListFailed, core: CoreDependency) -> FailedAnswer:
     """Jobs that failed with a code, of whatever owner, newest first."""
     images = await status.failed_images(core.catalog, body.code, body.limit)
-    return FailedAnswer(message="failed jobs listed", jobs=[FailedJob.of(image) for image in images])
+    return FailedAnswer(message="failed jobs listed", jobs=[FailedJob.model_validate(image) for image in images])
 
 
 @router.post("/retry", status_code=202, responses=refusals("job-not-failed"))

@@ -47,14 +47,16 @@ async def get_album(body: GetAlbum, core: CoreDependency, caller: ReaderDependen
 async def list_albums(body: ListAlbums, core: CoreDependency, caller: ReaderDependency) -> AlbumsAnswer:
     """The caller's albums, newest first."""
     page = await albums.list_albums(core.catalog, caller, body.limit, body.after)
-    return AlbumsAnswer(message="albums listed", albums=await made(AlbumCard.of, page.items), next=page.next)
+    cards = await made(AlbumCard.model_validate, page.items)
+    return AlbumsAnswer(message="albums listed", albums=cards, next=page.next)
 
 
 @router.post("/images", responses=refusals("album-not-found"))
 async def list_images(body: ListImages, core: CoreDependency, caller: ReaderDependency) -> ImagesAnswer:
     """Cards of an album's images, failed ones too."""
     page = await images.list_images(core.catalog, caller, body.album_id, body.limit, body.after, body.order)
-    return ImagesAnswer(message="images listed", images=await made(ImageCard.of, page.items), next=page.next)
+    cards = await made(ImageCard.model_validate, page.items)
+    return ImagesAnswer(message="images listed", images=cards, next=page.next)
 
 
 @router.post("/delete", responses=refusals("album-not-found"))

@@ -108,7 +108,7 @@ async def get_image(body: GetImage, core: CoreDependency, caller: ReaderDependen
 async def get_image_info(body: OneImage, core: CoreDependency, caller: ReaderDependency) -> ImageAnswer:
     """The card of one image."""
     image = await find_image(core.catalog, caller, body.album_id, body.image_id)
-    return ImageAnswer(message="image found", image=ImageCard.of(image))
+    return ImageAnswer(message="image found", image=ImageCard.model_validate(image))
 
 
 @router.post("/delete", responses=_NO_IMAGE)

@@ -22,7 +22,7 @@ async def get_job(body: GetJob, core: CoreDependency, caller: ReaderDependency) 
     image = await settled(
         core, image_id, lambda: find_job(core.catalog, caller, image_id), body.wait_seconds, ("ready", "failed")
     )
-    return JobAnswer(message=f"the job is {image.state}", job=Job.of(image))
+    return JobAnswer(message=f"the job is {image.state}", job=Job.model_validate(image))
 
 
 @router.post(
