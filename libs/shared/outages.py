@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from libs.shared import mongo, rabbitmq
 from libs.shared.errors import Outage
+from libs.shared.logs import get_logger
 
 
 def outage_of(error: BaseException) -> Outage | None:
@@ -11,3 +15,14 @@ def outage_of(error: BaseException) -> Outage | None:
     if isinstance(error, Outage):
         return error
     return mongo.outage(error) or rabbitmq.outage(error)
+
+
+@contextmanager
+def until_outage(message: str, **about: object) -> Iterator[None]:
+    """Do what is within until an outage ends it, and say so in the log; a bug goes on its way."""
+    try:
+        yield
+    except (Outage, mongo.DriverError) as error:
+        if outage_of(error) is None:
+            raise
+        get_logger().warning(message, error=type(error).__name__, **about)

@@ -21,7 +21,7 @@ from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.logs import configure, get_logger
 from libs.shared.metrics import Metrics
 from libs.shared.offload import DecodePool
-from libs.shared.outages import outage_of
+from libs.shared.outages import outage_of, until_outage
 from libs.shared.ports import Toolbox
 from libs.shared.rabbitmq import CLOSE_SECONDS, Consumer, Delivery, Publisher
 from libs.shared.sandbox import NICENESS
@@ -155,12 +155,8 @@ async def _consume(
 async def _catch_up(subscription: Subscription, worker: Worker, interval_seconds: float) -> None:
     """Look through the event log, now and ever again: of what the queue does not bring, nothing else tells."""
     while True:
-        try:
+        with until_outage("cannot catch up from the event log"):
             await subscription.catch_up(worker.handle_message)
-        except (Outage, mongo.DriverError) as error:
-            if outage_of(error) is None:
-                raise
-            get_logger().warning("cannot catch up from the event log", error=type(error).__name__)
         await anyio.sleep(interval_seconds)
 
 

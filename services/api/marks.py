@@ -8,12 +8,9 @@ import anyio
 
 from libs.catalog import outbox
 from libs.catalog.catalog import Catalog
-from libs.shared import mongo
-from libs.shared.errors import Outage
 from libs.shared.event_log import Entry
-from libs.shared.logs import get_logger
 from libs.shared.mongo import CLEANUP_SECONDS
-from libs.shared.outages import outage_of
+from libs.shared.outages import until_outage
 
 COLLECT_SECONDS = 0.02
 """Long enough that both halves of an event are one write, and under load many events; short beside any stage's work,
@@ -57,16 +54,12 @@ class Marks:
         by_halves: dict[frozenset[outbox.Half], list[str]] = defaultdict(list)
         for event_id, halves in self._halves.items():
             by_halves[frozenset(halves)].append(event_id)
-        try:
+        with until_outage("the relay waits to note what it published"):
             for told, event_ids in by_halves.items():
                 await outbox.mark_published(self._catalog, told, event_ids)
                 for event_id in event_ids:
                     self._halves[event_id] -= told
                     if not self._halves[event_id]:
                         del self._halves[event_id]
-        except (Outage, mongo.DriverError) as error:
-            if outage_of(error) is None:
-                raise
-            get_logger().warning("the relay waits to note what it published", error=type(error).__name__)
-            return False
-        return True
+            return True
+        return False

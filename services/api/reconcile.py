@@ -10,11 +10,10 @@ from libs.catalog import deletions, findings, outbox, repairs, requests
 from libs.catalog.leases import GoOn, Lease
 from libs.catalog.records import State
 from libs.catalog.status import STAGES
-from libs.shared import mongo
 from libs.shared.errors import Outage
 from libs.shared.events import Context
 from libs.shared.logs import get_logger
-from libs.shared.outages import outage_of
+from libs.shared.outages import until_outage
 from libs.shared.topology import queue_of
 from services.api.checkup import Checkup
 from services.api.core import Core
@@ -35,15 +34,11 @@ async def run(core: Core) -> None:
     interval = timedelta(hours=core.settings.fsck_interval_hours)
     try:
         while True:
-            try:
+            with until_outage("the reconciler waits"):
                 if await lease.go_on():
                     await reconcile(core, lease.go_on)
                     if await lease.go_on() and await findings.is_due(core.catalog, CHECKUP, interval):
                         checkup.start()
-            except (Outage, mongo.DriverError) as error:
-                if outage_of(error) is None:
-                    raise
-                get_logger().warning("the reconciler waits", error=type(error).__name__)
             await anyio.sleep(core.settings.reconcile_seconds)
     finally:
         await lease.end()

@@ -11,12 +11,11 @@ import anyio
 
 from libs.catalog import outbox
 from libs.catalog.catalog import Catalog
-from libs.shared import mongo
 from libs.shared.errors import ContractBreach, Outage
 from libs.shared.event_log import Entry
 from libs.shared.events import work_envelope
 from libs.shared.logs import get_logger
-from libs.shared.outages import outage_of
+from libs.shared.outages import until_outage
 from libs.shared.rabbitmq import Publisher
 from libs.shared.topology import EVENTS_EXCHANGE, WORK_EXCHANGE
 from services.api.marks import Marks
@@ -87,16 +86,12 @@ class _Half:
                 await self._wake.wait()
             self._wake = anyio.Event()
             new, self._new = self._new, []
-            try:
+            with until_outage("the relay waits", half=self._half):
                 await self._publish_all(await self._with_predecessors(_by_subject(new)))
                 # Not only when there is nothing new: under load there always is.
                 if anyio.current_time() >= next_look:
                     next_look = anyio.current_time() + OVERDUE.total_seconds()
                     await self._publish_all(_by_subject(await outbox.overdue(self._catalog, self._half, OVERDUE)))
-            except (Outage, mongo.DriverError) as error:
-                if outage_of(error) is None:
-                    raise
-                get_logger().warning("the relay waits", half=self._half, error=type(error).__name__)
 
     async def _with_predecessors(self, by_subject: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
         """The same events; where one before them may be unpublished, another replica's, what the log says instead."""

@@ -10,11 +10,10 @@ from datetime import timedelta
 import anyio
 
 from libs.shared import mongo
-from libs.shared.errors import Outage
 from libs.shared.events import Envelope
 from libs.shared.logs import get_logger
 from libs.shared.mongo import Database
-from libs.shared.outages import outage_of
+from libs.shared.outages import until_outage
 from libs.webhooks import sending
 from libs.webhooks.deliveries import record_deliveries
 from libs.webhooks.records import Claim, SigningWebhook
@@ -70,13 +69,10 @@ class Deliverer:
         """Deliver one after the other to a webhook, the longest due first, until nothing is due."""
         try:
             is_due = True
-            while is_due and not self._is_stopping:
-                async with self._slots:
-                    is_due = await self._deliver_next(webhook_id)
-        except (Outage, mongo.DriverError) as error:
-            if outage_of(error) is None:
-                raise
-            get_logger().warning("a delivery waits for the database", webhook_id=webhook_id)
+            with until_outage("a delivery waits for the database", webhook_id=webhook_id):
+                while is_due and not self._is_stopping:
+                    async with self._slots:
+                        is_due = await self._deliver_next(webhook_id)
         finally:
             self._lanes[webhook_id] -= 1
             if not self._lanes[webhook_id]:
