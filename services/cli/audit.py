@@ -9,7 +9,7 @@ from typing import Annotated
 import anyio
 import typer
 
-from libs.audit.entries import Anchor, Entry, Verdict
+from libs.audit.entries import Anchor, Entry
 from libs.audit.entries import verify as verify_entries
 from libs.audit.log import AuditLog, Selection
 from libs.catalog.catalog import Catalog
@@ -91,11 +91,7 @@ def verify(
 
     Ends with 1 at the first entry that is not in order.
     """
-
-    async def work(catalog: Catalog) -> Verdict:
-        return await verify_entries(AuditLog(catalog.database).read(), anchors or ())
-
-    verdict = with_catalog(work)
+    verdict = with_catalog(lambda catalog: verify_entries(AuditLog(catalog.database).read(), anchors or ()))
     if as_json:
         typer.echo(json.dumps(asdict(verdict)))
     else:

@@ -103,11 +103,7 @@ def retry(id: Id = None, stage: Stage = None, code: Code = None, all: All = Fals
 def drop(id: Id = None, stage: Stage = None, code: Code = None, all: All = False, as_json: AsJson = False) -> None:
     """Remove letters; their images stay as they are."""
     selection = _selected(id, stage, code, is_all=all)
-
-    async def work(catalog: Catalog) -> int:
-        return await dead_letters.drop(catalog, selection)
-
-    dropped = with_catalog(work)
+    dropped = with_catalog(lambda catalog: dead_letters.drop(catalog, selection))
     if id is not None and not dropped:
         raise _nothing()
     typer.echo(json.dumps({"dropped": dropped}) if as_json else f"{counted(dropped, 'letter')} dropped")

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from libs.catalog import fsck as checks
-from libs.catalog.catalog import Catalog
 from libs.catalog.findings import Finding, Options, Report
 from libs.shared.events import rfc3339
 from libs.shared.gridfs import GridFsBlobStore
@@ -47,10 +46,7 @@ def fsck(
                 f"{done} {finding.kind} {finding.subject}: {finding.detail} ({counted(finding.bytes, 'byte')})"
             )
 
-    async def work(catalog: Catalog) -> Report:
-        return await checks.run(catalog, GridFsBlobStore(catalog.database), RUN, options, tell)
-
-    report = with_catalog(work)
+    report = with_catalog(lambda catalog: checks.run(catalog, GridFsBlobStore(catalog.database), RUN, options, tell))
     if as_json:
         typer.echo(json.dumps({"summary": _summary(report)}))
     else:

@@ -10,7 +10,6 @@ import typer
 from rich.table import Table
 
 from libs.catalog import keys
-from libs.catalog.catalog import Catalog
 from libs.catalog.keys import SCOPES, Key, Scope
 from libs.shared.errors import Refusal
 from libs.shared.events import rfc3339
@@ -45,22 +44,14 @@ def create(
     With the first key the API begins to demand keys, and its owner has all that was made before.
     """
     lifetime = None if expires_days is None else timedelta(days=expires_days)
-
-    async def work(catalog: Catalog) -> tuple[Key, str]:
-        return await keys.create_key(catalog, owner, _scopes(scopes), lifetime)
-
-    key, token = with_catalog(work)
+    key, token = with_catalog(lambda catalog: keys.create_key(catalog, owner, _scopes(scopes), lifetime))
     typer.echo(json.dumps({**_plain(key), "key": token}) if as_json else token)
 
 
 @app.command("list")
 def list_keys(as_json: AsJson = False) -> None:
     """List all keys that were ever made, without their secrets."""
-
-    async def work(catalog: Catalog) -> list[Key]:
-        return await keys.list_keys(catalog)
-
-    found = with_catalog(work)
+    found = with_catalog(keys.list_keys)
     if as_json:
         for key in found:
             typer.echo(json.dumps(_plain(key)))
@@ -76,11 +67,7 @@ def list_keys(as_json: AsJson = False) -> None:
 @app.command()
 def revoke(id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as list shows it.")]) -> None:
     """Revoke a key: within seconds neither it nor any sign-in with it opens anything."""
-
-    async def work(catalog: Catalog) -> bool:
-        return await keys.revoke_key(catalog, id)
-
-    if not with_catalog(work):
+    if not with_catalog(lambda catalog: keys.revoke_key(catalog, id)):
         raise ended("there is no such key", EX_NO_KEY)
     typer.echo(f"{id} is revoked")
 

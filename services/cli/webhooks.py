@@ -11,10 +11,9 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from libs.catalog.catalog import Catalog
 from libs.shared.events import rfc3339
 from libs.webhooks import deliveries, endpoints
-from libs.webhooks.records import Attempt, Webhook
+from libs.webhooks.records import Attempt
 from libs.webhooks.registry import Registry
 from libs.webhooks.settings import WebhookSettings
 from services.cli.catalog import with_catalog
@@ -58,7 +57,7 @@ def list_deliveries(
     """List what a webhook was or will be told, newest first, with the last attempt at each."""
 
     async def work(registry: Registry) -> list[dict[str, Any]]:
-        webhook = await _find(registry, webhook_id)
+        webhook = await endpoints.find_webhook(registry, None, webhook_id)
         page = await deliveries.list_deliveries(registry, webhook, limit, None)
         return [
             {
@@ -90,7 +89,7 @@ def replay(
         raise typer.BadParameter("give either --delivery or --since")
 
     async def work(registry: Registry) -> int:
-        webhook = await _find(registry, webhook_id)
+        webhook = await endpoints.find_webhook(registry, None, webhook_id)
         if since is not None:
             return await deliveries.replay_since(registry, webhook, since)
         assert delivery is not None
@@ -103,15 +102,7 @@ def replay(
 def with_registry(work: Callable[[Registry], Awaitable[Result]]) -> Result:
     """Do something with the webhooks of the catalog's database; see `with_catalog`."""
     settings = WebhookSettings()
-
-    async def on_catalog(catalog: Catalog) -> Result:
-        return await work(Registry(catalog.database, settings))
-
-    return with_catalog(on_catalog)
-
-
-async def _find(registry: Registry, webhook_id: str) -> Webhook:
-    return await endpoints.find_webhook(registry, None, webhook_id)
+    return with_catalog(lambda catalog: work(Registry(catalog.database, settings)))
 
 
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
