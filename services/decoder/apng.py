@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-from services.decoder import strip_png
+from services.decoder import png_chunks
 
 _PIXELS = {b"acTL", b"fcTL", b"fdAT", b"IDAT"}
 _MAX_FRAMES = 1 << 31
@@ -22,10 +22,10 @@ def first_frame(data: bytes) -> bytes | None:
         None where the still is shown first after all. It is, too, where the frame is smaller than the canvas, which is
         allowed and not known to be written.
     """
-    if not strip_png.find(data, b"acTL"):
+    if not png_chunks.find(data, b"acTL"):
         return None
     try:
-        chunks = list(strip_png.chunks(data))
+        chunks = list(png_chunks.chunks(data))
         kinds = [kind for kind, _ in chunks]
         still, control = kinds.index(b"IDAT"), kinds.index(b"fcTL")
     except ValueError:
@@ -38,7 +38,7 @@ def first_frame(data: bytes) -> bytes | None:
     pixels = b"".join(content[4:] for kind, content in later if kind == b"fdAT")
     before, behind = ([part for part in parts if part[0] not in _PIXELS] for parts in (chunks[:still], chunks[still:]))
     parts = [*before, (b"IDAT", pixels), *behind]
-    return strip_png.SIGNATURE + b"".join(strip_png.chunk(*part) for part in parts) if pixels else None
+    return png_chunks.SIGNATURE + b"".join(png_chunks.chunk(*part) for part in parts) if pixels else None
 
 
 def _is_possible(control: bytes) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from PIL import Image, ImageChops
 
-from services.decoder import opening, strip_png
+from services.decoder import opening, png_chunks
 from services.decoder.work import Work
 
 _KINDS: dict[str, tuple[type, ...]] = {"P": (int, bytes), "RGB": (tuple,)}
@@ -22,7 +22,7 @@ def make_clear(work: Work) -> None:
     clear = work.stored.info.get("transparency")
     if work.format != "PNG" or clear is None:
         return
-    bits, _ = strip_png.samples(work.data)
+    bits, _ = png_chunks.samples(work.data)
     top = 2**bits - 1
     is_fitting = isinstance(clear, _KINDS.get(work.stored.mode, (int,)))
     if not is_fitting:
@@ -33,7 +33,7 @@ def make_clear(work: Work) -> None:
         work.is_normal = False
     elif work.stored.mode == "1":
         # Pillow asks for any bit of the level, and only the lowest counts.
-        work.shown.info["transparency"] = 255 * (strip_png.find(work.data, b"tRNS").get(b"tRNS", b"\0\0")[1] & 1)
+        work.shown.info["transparency"] = 255 * (png_chunks.find(work.data, b"tRNS").get(b"tRNS", b"\0\0")[1] & 1)
     elif work.stored.mode == "RGB" and bits == 16:
         opaque = _opaque_pixels(work, clear)
         work.shown = work.shown.copy()
@@ -55,7 +55,7 @@ def _low_bytes(data: bytes) -> Image.Image:
 
     Nothing may make that one begin anew, or it would yield the upper ones.
     """
-    data = strip_png.without_text_and_profiles(data)
+    data = png_chunks.without_text_and_profiles(data)
     picture = opening.open_header(data, "PNG")
     picture.tile = [tile._replace(args="RGB;16L") for tile in picture.tile]
     return opening.load(picture, data, "PNG")

@@ -19,7 +19,7 @@ from PIL.Image import DecompressionBombError
 from libs.shared.boxes import boxes, has_too_many_boxes, primary_item, without_exif
 from libs.shared.errors import Rejection
 from libs.shared.formats import Format
-from services.decoder import strip_jpeg, strip_png, strip_webp
+from services.decoder import jpeg_segments, png_chunks, webp_chunks
 from services.decoder.png_file import PngFile
 
 DECODER_ERRORS = (
@@ -114,10 +114,10 @@ def failure(data: bytes, format: Format, error: BaseException) -> Rejection:
 def is_overlong(data: bytes, format: Format) -> bool:
     """Whether a file has so many parts that decoders take long to walk through them, however small the picture."""
     if format == "JPEG":
-        return strip_jpeg.is_overlong(data)
+        return jpeg_segments.is_overlong(data)
     if format in ("HEIF", "AVIF"):
         return has_too_many_boxes(data)
-    parts: Iterator[object] = strip_png.places(data) if format == "PNG" else strip_webp.chunks(data)
+    parts: Iterator[object] = png_chunks.places(data) if format == "PNG" else webp_chunks.chunks(data)
     try:
         return next(islice(parts, MAX_CHUNKS, None), None) is not None
     except ValueError:
@@ -127,11 +127,11 @@ def is_overlong(data: bytes, format: Format) -> bool:
 def is_cut_off(data: bytes, format: Format) -> bool:
     """Whether the file ends before the place where its own structure says that it ends."""
     if format == "JPEG":
-        return strip_jpeg.is_cut_off(data)
+        return jpeg_segments.is_cut_off(data)
     if format == "PNG":
-        return strip_png.is_cut_off(data)
+        return png_chunks.is_cut_off(data)
     if format == "WEBP":
-        return strip_webp.is_cut_off(data)
+        return webp_chunks.is_cut_off(data)
     try:
         for _ in boxes(data, 0, len(data)):
             pass
@@ -154,7 +154,7 @@ def _opened_for_pixels(data: bytes, format: Format) -> ImageFile.ImageFile:
     PNG's may come after the pixels.
     """
     if format == "PNG":
-        data = strip_png.without_text_and_profiles(data)
+        data = png_chunks.without_text_and_profiles(data)
     elif format == "AVIF":
         data = without_exif(data)
     return decoders(features.check("avif"))[format](io.BytesIO(data))
@@ -162,6 +162,6 @@ def _opened_for_pixels(data: bytes, format: Format) -> ImageFile.ImageFile:
 
 def _is_uncommonly_coded(data: bytes, format: Format) -> bool:
     if format == "JPEG":
-        return strip_jpeg.is_uncommonly_coded(data)
+        return jpeg_segments.is_uncommonly_coded(data)
     item = primary_item(data) if format in _DECODED_ITEMS else None
     return item is not None and item.kind not in _DECODED_ITEMS[cast(str, format)]

@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image, JpegImagePlugin
 
 from libs.shared.formats import Format
-from services.decoder import colour, strip_jpeg, strip_png, strip_webp
+from services.decoder import colour, jpeg_segments, png_chunks, webp_chunks
 from services.decoder.work import Work
 
 
@@ -18,11 +18,11 @@ def keep_what_is_normal(work: Work) -> None:
         return
     stripped = None
     if work.format == "JPEG":
-        stripped = strip_jpeg.strip(work.data)
+        stripped = jpeg_segments.strip(work.data)
     elif work.format == "PNG":
-        stripped = strip_png.strip(work.data)
+        stripped = png_chunks.strip(work.data)
     elif work.format == "WEBP":
-        stripped = strip_webp.strip(work.data)
+        stripped = webp_chunks.strip(work.data)
     work.encoded, work.encoded_as = stripped or b"", work.format
 
 

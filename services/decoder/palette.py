@@ -5,7 +5,7 @@ PNG calls it an error (third edition, 11.2.2). Chromium shows the last colour, l
 
 from __future__ import annotations
 
-from services.decoder import strip_png
+from services.decoder import png_chunks
 from services.decoder.work import Work
 
 
@@ -13,7 +13,7 @@ def notice_missing_colours(work: Work) -> None:
     """Keep no file whose pixels need more of its palette than there is."""
     if work.format != "PNG" or work.stored.mode != "P":
         return
-    bits, _ = strip_png.samples(work.data)
-    colours = len(strip_png.find(work.data, b"PLTE").get(b"PLTE", b"")) // 3
+    bits, _ = png_chunks.samples(work.data)
+    colours = len(png_chunks.find(work.data, b"PLTE").get(b"PLTE", b"")) // 3
     if colours < 1 << bits:
         work.is_normal &= max(work.stored.histogram()[colours:]) == 0

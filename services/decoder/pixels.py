@@ -13,7 +13,7 @@ from libs.shared.errors import Rejection
 from libs.shared.formats import Format, sniff
 from libs.shared.imaging import MAX_HEAD_BYTES, Pixels, probe
 from libs.shared.spool import Spool
-from services.decoder import apng, colour, opening, strip_jpeg, strip_png
+from services.decoder import apng, colour, jpeg_segments, opening, png_chunks
 from services.decoder.clear_colour import make_clear
 from services.decoder.meaning import meanings
 from services.decoder.output import add_preview, encode_what_is_not, keep_what_is_normal
@@ -107,7 +107,7 @@ def check_limits(work: Work) -> None:
     item = primary_item(work.data) if work.format in ("HEIF", "AVIF") else None
     if item and item.largest_area > work.settings.max_coded_pixels:
         raise Rejection("too-complex", "the file wants far more pixels decoded than it shows")
-    if work.format == "JPEG" and strip_jpeg.has_more_scans(work.data, work.settings.max_scans):
+    if work.format == "JPEG" and jpeg_segments.has_more_scans(work.data, work.settings.max_scans):
         raise Rejection("too-complex", "the file wants its picture decoded too many times")
 
 
@@ -137,7 +137,7 @@ _PNG_GRAY_WITH_ALPHA = 4
 
 def flatten(work: Work) -> None:
     """Give every picture 8 bits a channel and, if it has transparency of any kind, an alpha channel."""
-    bits, colour_type = strip_png.samples(work.data) if work.format == "PNG" else (8, None)
+    bits, colour_type = png_chunks.samples(work.data) if work.format == "PNG" else (8, None)
     work.is_normal &= work.shown.mode != "CMYK" and bits <= 8
     if colour_type == _PNG_GRAY_WITH_ALPHA and work.shown.mode == "RGBA":
         # What Pillow makes of 16 bits; a profile for gray would not fit it.

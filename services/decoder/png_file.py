@@ -12,7 +12,7 @@ from typing import cast
 
 from PIL import PngImagePlugin
 
-from services.decoder import strip_png
+from services.decoder import png_chunks
 
 _TOO_MANY = 16
 """Bytes of a deflate stream behind its last sample: the block's end code, a flush, an empty last block and the checksum
@@ -29,7 +29,7 @@ class PngFile(PngImagePlugin.PngImageFile):
         """As many as lie in IDAT chunks, up to where the file breaks off."""
         count = 0
         try:
-            for kind, start, end in strip_png.places(cast(io.BytesIO, self.fp).getvalue()):
+            for kind, start, end in png_chunks.places(cast(io.BytesIO, self.fp).getvalue()):
                 count += end - start if kind == b"IDAT" else 0
         except ValueError:
             return count

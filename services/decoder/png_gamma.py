@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from services.decoder import strip_png
+from services.decoder import png_chunks
 from services.decoder.matrix_profile import BT709, Primaries, matrix_profile
 
 _LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1}
@@ -20,7 +20,7 @@ def profile(data: bytes) -> bytes | None:
     length is wrong says nothing at all.
     """
     found = {
-        kind: content for kind, content in strip_png.find(data, *_LENGTHS).items() if len(content) == _LENGTHS[kind]
+        kind: content for kind, content in png_chunks.find(data, *_LENGTHS).items() if len(content) == _LENGTHS[kind]
     }
     gamma = int.from_bytes(found.get(b"gAMA", b""), "big")
     if not gamma or b"sRGB" in found:

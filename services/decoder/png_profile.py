@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from services.decoder import strip_png
+from services.decoder import png_chunks
 
 MAX_PROFILE_BYTES = 16 << 20
 """As much as a JPEG can hold."""
@@ -16,7 +16,7 @@ def profile(data: bytes) -> bytes | None:
     Returns:
         None where there is none, or it is broken or too long.
     """
-    packed = strip_png.find(data, b"iCCP").get(b"iCCP", b"")
+    packed = png_chunks.find(data, b"iCCP").get(b"iCCP", b"")
     unpacker = zlib.decompressobj()
     try:
         content = unpacker.decompress(packed.partition(b"\0")[2][1:], MAX_PROFILE_BYTES)

@@ -9,8 +9,8 @@ import zlib
 
 from PIL import Image
 
-from services.decoder import strip_jpeg
-from services.decoder.strip_png import SIGNATURE, chunk
+from services.decoder import jpeg_segments
+from services.decoder.png_chunks import SIGNATURE, chunk
 from tests.support.pictures import encoded, picture
 
 
@@ -42,7 +42,7 @@ def cropped_to_nothing(width: int, height: int) -> bytes:
 def jpeg_with_scans(count: int) -> bytes:
     """A progressive JPEG that repeats its last scan."""
     upload = picture("JPEG", 640, 480, progressive=True)
-    last = [content for marker, content in strip_jpeg.segments(upload) if marker == 0xDA][-1]
+    last = [content for marker, content in jpeg_segments.segments(upload) if marker == 0xDA][-1]
     return upload[:-2] + (b"\xff\xda" + last) * count + upload[-2:]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from services.decoder.strip_png import SIGNATURE, chunk
+from services.decoder.png_chunks import SIGNATURE, chunk
 
 GRAY, RGB, PALETTE, GRAY_ALPHA = 0, 2, 3, 4
 """Colour types."""

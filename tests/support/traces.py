@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.decoder import strip_jpeg, strip_png, strip_webp
+from services.decoder import jpeg_segments, png_chunks, webp_chunks
 
 CANARY = b"CANARY-4f1c"
 """Tests write this into every piece of metadata that a format has."""
@@ -36,12 +36,12 @@ def odd_parts(output: bytes) -> list[str]:
     """What should not be there by structure alone, so that no pixels can look like it by chance."""
     if output.startswith(b"\xff\xd8"):
         return _jpeg(output)
-    return _png(output) if output.startswith(strip_png.SIGNATURE) else _webp(output)
+    return _png(output) if output.startswith(png_chunks.SIGNATURE) else _webp(output)
 
 
 def _jpeg(output: bytes) -> list[str]:
     found, length = [], 2
-    for marker, content in strip_jpeg.segments(output):
+    for marker, content in jpeg_segments.segments(output):
         length += 2 + len(content)
         if marker not in _JPEG_SEGMENTS or (marker >= 0xE0 and len(content) > 16):
             found.append(f"segment {marker:02x} of {len(content)} bytes")
@@ -50,7 +50,7 @@ def _jpeg(output: bytes) -> list[str]:
 
 def _png(output: bytes) -> list[str]:
     found, length = [], 8
-    for kind, content in strip_png.chunks(output):
+    for kind, content in png_chunks.chunks(output):
         length += 12 + len(content)
         if kind not in _PNG_CHUNKS:
             found.append(f"chunk {kind!r}")
@@ -58,6 +58,6 @@ def _png(output: bytes) -> list[str]:
 
 
 def _webp(output: bytes) -> list[str]:
-    found = [f"chunk {kind!r}" for kind, _ in strip_webp.chunks(output) if kind not in _WEBP_CHUNKS]
+    found = [f"chunk {kind!r}" for kind, _ in webp_chunks.chunks(output) if kind not in _WEBP_CHUNKS]
     length = 8 + int.from_bytes(output[4:8], "little")
     return found + ([f"{len(output) - length} bytes at the end"] if len(output) > length else [])

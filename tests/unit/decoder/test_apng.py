@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageOps
 
-from services.decoder import strip_png
-from services.decoder.strip_png import SIGNATURE, chunk, chunks
+from services.decoder import png_chunks
+from services.decoder.png_chunks import SIGNATURE, chunk, chunks
 from tests.support.decoding import difference, opened, processed
 from tests.support.pictures import encoded, picture, scene
 
@@ -93,4 +93,4 @@ def test_a_frame_is_as_large_as_the_canvas_however_its_pixels_were_compressed() 
     frame = SIGNATURE + chunk(b"IDAT", bomb) + chunk(b"IEND", b"")
     work = processed(with_animation(encoded(STILL, "PNG"), frame, frame_control(0, *SIZE)))
     assert work.shown.size == SIZE
-    assert strip_png.strip(work.encoded) == work.encoded
+    assert png_chunks.strip(work.encoded) == work.encoded

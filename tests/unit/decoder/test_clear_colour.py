@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from services.decoder.strip_png import chunk
+from services.decoder.png_chunks import chunk
 from services.decoder.work import Work
 from services.thumbnailer.pixels import shrink
 from tests.support.decoding import opened, processed

@@ -13,7 +13,7 @@ from PIL import Image, ImageCms, ImageFilter
 
 from services.decoder.cicp import meaning_of
 from services.decoder.colour import to_srgb
-from services.decoder.strip_png import SIGNATURE, chunk
+from services.decoder.png_chunks import SIGNATURE, chunk
 from tests.support.boxes import with_code_points
 from tests.support.ciede2000 import delta, mean_difference
 from tests.support.decoding import opened, processed

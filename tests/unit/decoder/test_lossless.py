@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
 from libs.shared.errors import Rejection
-from services.decoder import opening, strip_jpeg, strip_png, strip_webp
+from services.decoder import jpeg_segments, opening, png_chunks, webp_chunks
 from services.thumbnailer.pixels import shrink
 from tests.support.decoding import difference, opened, processed
 from tests.support.pictures import FORMATS, encoded, picture, scene, stored
@@ -104,8 +104,8 @@ def test_metadata_goes_and_the_compressed_pixels_stay(format: str) -> None:
 def compressed(format: str, data: bytes) -> list[bytes]:
     """The pixels as the file keeps them."""
     if format == "JPEG":
-        return [content for marker, content in strip_jpeg.segments(data) if marker == 0xDA]
-    chunks = strip_png.chunks(data) if format == "PNG" else strip_webp.chunks(data)
+        return [content for marker, content in jpeg_segments.segments(data) if marker == 0xDA]
+    chunks = png_chunks.chunks(data) if format == "PNG" else webp_chunks.chunks(data)
     return [content for kind, content in chunks if kind in (b"IDAT", b"VP8 ")]
 
 
@@ -129,12 +129,12 @@ def test_a_second_picture_behind_the_first_goes() -> None:
 def test_a_palette_that_no_pixel_needs_goes(mode: str) -> None:
     """PNG allows it in RGB as a suggestion; in gray it is an error."""
     plain = picture("PNG", mode=mode)
-    assert processed(plain[:33] + strip_png.chunk(b"PLTE", CANARY[:12].ljust(12)) + plain[33:]).encoded == plain
+    assert processed(plain[:33] + png_chunks.chunk(b"PLTE", CANARY[:12].ljust(12)) + plain[33:]).encoded == plain
 
 
 def test_a_png_with_a_megabyte_of_text_is_still_a_picture() -> None:
     plain = picture("PNG")
-    bomb = strip_png.chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(50_000_000), 9))
+    bomb = png_chunks.chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(50_000_000), 9))
     assert processed(plain[:33] + bomb + plain[33:]).encoded == plain
     assert processed(plain[:-12] + bomb + plain[-12:]).encoded == plain
 
@@ -156,13 +156,13 @@ def test_a_long_profile_excuses_no_wrong_checksum() -> None:
 @pytest.mark.parametrize(("before", "behind"), [(1, 0), (2, 0), (0, 1), (1, 1)])
 def test_a_png_whose_profile_is_a_bomb_is_shown_without_it(before: int, behind: int) -> None:
     plain = picture("PNG")
-    bomb = strip_png.chunk(b"iCCP", b"bomb\0\0" + zlib.compress(bytes(50_000_000), 9))
+    bomb = png_chunks.chunk(b"iCCP", b"bomb\0\0" + zlib.compress(bytes(50_000_000), 9))
     assert processed(plain[:33] + bomb * before + plain[33:-12] + bomb * behind + plain[-12:]).encoded == plain
 
 
 def test_a_profile_behind_the_pixels_of_a_png_is_passed_over() -> None:
     wide, wider = (rgb_profile(space, 1.0) for space in (DISPLAY_P3, PROPHOTO))
-    plain, late = picture("PNG"), strip_png.chunk(b"iCCP", b"late\0\0" + zlib.compress(wider))
+    plain, late = picture("PNG"), png_chunks.chunk(b"iCCP", b"late\0\0" + zlib.compress(wider))
     assert processed(plain[:-12] + late + plain[-12:]).encoded == plain
     first = picture("PNG", icc_profile=wide)
     assert processed(first[:-12] + late + first[-12:]).encoded == processed(first).encoded != plain
@@ -170,12 +170,12 @@ def test_a_profile_behind_the_pixels_of_a_png_is_passed_over() -> None:
 
 @pytest.mark.parametrize(
     "look",
-    [strip_png.samples, strip_png.is_cut_off, partial(opening.is_overlong, format="PNG")],
+    [png_chunks.samples, png_chunks.is_cut_off, partial(opening.is_overlong, format="PNG")],
     ids=["samples", "end", "length"],
 )
 def test_to_look_into_a_png_copies_none_of_its_pixels(look: Callable[[bytes], object]) -> None:
     plain = picture("PNG")
-    upload = plain[:33] + strip_png.chunk(b"IDAT", bytes(MEGABYTE)) + plain[33:]
+    upload = plain[:33] + png_chunks.chunk(b"IDAT", bytes(MEGABYTE)) + plain[33:]
     tracemalloc.start()
     try:
         look(upload)
@@ -187,7 +187,7 @@ def test_to_look_into_a_png_copies_none_of_its_pixels(look: Callable[[bytes], ob
 def of_pixels(*packed: bytes) -> bytes:
     """A PNG of 8 by 4 gray pixels whose compressed samples are these, in a chunk each."""
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", 8, 4, 8, 0, 0, 0, 0)), *((b"IDAT", part) for part in packed)]
-    return strip_png.SIGNATURE + b"".join(strip_png.chunk(*part) for part in [*chunks, (b"IEND", b"")])
+    return png_chunks.SIGNATURE + b"".join(png_chunks.chunk(*part) for part in [*chunks, (b"IEND", b"")])
 
 
 PIXELS = bytes(range(9, 9 + 8)) * 4
@@ -203,13 +203,13 @@ HIDDEN = CANARY * 2
         of_pixels(PACKED, HIDDEN),
         of_pixels(PACKED, zlib.compress(HIDDEN)),
         of_pixels(zlib.compress(ROWS + HIDDEN, 0)),
-        of_pixels(PACKED)[:-12] + strip_png.chunk(b"prVt", b"") + of_pixels(HIDDEN)[33:],
+        of_pixels(PACKED)[:-12] + png_chunks.chunk(b"prVt", b"") + of_pixels(HIDDEN)[33:],
     ],
     ids=["behind the stream", "chunk behind", "stream behind", "rows behind", "chunk farther behind"],
 )
 def test_what_lies_behind_the_pixels_of_a_png_goes(upload: bytes) -> None:
     work = processed(upload)
-    kept = b"".join(content for kind, content in strip_png.chunks(work.encoded) if kind == b"IDAT")
+    kept = b"".join(content for kind, content in png_chunks.chunks(work.encoded) if kind == b"IDAT")
     unpacker = zlib.decompressobj()
     assert (len(unpacker.decompress(kept)), unpacker.unused_data) == (len(ROWS), b"")
     assert opened(work.encoded).tobytes() == PIXELS
@@ -233,14 +233,14 @@ def test_pixels_compressed_in_any_way_stay_as_they_are(level: int, strategy: int
 
 def test_two_headers_are_never_copied() -> None:
     plain = picture("PNG")
-    assert strip_png.strip(plain[:33] + plain[8:33] + plain[33:]) is None
+    assert png_chunks.strip(plain[:33] + plain[8:33] + plain[33:]) is None
 
 
 def test_a_palette_picture_without_its_palette_is_written_anew() -> None:
     """Pillow decodes it, browsers do not."""
     plain = picture("PNG", mode="P")
-    bare = strip_png.SIGNATURE + b"".join(
-        strip_png.chunk(kind, content) for kind, content in strip_png.chunks(plain) if kind != b"PLTE"
+    bare = png_chunks.SIGNATURE + b"".join(
+        png_chunks.chunk(kind, content) for kind, content in png_chunks.chunks(plain) if kind != b"PLTE"
     )
     work = processed(bare)
     assert opened(work.encoded).mode == "RGB"
@@ -280,7 +280,7 @@ def test_a_palette_may_have_fewer_colours_than_bits_can_name() -> None:
 
 def with_header(upload: bytes, ending: bytes) -> bytes:
     """With other methods of compression, filtering and interlacing."""
-    return upload[:8] + strip_png.chunk(b"IHDR", upload[16:26] + ending) + upload[33:]
+    return upload[:8] + png_chunks.chunk(b"IHDR", upload[16:26] + ending) + upload[33:]
 
 
 @pytest.mark.parametrize(
@@ -296,17 +296,17 @@ def with_header(upload: bytes, ending: bytes) -> bytes:
         png(8, GRAY, [[0, 1]], (b"tRNS", b"\1\0")),
         png(8, RGB, [[0, 1, 2]], (b"tRNS", bytes(6) + CANARY)),
         png(8, GRAY, [[0, 1]], (b"sRGB", b"\0\0")),
-        picture("PNG")[:-12] + strip_png.chunk(b"IEND", CANARY),
+        picture("PNG")[:-12] + png_chunks.chunk(b"IEND", CANARY),
     ],
     ids=range(11),
 )
 def test_a_png_with_odd_chunks_is_written_anew(upload: bytes) -> None:
     """Programs differ over what they mean, or over whether there is a picture at all."""
-    assert strip_png.strip(upload) is None
+    assert png_chunks.strip(upload) is None
     assert shown(shrink(processed(upload).encoded, 64)) == shown(processed(upload).shown)
 
 
-STRIPPERS = {"JPEG": strip_jpeg.strip, "PNG": strip_png.strip, "WEBP": strip_webp.strip}
+STRIPPERS = {"JPEG": jpeg_segments.strip, "PNG": png_chunks.strip, "WEBP": webp_chunks.strip}
 BASES = {
     "JPEG": (picture("JPEG", 24, 16), picture("JPEG", 24, 16, progressive=True)),
     "PNG": (picture("PNG", 24, 16), picture("PNG", 24, 16, mode="P")),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from PIL import Image
 
-from services.decoder import strip_png
+from services.decoder import png_chunks
 from services.decoder.matrix_profile import Primaries, matrix_profile
 from services.thumbnailer.pixels import shrink
 from tests.support.decoding import opened, processed
@@ -101,7 +101,7 @@ def test_numbers_become_srgb_and_are_gone(said: list[Chunk], light: Callable[[fl
     work = processed(drawn(*said))
     assert shown(work.encoded) == pytest.approx(wanted, abs=1.01)
     assert list(shrink(work.encoded, 320).tobytes()) == pytest.approx(wanted, abs=1.01)
-    assert {kind for kind, _ in strip_png.chunks(work.encoded)} == {b"IHDR", b"IDAT", b"IEND"}
+    assert {kind for kind, _ in png_chunks.chunks(work.encoded)} == {b"IHDR", b"IDAT", b"IEND"}
 
 
 @pytest.mark.parametrize(

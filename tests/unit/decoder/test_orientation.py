@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
-from services.decoder import strip_png
+from services.decoder import png_chunks
 from tests.support.boxes import imir, irot, with_transforms
 from tests.support.decoding import difference, opened, processed
 from tests.support.pictures import FORMATS, ORIENTATION, encoded, picture, scene, stored
@@ -123,7 +123,7 @@ def test_exif_in_png_text_turns_as_well(is_first: bool) -> None:
     plain, block = picture("PNG", *SIZE), exif(6)
     digits = "\n".join(textwrap.wrap(block.hex(), 72))
     text = f"\nexif\n{len(block):8}\n{digits}\n".encode()
-    chunk = strip_png.chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text))
+    chunk = png_chunks.chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text))
     place = 33 if is_first else -12
     work = processed(plain[:place] + chunk + plain[place:])
     assert difference(opened(work.encoded), scene(*SIZE).transpose(Image.Transpose.ROTATE_270)) == 0
@@ -131,7 +131,7 @@ def test_exif_in_png_text_turns_as_well(is_first: bool) -> None:
 
 def test_exif_behind_the_pixels_of_a_png_turns_as_well() -> None:
     plain = picture("PNG", *SIZE)
-    chunk = strip_png.chunk(b"eXIf", exif(6).removeprefix(b"Exif\0\0"))
+    chunk = png_chunks.chunk(b"eXIf", exif(6).removeprefix(b"Exif\0\0"))
     work = processed(plain[:-12] + chunk + plain[-12:])
     assert difference(opened(work.encoded), scene(*SIZE).transpose(Image.Transpose.ROTATE_270)) == 0
 

@@ -1,4 +1,4 @@
-"""Takes everything out of a WebP but its picture, without touching a bit of the picture: RFC 9649, section 2."""
+"""The chunks of a WebP (RFC 9649, section 2), and the file without all that is not its picture, bit for bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes everything out of a JPEG but its picture, without touching a bit of the picture.
+"""The segments of a JPEG: whether they are sound, and the file without all that is not its picture, bit for bit.
 
 The structure is that of ITU-T T.81 annex B; JFIF (ITU-T T.871) and Adobe's APP14 are the two application segments that
 decide how samples become colours, so they stay, the former without its thumbnail.

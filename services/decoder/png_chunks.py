@@ -1,4 +1,4 @@
-"""Takes everything out of a PNG but its picture, without touching the compressed pixels.
+"""The chunks of a PNG: what they say, and the file without all that is not its picture; pixels stay compressed.
 
 Chunks and their order are those of the PNG specification, third edition (W3C), sections 5 and 11.
 """
