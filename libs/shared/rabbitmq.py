@@ -304,21 +304,19 @@ class Consumer:
         *,
         prefetch: int,
         grace_seconds: float = 25.0,
-        on_change: Callable[[bool], None] = lambda is_consuming: None,
     ) -> None:
         """Describe a consumer of ``queue``.
 
         Args:
             prefetch: how many messages may be in hand at once.
             grace_seconds: how long a stop waits for messages in hand before it gives them back.
-            on_change: told whether the consumer is registered at the broker.
         """
         self._url = url
         self._queue = queue
         self._prefetch = prefetch
         self._grace_seconds = grace_seconds
-        self._on_change = on_change
         self.is_consuming = False
+        """Whether it is registered at the broker."""
         self._is_stopping = False
         self._changed = anyio.Event()
 
@@ -389,7 +387,6 @@ class Consumer:
 
     def _note(self, is_consuming: bool) -> None:
         self.is_consuming = is_consuming
-        self._on_change(is_consuming)
 
     def _wake(self, *_: object) -> None:
         self._changed.set()

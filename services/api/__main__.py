@@ -51,8 +51,7 @@ class Server(uvicorn.Server):
         """Stop serving."""
         core: Core = self._app.state.core
         core.feed.close()
-        for consumer in core.consumers:  # their grace begins now, with that of the requests
-            consumer.stop()
+        core.stop_consuming()  # with the requests, so that they have their grace together
         await super().shutdown(sockets)
 
 

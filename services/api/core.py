@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from anyio.abc import TaskGroup
 
@@ -47,6 +47,13 @@ class Core:
     """Without."""
     tasks: TaskGroup
     metrics: ApiMetrics
+    results: Consumer
+    """Of what the stages answer."""
+    letters: Consumer
+    """Of dead letters."""
     uploads_in_flight: int = 0
-    is_consuming: bool = False
-    consumers: list[Consumer] = field(default_factory=list)
+
+    def stop_consuming(self) -> None:
+        """Take no more messages; what is in hand has its grace from now on."""
+        self.results.stop()
+        self.letters.stop()

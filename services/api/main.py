@@ -188,6 +188,15 @@ async def _lifespan(
             thumbnail_refs=SharedLookup(partial(find_thumbnails, catalog, with_content=False)),
             tasks=tasks,
             metrics=metrics,
+            results=Consumer(
+                settings.amqp_url,
+                stage_queue(queue_of("api"), progress.CONSUMES),
+                prefetch=progress.PREFETCH,
+                grace_seconds=settings.grace_seconds,
+            ),
+            letters=Consumer(
+                settings.amqp_url, DEAD_LETTERS, prefetch=DEAD_LETTERS_PREFETCH, grace_seconds=settings.grace_seconds
+            ),
         )
         metrics.uploads_in_flight.set_function(lambda: core.uploads_in_flight)
         app.state.core = core
@@ -231,42 +240,27 @@ async def _begin(core: Core) -> None:
 
 def _consume(core: Core, tasks: TaskGroup) -> Callable[[], Awaitable[None]]:
     """Start the API's two consumers; returns what stops them, giving back what is in hand."""
-    settings = core.settings
 
     async def handle(envelope: Envelope, event: Event) -> None:
         await core.access.opened.wait()
-        await progress.apply(core, envelope, event)
+        await progress.apply(core, event, envelope.context)
 
     async def publish(envelope: Envelope) -> None:
         await core.publisher.publish(WORK_EXCHANGE, envelope, mandatory=True)
 
-    def note(is_consuming: bool) -> None:
-        core.is_consuming = is_consuming
-
     worker = Worker("api", progress.CONSUMES, handle, publish=publish, outage_of=outage_of)
-    results = Consumer(
-        settings.amqp_url,
-        stage_queue(queue_of("api"), progress.CONSUMES),
-        prefetch=progress.PREFETCH,
-        grace_seconds=settings.grace_seconds,
-        on_change=note,
-    )
-    letters = Consumer(
-        settings.amqp_url, DEAD_LETTERS, prefetch=DEAD_LETTERS_PREFETCH, grace_seconds=settings.grace_seconds
-    )
-    core.consumers = [results, letters]
     done = anyio.Event()
 
     async def run() -> None:
         async with anyio.create_task_group() as group:
-            group.start_soon(results.run, core.metrics.measured(queue_of("api"), worker.handle_message))
-            group.start_soon(letters.run, core.metrics.measured(DEAD_LETTERS.name, partial(dead_letters.bury, core)))
+            group.start_soon(core.results.run, core.metrics.measured(queue_of("api"), worker.handle_message))
+            bury = core.metrics.measured(DEAD_LETTERS.name, partial(dead_letters.bury, core))
+            group.start_soon(core.letters.run, bury)
         done.set()
 
     async def stop() -> None:
-        for consumer in core.consumers:
-            consumer.stop()
-        with anyio.move_on_after(settings.grace_seconds):
+        core.stop_consuming()
+        with anyio.move_on_after(core.settings.grace_seconds):
             await done.wait()
 
     tasks.start_soon(run)

@@ -5,31 +5,27 @@ from __future__ import annotations
 from libs.catalog import progress
 from libs.catalog.progress import Outcome
 from libs.shared.errors import BlobMissing, ContractBreach
-from libs.shared.events import BlobRef, Context, Envelope, Event, ImageEncoded, ImageFailed, ThumbnailCreated, blob_ids
+from libs.shared.events import BlobRef, Context, Event, ImageEncoded, ImageFailed, ThumbnailCreated, blob_ids
 from services.api.core import Core
 
 CONSUMES = (ImageEncoded, ThumbnailCreated, ImageFailed)
 PREFETCH = 32
 
 
-async def apply(core: Core, envelope: Envelope, event: Event) -> None:
+async def apply(core: Core, event: Event, context: Context) -> None:
     """Apply one result. Duplicates, late and superseded results change nothing; what they stored is deleted.
 
     Raises:
         BlobMissing: the result names a blob that is not there, so it is not one.
         ContractBreach: it names one that is another image's, or other than it says.
     """
-    await _apply(core, event, envelope.context)
-
-
-async def _apply(core: Core, event: Event, context: Context) -> None:
     outcome = await _accept(core, event, context)
     if outcome.image is not None:
         core.metrics.count_step(outcome.image)
     if outcome.lost:
         await core.blobs.delete(*outcome.lost)
     if outcome.early is not None:
-        await _apply(core, outcome.early, context)
+        await apply(core, outcome.early, context)
 
 
 async def _accept(core: Core, event: Event, context: Context) -> Outcome:

@@ -66,7 +66,7 @@ async def receive(core: Core, request: Request, caller: Caller, context: Context
 
 async def _require_room(core: Core, caller: Caller, request: Request) -> None:
     await core.room.require()
-    await core.backlog.require(is_broker_there=core.is_consuming)
+    await core.backlog.require(is_broker_there=core.results.is_consuming)
     declared = _declared(request) or 0
     if declared > core.limits.max_bytes + OVERHEAD_BYTES:
         raise _body_too_large(core.limits)

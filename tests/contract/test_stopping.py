@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
 import pytest
 from pydantic import SecretStr
 
@@ -15,6 +16,7 @@ from libs.shared import rabbitmq
 from libs.shared.events import BlobRef, Context, ImageUploaded, work_envelope
 from libs.shared.rabbitmq import Consumer, Delivery, Publisher
 from libs.shared.topology import WORK_EXCHANGE, stage_queue
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 QUEUE = stage_queue("album.decoder.v1", [ImageUploaded])
@@ -82,22 +84,13 @@ class Work:
         self.is_done = True
 
 
-class Consuming(Consumer):
-    """A consumer of the decoder's queue of which one can await that it has begun."""
-
-    def __init__(self, url: str, grace_seconds: float) -> None:
-        self.has_begun = anyio.Event()
-        super().__init__(
-            SecretStr(url),
-            QUEUE,
-            prefetch=1,
-            grace_seconds=grace_seconds,
-            on_change=lambda is_consuming: self.has_begun.set(),
-        )
+def consumer_of(url: str, grace_seconds: float) -> Consumer:
+    """A consumer of the decoder's queue."""
+    return Consumer(SecretStr(url), QUEUE, prefetch=1, grace_seconds=grace_seconds)
 
 
 async def test_work_in_hand_is_finished_within_the_grace(amqp_url: str, publisher: Publisher) -> None:
-    consumer, work = Consuming(amqp_url, LONG_SECONDS), Work()
+    consumer, work = consumer_of(amqp_url, LONG_SECONDS), Work()
     with anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(consumer.run, work.handle)
@@ -112,7 +105,7 @@ async def test_work_in_hand_is_finished_within_the_grace(amqp_url: str, publishe
 
 
 async def test_work_that_is_not_finished_within_the_grace_is_given_back(amqp_url: str, publisher: Publisher) -> None:
-    consumer, work, again = Consuming(amqp_url, 0.1), Work(), Work()
+    consumer, work, again = consumer_of(amqp_url, 0.1), Work(), Work()
     with anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(consumer.run, work.handle)
@@ -121,7 +114,7 @@ async def test_work_that_is_not_finished_within_the_grace_is_given_back(amqp_url
 
             consumer.stop()
         async with anyio.create_task_group() as group:
-            group.start_soon(Consuming(amqp_url, 0.1).run, again.handle)
+            group.start_soon(consumer_of(amqp_url, 0.1).run, again.handle)
             await again.has_begun.wait()
             group.cancel_scope.cancel()
 
@@ -134,11 +127,11 @@ async def test_a_consumer_whose_broker_hangs_does_not_wait_for_its_farewell(
     monkeypatch.setattr(rabbitmq, "HEARTBEAT_SECONDS", round(LONG_SECONDS))  # nor does anything else end it
     line = Line(amqp_url)
     async with line.open() as url:
-        consumer = Consuming(url, 0.1)
+        consumer = consumer_of(url, 0.1)
         with anyio.fail_after(PATIENCE_SECONDS):
             async with anyio.create_task_group() as group:
                 group.start_soon(consumer.run, Work().handle)
-                await consumer.has_begun.wait()
+                await anyio.to_thread.run_sync(eventually, lambda: consumer.is_consuming)
                 line.is_dead = True
 
                 consumer.stop()

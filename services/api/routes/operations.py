@@ -49,7 +49,7 @@ async def readyz(core: CoreDependency) -> JSONResponse:
         database = "up" if core.access.opened.is_set() else "upgrading"
     except (DriverError, TimeoutError):
         database = "down"
-    checks = {"database": database, "broker": "up" if core.is_consuming else "down"}
+    checks = {"database": database, "broker": "up" if core.results.is_consuming else "down"}
     is_ready = database == "up"
     body = {
         "status": "success" if is_ready else "fail",
