@@ -18,8 +18,7 @@ from libs.catalog.uploads import Intent
 from libs.shared.errors import Outage, Refusal
 from libs.shared.events import BlobRef, Context
 from libs.shared.formats import content_type_of
-from libs.shared.gridfs import CHUNK_BYTES
-from libs.shared.imaging import Header, probe
+from libs.shared.imaging import MAX_HEAD_BYTES, Header, probe
 from libs.shared.mongo import cleanup_seconds
 from libs.shared.settings import LimitSettings
 from services.api.core import Core
@@ -35,7 +34,6 @@ SHORT_BYTES = 1_048_576
 """A body that is here in a moment, so that its acceptance tells soon enough whether there is such an album."""
 RENEWALS = 4
 """How often an upload that goes on shows it within its lease."""
-HEAD_BYTES = CHUNK_BYTES
 FIRST_LOOK_BYTES = 512
 
 
@@ -238,7 +236,7 @@ def _check_name(name: str) -> None:
 
 
 async def _read_head(content: AsyncIterator[bytes], limits: LimitSettings) -> tuple[bytes, Header]:
-    """Read until format and size are proven, at most `HEAD_BYTES`, and refuse what they prove wrong."""
+    """Read until format and size are proven, at most `MAX_HEAD_BYTES`, and refuse what they prove wrong."""
     head = bytearray()
     next_look = FIRST_LOOK_BYTES
     async for piece in content:
@@ -246,8 +244,8 @@ async def _read_head(content: AsyncIterator[bytes], limits: LimitSettings) -> tu
         if len(head) > limits.max_bytes:
             raise _too_large(limits)
         if len(head) >= next_look:
-            header = _judge(bytes(head[:HEAD_BYTES]), limits)
-            if header.width is not None or len(head) >= HEAD_BYTES:
+            header = _judge(bytes(head[:MAX_HEAD_BYTES]), limits)
+            if header.width is not None or len(head) >= MAX_HEAD_BYTES:
                 return bytes(head), header
             next_look = 2 * len(head)
     if not head:
