@@ -175,13 +175,12 @@ class Archive:
                 raise Refusal("backup-incomplete", f"{name}.jsonl is missing or damaged in this backup")
         return header
 
-    def holds(self, ref: BlobRef, stamp: int | None = None) -> bool:
+    def holds(self, ref: BlobRef, stamp: int) -> bool:
         """Whether the blob is there with its right length and hash; then ``stamp`` marks it as part of this backup."""
         path = self._blob_path(ref.blob_id)
         if not path.exists() or path.stat().st_size != ref.length or _hash(path) != ref.sha256:
             return False
-        if stamp is not None:
-            os.utime(path, ns=(stamp, stamp))
+        os.utime(path, ns=(stamp, stamp))
         return True
 
     async def write(self, ref: BlobRef, content: AsyncIterator[bytes], stamp: int) -> None:

@@ -100,7 +100,8 @@ async def find_key(catalog: Catalog, token: str) -> Key | None:
     parts = _TOKEN.fullmatch(token)
     if parts is None:
         return None
-    key = await _find(catalog, parts.group(1))
+    document = await patiently(lambda: catalog.keys.find_one({"_id": parts.group(1)}))
+    key = None if document is None else Key.model_validate(document)
     is_right = hmac.compare_digest(digest(parts.group(2)), key.digest if key is not None else digest(""))
     return key if key is not None and is_right and key.is_valid else None
 
@@ -159,8 +160,3 @@ async def _owner_called(catalog: Catalog, name: str) -> str:
     if name == LOCAL_OWNER:
         raise Refusal("invalid-request", f"the owner {LOCAL_OWNER} is called {first['name']} here")
     return name
-
-
-async def _find(catalog: Catalog, key_id: str) -> Key | None:
-    document = await patiently(lambda: catalog.keys.find_one({"_id": key_id}))
-    return None if document is None else Key.model_validate(document)

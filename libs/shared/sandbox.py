@@ -37,6 +37,7 @@ READY = b"ready"
 """What a child says once it is confined; one that ends before it is not a picture's fault."""
 
 _MAX_SPOOLS = 8
+_OPEN_FILES = 16
 _MOST_DESCRIPTORS = 65_536
 NICENESS = 10
 """Whoever answers people or feeds the decoders goes first (nice(2))."""
@@ -51,7 +52,6 @@ class ChildLimits:
     memory_bytes: int
     file_bytes: int
     cpu_seconds: float
-    open_files: int = 16
 
 
 def serve(channel: socket.socket, limits: ChildLimits, modules: Sequence[str]) -> None:
@@ -95,7 +95,7 @@ def confine(limits: ChildLimits) -> None:
     for kind, most in (
         (resource.RLIMIT_AS, limits.memory_bytes),
         (resource.RLIMIT_FSIZE, limits.file_bytes),
-        (resource.RLIMIT_NOFILE, limits.open_files),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (most, most))

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 import anyio
 
@@ -46,7 +47,7 @@ class Relay:
     def __init__(self, catalog: Catalog, work: Publisher, public: Publisher, on_refused: Callable[[], None]) -> None:
         """Describe it; ``on_refused`` is called for each public event that some subscriber's queue did not take."""
         self._marks = Marks(catalog)
-        self._work = _Half(catalog, "work", _Work(work).publish, self._marks)
+        self._work = _Half(catalog, "work", partial(_publish_work, work), self._marks)
         self._public = _Half(catalog, "public", _Public(public, on_refused).publish, self._marks)
         catalog.on_recorded = self._take
 
@@ -142,15 +143,11 @@ def _by_subject(entries: list[Entry]) -> dict[str, list[Entry]]:
     return by_subject
 
 
-class _Work:
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
-
-    async def publish(self, entry: Entry) -> None:
-        work = entry.envelope
-        if entry.is_public:
-            work = work_envelope(work.event(), "api", work.context)
-        await self._publisher.publish(WORK_EXCHANGE, work, mandatory=True)
+async def _publish_work(publisher: Publisher, entry: Entry) -> None:
+    work = entry.envelope
+    if entry.is_public:
+        work = work_envelope(work.event(), "api", work.context)
+    await publisher.publish(WORK_EXCHANGE, work, mandatory=True)
 
 
 class _Public:

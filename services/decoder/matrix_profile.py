@@ -33,7 +33,7 @@ _FROM_BRADFORD = (
 )
 
 
-def matrix_profile(primaries: Primaries, curve: float | Curve = SRGB_CURVE) -> bytes | None:
+def matrix_profile(primaries: Primaries, curve: float | Curve) -> bytes | None:
     """An RGB profile after ICC.1:2022, 8.3.3.
 
     Args:

@@ -3,10 +3,9 @@ const ROOT = new URL("../../../", import.meta.url);
 
 /** An answer that says no, or no answer at all (`code` is then "unreachable"). */
 export class ServerError extends Error {
-  constructor(code, message, status = 0) {
+  constructor(code, message) {
     super(message);
     this.code = code;
-    this.status = status;
   }
 }
 
@@ -37,7 +36,7 @@ export function answerOf(status, text) {
   }
   if (status >= 200 && status < 300 && answer) return answer;
   if (answer?.code === "unauthorized") dispatchEvent(new Event("unauthorized"));
-  throw new ServerError(answer?.code ?? "unreachable", answer?.message ?? "the server does not answer", status);
+  throw new ServerError(answer?.code ?? "unreachable", answer?.message ?? "the server does not answer");
 }
 
 export const getSession = () => call("GET", "session");
@@ -48,7 +47,6 @@ export const createAlbum = (name) => post("album/create", { album_name: name });
 export const getAlbum = (id) => post("album/get", { album_id: id, limit: 1 });
 export const deleteAlbum = (id) => post("album/delete", { album_id: id });
 export const deleteImage = (albumId, id) => post("album/image/delete", { album_id: albumId, image_id: id });
-export const getJob = (jobId) => post("job/get", { job_id: jobId });
 export const retryJob = (jobId) => post("job/retry", { job_id: jobId });
 
 export function listImages(albumId, limit, after) {

@@ -4,7 +4,7 @@ import { limits } from "./limits.js";
 const numbers = new Intl.NumberFormat("en");
 const dates = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
 
-export const FORMATS_TAKEN = "JPEG, PNG, WebP, HEIC, HEIF and AVIF";
+const FORMATS_TAKEN = "JPEG, PNG, WebP, HEIC, HEIF and AVIF";
 
 /** What may be chosen, as one sentence. */
 export const taken = () =>

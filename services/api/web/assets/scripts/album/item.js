@@ -104,7 +104,7 @@ function moveTo(item, stage) {
 }
 
 /** The address of the chosen file itself while it is there and the browser can show it, else null. */
-export function localAddress(item) {
+function localAddress(item) {
   if (!item.file || item.isUnshowable) return null;
   // Made when it is first looked at: for hundreds of files at once it would take a while.
   item.url ??= URL.createObjectURL(item.file);

@@ -2,10 +2,10 @@
 
 const NARROWEST = 0.5;
 const WIDEST = 3;
-export const UNKNOWN_RATIO = 4 / 3;
+const UNKNOWN_RATIO = 4 / 3;
 
 /** Width by height of an item's tile. */
-export function ratioOf({ width, height }) {
+function ratioOf({ width, height }) {
   if (!width || !height) return UNKNOWN_RATIO;
   return Math.min(WIDEST, Math.max(NARROWEST, width / height));
 }

@@ -1,7 +1,7 @@
 // Paints a thumbhash, the few bytes that stand for a picture: https://evanw.github.io/thumbhash/
 
 /** Width by height of a hash in base64. */
-export function ratioOf(bytes) {
+function ratioOf(bytes) {
   const isWide = bytes[4] & 0x80;
   const most = bytes[2] & 0x80 ? 5 : 7;
   const other = bytes[3] & 7;

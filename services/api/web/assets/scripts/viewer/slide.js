@@ -36,7 +36,7 @@ export class Slide {
     this.#show();
   }
 
-  async #show() {
+  #show() {
     const full = fullAddress(this.item);
     const small = tileAddress(this.item);
     // The tile's picture is most likely at hand already: it stands in until the large one is decoded.
