@@ -14,9 +14,9 @@ from rich.table import Table
 
 from benchmarks.load import Load
 from libs.shared.events import Envelope
-from tests.support.audit import broken_promises, orphans
 from tests.support.events import subscribed
 from tests.support.fsck import repair
+from tests.support.promises import broken_promises, orphans
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.load import Load
-from tests.support.audit import broken_promises
 from tests.support.pictures import picture
+from tests.support.promises import broken_promises
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 

@@ -8,11 +8,11 @@ import httpx
 import pytest
 
 from libs.shared.events import Envelope
-from tests.support.audit import broken_promises, orphans
 from tests.support.dying import KillPoint, Mortal
 from tests.support.events import of, sequences, subscribed
 from tests.support.fsck import repair
 from tests.support.pictures import picture
+from tests.support.promises import broken_promises, orphans
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 

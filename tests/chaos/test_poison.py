@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.support.audit import broken_promises
 from tests.support.dying import KillPoint, Mortal
 from tests.support.pictures import picture
+from tests.support.promises import broken_promises
 from tests.support.stack import StartStack
 from tests.support.waiting import eventually
 

@@ -8,9 +8,9 @@ from benchmarks.load import Load
 from deploy.local.process import Process
 from libs.shared.events import ImageEncoded, ThumbnailCreated
 from tests.chaos.loads import goes_on
-from tests.support.audit import broken_promises
 from tests.support.events import subscribed
 from tests.support.pictures import picture
+from tests.support.promises import broken_promises
 from tests.support.stack import StartStack
 from tests.support.waiting import eventually
 

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from tests.support.audit import entries, types, wait_for_all
 from tests.support.operator import album as command
 from tests.support.operator import succeeded
 from tests.support.pictures import picture
-from tests.support.records import entries, types, wait_for_all
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from tests.support.audit import broken_promises
 from tests.support.client import AlbumClient
 from tests.support.operator import album, succeeded
 from tests.support.pictures import picture
+from tests.support.promises import broken_promises
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 

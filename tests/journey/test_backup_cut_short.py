@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.audit import wait_for_all
 from tests.support.client import AlbumClient
 from tests.support.operator import album, succeeded
 from tests.support.pictures import picture
-from tests.support.records import wait_for_all
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 

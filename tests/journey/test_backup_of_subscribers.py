@@ -13,11 +13,11 @@ from pymongo.database import Database
 
 from libs.catalog.archive import LEFT_OUT, OF_SUBSCRIBERS, RECORDS
 from libs.shared.events import utc_now
+from tests.support.audit import assert_complete, wait_for_all
 from tests.support.client import AlbumClient
 from tests.support.operator import succeeded
 from tests.support.pictures import picture
 from tests.support.receiver import Receiver, receiving, status
-from tests.support.records import assert_complete, wait_for_all
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 

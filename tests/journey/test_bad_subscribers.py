@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.audit import assert_complete, types, wait_for_all
 from tests.support.events import of, sequences, subscribed
 from tests.support.pictures import picture
-from tests.support.records import assert_complete, types, wait_for_all
 from tests.support.stack import Stack, StartStack
 from tests.support.subscribers import bad_subscribers, listening, silent_queue
 from tests.support.waiting import eventually

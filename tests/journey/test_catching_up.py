@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from libs.shared.topology import queue_of
+from tests.support.audit import assert_complete, count, types, wait_for_all, write_events
 from tests.support.dying import KillPoint, Mortal
 from tests.support.events import delete_queue
-from tests.support.records import assert_complete, count, types, wait_for_all, write_events
 from tests.support.stack import StartStack
 from tests.support.waiting import eventually
 

@@ -21,10 +21,10 @@ from libs.shared.events import (
 )
 from libs.shared.topology import EVENTS_EXCHANGE, WORK_EXCHANGE
 from tests.support import first_version
+from tests.support.audit import entries
 from tests.support.contracts import DOCS
 from tests.support.events import of, send, stand_in, subscribed
 from tests.support.first_version import Body
-from tests.support.records import entries
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 from tests.support.webhooks import NewHook

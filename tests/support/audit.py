@@ -1,73 +1,122 @@
-"""Whether the promise was kept: what an undisturbed run would have left, and nothing else."""
+"""The audit log of a stack against its event log, and events enough to fill both."""
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from pymongo.database import Database
+import anyio
 
-from libs.shared.events import Envelope
+from libs.catalog.catalog import Catalog
+from libs.shared import mongo
+from libs.shared.events import (
+    BlobRef,
+    Context,
+    Event,
+    ImageDeleted,
+    ImageEncoded,
+    ImageFailed,
+    ThumbnailCreated,
+    utc_now,
+)
+from libs.shared.mongo import Transaction
+from libs.shared.settings import SharedSettings
+from tests.support.operator import succeeded
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
 
-KINDS = ("original", "encoded", "preview", "thumbnail")
+TOGETHER = 100
+EVENTS_OF_AN_IMAGE = 4
 
 
-def orphans(database: Database[dict[str, Any]]) -> list[str]:
-    """Blobs, by kind and id, that no image refers to, and chunks that belong to no blob."""
-    named = {
-        image[kind]["blob_id"]
-        for image in database["images"].find({"state": {"$nin": ["deleted", "receiving"]}})
-        for kind in KINDS
-        if image.get(kind)
-    }
-    files = {blob["_id"]: blob["metadata"]["kind"] for blob in database["fs.files"].find()}
-    loose = set(database["fs.chunks"].distinct("files_id")) - set(files)
-    return sorted([f"{kind} {blob_id}" for blob_id, kind in files.items() if blob_id not in named]) + [
-        f"chunks {blob_id}" for blob_id in sorted(loose)
-    ]
+def entries(stack: Stack, **wanted: str) -> list[dict[str, Any]]:
+    """What the audit has recorded, in order."""
+    return list(stack.database["audit"].find(wanted).sort("_id"))
 
 
-def broken_promises(database: Database[dict[str, Any]], seen: Sequence[Envelope] | None = None) -> list[str]:
-    """What is wrong with the images of a stack that has settled, one sentence each.
+def types(stack: Stack, **wanted: str) -> list[str]:
+    """The short types of what the audit has recorded, in order."""
+    return [entry["type"].removeprefix("io.album.") for entry in entries(stack, **wanted)]
 
-    Args:
-        database: what its services keep.
-        seen: what a subscriber of the public exchange got from the beginning on, if there was one.
+
+def wait_for_all(stack: Stack, timeout_seconds: float = 30) -> None:
+    """Wait until the audit has as many entries as there were public events."""
+    told = stack.database["events"].count_documents({"is_public": True})
+    eventually(lambda: count(stack) >= told, timeout_seconds, "all is recorded")
+
+
+def count(stack: Stack) -> int:
+    """How many entries the audit has, without looking at them."""
+    return stack.database["audit"].estimated_document_count()
+
+
+def assert_complete(stack: Stack) -> None:
+    """Nothing is missing, nothing is there twice, each subject's events are in order, and the chain holds."""
+    recorded = entries(stack)
+    told = {event["_id"] for event in stack.database["events"].find({"is_public": True}, {"_id": 1})}
+    assert len(recorded) == len(told)
+    assert {entry["event_id"] for entry in recorded} == told
+    sequences: dict[str, list[int]] = defaultdict(list)
+    for entry in recorded:
+        sequences[entry["subject"]].append(entry["sequence"])
+    assert all(numbers == [*range(1, len(numbers) + 1)] for numbers in sequences.values())
+    [verdict] = succeeded(stack.environment, "audit", "verify")
+    assert verdict["head"]["position"] == len(recorded)
+
+
+def write_events(stack: Stack, images: int, *, are_published: bool = True) -> list[str]:
+    """Let the catalog record the events of so many images, and the API's relay publish them; the images' ids.
+
+    With ``are_published`` False no queue ever gets them, as if every one had refused.
     """
-    images = {image["_id"]: image for image in database["images"].find()}
-    files: dict[str, list[str]] = defaultdict(list)
-    for blob in database["fs.files"].find():
-        files[blob["metadata"]["image_id"]].append(blob["metadata"]["kind"])
-    logged: dict[str, list[int]] = defaultdict(list)
-    for event in database["events"].find({"is_public": True}).sort("sequence"):
-        logged[event["subject"]].append(event["sequence"])
-    wrong = [
-        f"an event of {event['subject']} was never published"
-        for event in database["events"].find({"pending": {"$gt": ""}})
-    ]
-    told = _first_occurrences(seen or ())
-    for image_id, image in images.items():
-        about = f"image {image_id}"
-        if image["state"] not in ("ready", "failed", "deleted"):
-            wrong.append(f"{about} is still {image['state']}")
-            continue
-        if image["state"] == "ready":
-            wrong += [f"{about} has no {kind}" for kind in ("encoded", "thumbnail") if kind not in files[image_id]]
-        if image["state"] == "failed" and not image.get("code"):
-            wrong.append(f"{about} failed without a code")
-        if logged[image_id] != [*range(1, image["sequence"] + 1)]:
-            wrong.append(f"{about} has the events {logged[image_id]}, not 1 to {image['sequence']}")
-        if seen is not None and told[image_id] != logged[image_id]:
-            wrong.append(f"{about} told subscribers {told[image_id]}, not {logged[image_id]}")
-    return wrong
+    ids = [str(uuid.uuid4()) for _ in range(images)]
+    anyio.run(_write, stack, ids, are_published)
+    pending = {"pending": {"$gt": ""}}
+    eventually(lambda: stack.database["events"].find_one(pending) is None, 60, "the relay has published all")
+    return ids
 
 
-def _first_occurrences(seen: Sequence[Envelope]) -> dict[str, list[int]]:
-    """By subject, the numbers of its events in the order in which each came first."""
-    told: dict[str, list[int]] = defaultdict(list)
-    for envelope in seen:
-        number = envelope.sequence or 0
-        if number not in told[envelope.subject]:
-            told[envelope.subject].append(number)
-    return told
+async def _write(stack: Stack, ids: list[str], are_published: bool) -> None:
+    client = mongo.connect(SharedSettings(mongo_url=stack.environment["ALBUM_MONGO_URL"]))
+    catalog = Catalog(client, stack.environment["ALBUM_DATABASE"])
+    wanted = [(image_id, sequence) for sequence in range(1, EVENTS_OF_AN_IMAGE + 1) for image_id in ids]
+
+    async def write(some: list[tuple[str, int]]) -> None:
+        def work(transaction: Transaction) -> None:
+            for image_id, sequence in some:
+                subject = {"owner": "local", "sequence": sequence, "event_at": utc_now()}
+                event = _event(image_id, sequence)
+                written = catalog.record(transaction, event, subject, "api", Context(actor="local"))
+                if not are_published:
+                    transaction.update(catalog.events, {"_id": written.id}, {"$set": {"pending": []}})
+
+        await catalog.transact(work)
+
+    try:
+        for some in _parts(wanted):
+            await write(some)
+    finally:
+        client.close()
+
+
+def _parts(wanted: list[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
+    for start in range(0, len(wanted), TOGETHER):
+        yield wanted[start : start + TOGETHER]
+
+
+def _event(image_id: str, sequence: int) -> Event:
+    ids: dict[str, Any] = {"album_id": str(uuid.UUID(int=1)), "image_id": image_id}
+    sha256 = hashlib.sha256(image_id.encode()).hexdigest()
+    ref = BlobRef(blob_id=image_id, length=1, sha256=sha256, content_type="image/png")
+    size: dict[str, Any] = {"generation": 1, "width": 4, "height": 3}
+    if sequence == 1:
+        return ImageEncoded(**ids, **size, encoded=ref, format="PNG", animated=False, placeholder="")
+    if sequence == 2:
+        return ThumbnailCreated(**ids, **size, thumbnail=ref, source=ref)
+    if sequence == 3:
+        failure = {"stage": "thumbnailer", "code": "corrupt-image", "message": "it is damaged"}
+        return ImageFailed(**ids, **failure, generation=1, attempts=1)
+    return ImageDeleted(**ids)
