@@ -272,5 +272,5 @@ def _too_large(limits: LimitSettings) -> Refusal:
 
 
 def _body_too_large(limits: LimitSettings) -> Refusal:
-    message = f"the request is larger than a file of {limits.max_bytes} bytes and its fields can be"
+    message = f"the request is too large: a file may have at most {limits.max_bytes} bytes"
     return Refusal("file-too-large", message, limit={"bytes": limits.max_bytes})

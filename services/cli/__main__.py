@@ -45,14 +45,18 @@ def album() -> None:
 
 @app.command()
 def up(
-    port: Annotated[int | None, typer.Option(help="Port of the API; 8000 if not given.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Directory of the private servers' data and logs.")] = None,
-    decoders: Annotated[int | None, typer.Option(help="Decoder processes; 1 if not given.")] = None,
-    thumbnailers: Annotated[int | None, typer.Option(help="Thumbnailer processes; 1 if not given.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the API; if not given ALBUM_PORT, or 8000.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The private servers' data and logs; if not given ALBUM_DATA, or .data.")
+    ] = None,
+    decoders: Annotated[int | None, typer.Option(help="Decoder processes; if not given ALBUM_DECODERS, or 1.")] = None,
+    thumbnailers: Annotated[
+        int | None, typer.Option(help="Thumbnailer processes; if not given ALBUM_THUMBNAILERS, or 1.")
+    ] = None,
 ) -> None:
     """Run the whole stack here until Ctrl-C: private MongoDB and RabbitMQ, the API and the workers.
 
-    With ALBUM_MONGO_URL and ALBUM_AMQP_URL set, those servers are used instead of private ones.
+    A server that ALBUM_MONGO_URL or ALBUM_AMQP_URL names is used instead of a private one.
     """
     options = {"port": port, "data": data, "decoders": decoders, "thumbnailers": thumbnailers}
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}

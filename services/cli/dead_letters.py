@@ -112,7 +112,7 @@ def drop(id: Id = None, stage: Stage = None, code: Code = None, all: All = False
 def _selected(id: str | None, stage: str | None, code: str | None, *, is_all: bool) -> Selection:
     ways = [id is not None, stage is not None or code is not None, is_all]
     if sum(ways) != 1:
-        raise typer.BadParameter("give an ID, or --stage and --code, or --all")
+        raise typer.BadParameter("give an ID, or --all, or --stage or --code or both")
     return Selection(id=id, stage=stage, code=code)
 
 

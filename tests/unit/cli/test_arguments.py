@@ -28,6 +28,13 @@ def test_a_time_may_leave_out_its_zone_and_its_hour(time: str) -> None:
     assert moment(time) == datetime(2026, 11, 22, 8 if "T" in time else 0, tzinfo=timezone.utc)
 
 
+def test_letters_may_be_chosen_by_their_stage_alone_and_the_refusal_says_so() -> None:
+    refused = operator.album({}, "dead-letters", "drop")
+
+    assert refused.exit_code == EX_USAGE
+    assert "--stage or --code or both" in refused.stderr
+
+
 @pytest.mark.parametrize("days", ["0", "-1", "nan", "inf", "1e9"])
 def test_a_key_lives_for_more_than_no_time(days: str) -> None:
     refused = operator.album({}, "keys", "create", "--owner", "anna", "--expires-days", days)
