@@ -52,7 +52,7 @@ async def find_thumbnails(catalog: Catalog, image_ids: list[str], *, with_conten
     ``with_content`` brings the bytes along of those that fit into one chunk, as all do but very large ones.
     """
     steps = [
-        {"$match": {"_id": {"$in": image_ids}, "state": {"$in": VISIBLE}, "thumbnail": {"$exists": True}}},
+        {"$match": {"_id": {"$in": image_ids}, "state": {"$in": VISIBLE}, "thumbnail": {"$ne": None}}},
         _join("albums", {"state": "live"}, local="album_id", foreign="_id"),
         {"$match": {"joined": {"$ne": []}}},
         {"$project": {"owner": 1, "album_id": 1, "thumbnail": 1}},

@@ -32,8 +32,7 @@ async def request_thumbnail(catalog: Catalog, image: Image, context: Context) ->
     Returns:
         Whether this call asked; of many at once, one does.
     """
-    gone = {"thumbnail.blob_id": image.thumbnail.blob_id} if image.thumbnail else {"state": "failed"}
-    return await _again(catalog, image, gone, context, is_told=False) is not None
+    return await _again(catalog, image, {"state": image.state}, context, is_told=False) is not None
 
 
 async def request_picture(catalog: Catalog, image: Image, context: Context) -> bool:

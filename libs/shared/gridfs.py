@@ -51,8 +51,8 @@ class GridFsBlobStore:
         await self._files.create_index([("filename", ASCENDING), ("uploadDate", ASCENDING)])
         await self._chunks.create_index([("files_id", ASCENDING), ("n", ASCENDING)], unique=True)
 
-    async def find(self, *blob_ids: str) -> dict[str, tuple[str, BlobRef]]:
-        """Those of the blobs that exist: the image each was written for, and what is known of it."""
+    async def find(self, *blob_ids: str) -> dict[str, tuple[str, BlobKind, BlobRef]]:
+        """Those of the blobs that exist: the image each was written for, as what, and what is known of it."""
         documents = await patiently(lambda: self._files.find({"_id": {"$in": list(blob_ids)}}).to_list(None))
         return {document["_id"]: _described(document) for document in documents}
 
@@ -177,12 +177,12 @@ class GridFsBlobStore:
         await patiently(lambda: self._chunks.delete_many({"files_id": ids}))
 
 
-def _described(file: dict[str, Any]) -> tuple[str, BlobRef]:
+def _described(file: dict[str, Any]) -> tuple[str, BlobKind, BlobRef]:
     known = file["metadata"]
     ref = BlobRef(
         blob_id=file["_id"], length=file["length"], sha256=known["sha256"], content_type=known["content_type"]
     )
-    return known["image_id"], ref
+    return known["image_id"], known["kind"], ref
 
 
 async def _all(*writes: Awaitable[None]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from libs.catalog import progress
 from libs.catalog.progress import Outcome
 from libs.shared.errors import BlobMissing, ContractBreach
-from libs.shared.events import BlobRef, Context, Event, ImageEncoded, ImageFailed, ThumbnailCreated, blob_ids
+from libs.shared.events import BlobRef, Context, Event, ImageEncoded, ImageFailed, ThumbnailCreated
+from libs.shared.ports import BlobKind
 from services.api.core import Core
 
 CONSUMES = (ImageEncoded, ThumbnailCreated, ImageFailed)
@@ -17,7 +18,7 @@ async def apply(core: Core, event: Event, context: Context) -> None:
 
     Raises:
         BlobMissing: the result names a blob that is not there, so it is not one.
-        ContractBreach: it names one that is another image's, or other than it says.
+        ContractBreach: it names one that is another image's, of another kind, or other than it says.
     """
     outcome = await _accept(core, event, context)
     if outcome.image is not None:
@@ -30,10 +31,10 @@ async def apply(core: Core, event: Event, context: Context) -> None:
 
 async def _accept(core: Core, event: Event, context: Context) -> Outcome:
     if isinstance(event, ImageEncoded):
-        await _require(core, event.image_id, event.encoded, event.preview)
+        await _require(core, event.image_id, "encoded", event.encoded, event.preview)
         return await progress.accept_encoded(core.catalog, event, context)
     if isinstance(event, ThumbnailCreated):
-        await _require(core, event.image_id, event.thumbnail)
+        await _require(core, event.image_id, "thumbnail", event.thumbnail)
         keep = core.settings.keep_originals
         return await progress.accept_thumbnail(core.catalog, event, context, keep_original=keep)
     if isinstance(event, ImageFailed):
@@ -41,13 +42,15 @@ async def _accept(core: Core, event: Event, context: Context) -> Outcome:
     raise ContractBreach(f"{event.routing_key} is no result")
 
 
-async def _require(core: Core, image_id: str, ref: BlobRef, beside: BlobRef | None = None) -> None:
-    """What a result names is shown to the image's owner, or deleted, so no message may name what is another's."""
-    named = [ref, beside] if beside else [ref]
-    found = await core.blobs.find(*blob_ids(*named))
-    if any(found.get(each.blob_id, (image_id, each)) != (image_id, each) for each in named):
+async def _require(core: Core, image_id: str, kind: BlobKind, ref: BlobRef, preview: BlobRef | None = None) -> None:
+    """What a result names is shown, or deleted, so no message may name what is another's, or the image's upload."""
+    named: dict[str, tuple[str, BlobKind, BlobRef]] = {ref.blob_id: (image_id, kind, ref)}
+    if preview is not None:
+        named[preview.blob_id] = (image_id, "preview", preview)
+    found = await core.blobs.find(*named)
+    if any(named[blob_id] != stored for blob_id, stored in found.items()):
         raise ContractBreach("it names a blob that is not its image's, or other than it says")
     if ref.blob_id not in found:
         # Deleted with its image while the end of it was being written: that end came after the deletion.
-        await core.blobs.delete(*blob_ids(*named))
+        await core.blobs.delete(*named)
         raise BlobMissing(ref.blob_id)

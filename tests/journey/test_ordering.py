@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 
-from libs.shared.events import Context, ImageEncoded, ImageUploaded, ThumbnailRequested, work_envelope
+from libs.shared.events import BlobRef, Context, ImageEncoded, ImageUploaded, ThumbnailRequested, work_envelope
 from libs.shared.topology import WORK_EXCHANGE
 from tests.support.client import AlbumClient
 from tests.support.events import Puppet, of, send, sequences, stand_in, subscribed
@@ -251,6 +251,30 @@ def test_no_result_shows_or_deletes_what_is_another_images(
 
     assert image.record.get("encoded") is None
     assert other.blob_ids() == kept
+
+
+@pytest.mark.parametrize("name", ["original", "encoded"])
+def test_no_result_deletes_what_its_image_has_as_something_else(image: Puppet, name: str) -> None:
+    encoded = image.encoded()
+    thumbnail = image.thumbnail(encoded)
+    image.send(encoded, thumbnail)
+    becomes(image, "ready")
+    settle(image)
+    kept = image.blob_ids()
+
+    image.send(thumbnail.model_copy(update={"thumbnail": BlobRef.model_validate(image.record[name])}))
+    parked(image)
+
+    assert image.blob_ids() == kept
+
+
+def test_no_upload_passes_as_the_picture(image: Puppet) -> None:
+    upload = BlobRef.model_validate(image.record["original"])
+
+    image.send(image.encoded().model_copy(update={"encoded": upload}))
+    parked(image)
+
+    assert image.record.get("encoded") is None
 
 
 @pytest.mark.parametrize("lie", [{"content_type": "text/html"}, {"length": 1 << 40}, {"sha256": "0" * 64}])

@@ -112,6 +112,19 @@ def test_a_missing_thumbnail_is_made_again_in_the_same_request(
     eventually(lambda: not stack.database["fs.files"].find_one({"_id": lost}), what="the rest of the lost blob is gone")
 
 
+@pytest.mark.parametrize("lost", [{"$unset": {"thumbnail": ""}}, {"$set": {"thumbnail": None}}])
+def test_an_image_whose_record_lost_its_thumbnail_gets_another(
+    stack: Stack, album: AlbumClient, lost: dict[str, dict[str, str | None]]
+) -> None:
+    album_id, image_id = ready(album, 8, 8)
+    stack.database["images"].update_one({"_id": image_id}, lost)
+
+    answer = album.http.get(f"/album/thumbnail/{album_id}{image_id}")
+
+    assert answer.status_code == 200
+    assert album.job(image_id + "job", wait_seconds=10)["state"] == "ready"
+
+
 @pytest.mark.parametrize("what", ["whole file", "chunks only"])
 def test_50_gets_of_a_missing_thumbnail_at_once_make_it_once_and_all_answer_200(
     stack: Stack, album: AlbumClient, what: str
