@@ -61,4 +61,4 @@ class BlobMissing(AlbumError):
     """Nobody's fault: the blob is gone, since what it belonged to was deleted or superseded."""
 
     def __init__(self, blob_id: str) -> None:
-        super().__init__("blob-missing", "the blob is not there", blob_id=blob_id)
+        super().__init__("blob-missing", "its bytes are not there", blob_id=blob_id)

@@ -127,7 +127,7 @@ class Access:
 
     def _require_opened(self) -> None:
         if not self.opened.is_set():
-            raise Outage("the database is not known to be of this program's version yet")
+            raise Outage("the database is not there yet, or is being brought up to date")
 
     async def _are_keys_wanted(self) -> bool:
         # Once there was a key, there always was one.

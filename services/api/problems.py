@@ -109,8 +109,7 @@ def answer(error: Exception, *, is_early: bool = False) -> JSONResponse:
         return problem(outage.code, outage.message, is_early=is_early)
     if outage is not None:
         get_logger().warning("a request met an outage", error=repr(error.__cause__ or error))
-        message = "a server behind this one does not answer"
-        return problem("unavailable", message, is_early=is_early, retry_after=RETRY_SECONDS)
+        return problem("unavailable", outage.message, is_early=is_early, retry_after=RETRY_SECONDS)
     get_logger().error("a bug met a request", exc_info=error)
     return problem("internal", "something went wrong here; it has been noted")
 

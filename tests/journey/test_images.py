@@ -14,7 +14,7 @@ from PIL import Image
 from tests.journey.expect import ABSENT, failed, is_time, processing, succeeded
 from tests.support.client import AlbumClient
 from tests.support.pictures import FORMATS, picture
-from tests.support.stack import StartStack
+from tests.support.stack import Stack, StartStack
 
 CARD = {
     "id", "name", "create_date", "state", "code", "job_id", "thumbnail_id",
@@ -132,6 +132,18 @@ def test_a_failed_image_answers_with_the_jobs_code(album: AlbumClient) -> None:
     image_id = album.settled(album.upload(album_id, BROKEN))["image_id"]
 
     failed(album.post("/album/image/get", album_id=album_id, image_id=image_id), 422, "truncated-image")
+
+
+def test_a_picture_whose_bytes_the_store_has_lost_says_so(stack: Stack, album: AlbumClient) -> None:
+    album_id = album.create()
+    image_id = album.ready(album_id, picture("PNG", 8, 8))["image_id"]
+    document = stack.database["images"].find_one({"_id": image_id})
+    assert document is not None
+    stack.database["fs.chunks"].delete_many({"files_id": document["encoded"]["blob_id"]})
+
+    answer = album.http.get(f"/album/{album_id}/image/{image_id}")
+
+    assert failed(answer, 503, "unavailable")["message"] == "its bytes are not there"
 
 
 def test_the_original_comes_back_as_uploaded_and_only_as_a_download(album: AlbumClient) -> None:

@@ -89,7 +89,8 @@ def test_a_request_that_needs_the_database_is_answered_as_unavailable(start_stac
 
     answer = httpx.post(f"{stack.url}/album/create", json={"album_name": "Summer"}, timeout=60)
 
-    failed(answer, 503, "unavailable")
+    said = failed(answer, 503, "unavailable")["message"]
+    assert said == "the database is not there yet, or is being brought up to date"
     assert int(answer.headers["retry-after"]) > 0
 
 
