@@ -13,6 +13,7 @@ from libs.shared.imaging import JPEG_MARKER, JPEG_MAX_SEGMENTS, JPEG_STANDALONE
 
 _END = 0xD9
 _START_OF_SCAN = 0xDA
+_APP2 = 0xE2
 _KEPT_TABLES = {0xC4, 0xDB, 0xDD}
 """DHT, DQT and DRI."""
 
@@ -100,6 +101,26 @@ def _kept(marker: int, content: bytes) -> bytes | None:
     if marker == 0xEE and content[2:7] == b"Adobe" and len(content) >= 14:
         return b"\x00\x0e" + content[2:14]
     return None
+
+
+def profile(data: bytes) -> bytes | None:
+    """The profile in APP2 segments before the first scan (ICC.1:2022, annex B.4); None where a part is missing.
+
+    Pillow only joins those before the frame header, and none of them where a program added a second profile. Browsers
+    take them all, and the first of each number.
+    """
+    parts: dict[int, bytes] = {}
+    try:
+        for marker, content in segments(data):
+            if marker == _START_OF_SCAN:
+                break
+            if marker == _APP2 and content[2:14] == b"ICC_PROFILE\0" and len(content) > 16:
+                parts.setdefault(content[14], content)
+    except ValueError:
+        pass  # What was found before still counts.
+    count = next(iter(parts.values()))[15] if parts else 0
+    numbers = range(1, count + 1)
+    return b"".join(parts[number][16:] for number in numbers) if count and parts.keys() == {*numbers} else None
 
 
 def is_overlong(data: bytes) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from services.decoder import cicp, png_gamma, png_profile
+from services.decoder import cicp, jpeg_segments, png_gamma, png_profile
 from services.decoder.colour import Meaning
 from services.decoder.work import Work
 
@@ -24,5 +24,5 @@ def _said_in_png(data: bytes) -> Iterator[Meaning | None]:
 
 def _said_elsewhere(work: Work) -> Iterator[Meaning | None]:
     """A profile first, as in browsers."""
-    yield work.stored.info.get("icc_profile")
+    yield jpeg_segments.profile(work.data) if work.format == "JPEG" else work.stored.info.get("icc_profile")
     yield cicp.meaning_of(cicp.code_points(work.data, work.format), work.format)

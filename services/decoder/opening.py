@@ -83,6 +83,9 @@ def load(image: ImageFile.ImageFile, data: bytes, format: Format) -> ImageFile.I
     Raises:
         Rejection: it is not.
     """
+    if format == "JPEG":
+        # All at once: libjpeg can wait for more only where coding is not arithmetic.
+        image.decodermaxblock = len(data)
     try:
         try:
             image.load()

@@ -91,6 +91,43 @@ def test_a_broken_profile_is_passed_over(profile: bytes) -> None:
     assert processed(encoded(chart(), "JPEG", icc_profile=profile)).is_normal
 
 
+def in_parts(profile: bytes, *numbers: int) -> bytes:
+    """APP2 segments with the parts of a profile that have these numbers, from 1 to the highest of them."""
+    length = -(-len(profile) // max(numbers))
+    parts = [profile[(number - 1) * length : number * length] for number in numbers]
+    heads = [b"ICC_PROFILE\0" + bytes((number, max(numbers))) for number in numbers]
+    return b"".join(
+        b"\xff\xe2" + (len(head + part) + 2).to_bytes(2, "big") + head + part
+        for head, part in zip(heads, parts, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("marker", "more"),
+    [
+        pytest.param(b"\xff\xda", b"", id="behind the frame header"),
+        pytest.param(b"\xff\xdb", in_parts(SPACES["sRGB"], 1), id="before another one"),
+        pytest.param(b"\xff\xdb", b"\xff\xe2\0\x0fMPF\0something", id="before other segments of its kind"),
+    ],
+)
+@pytest.mark.parametrize("numbers", [(1,), (1, 2, 3), (3, 1, 2)], ids=str)
+def test_a_profile_in_a_jpeg_counts_wherever_browsers_find_it(
+    marker: bytes, more: bytes, numbers: tuple[int, ...]
+) -> None:
+    head, mark, tail = encoded(moved_into(SPACES["ProPhoto"], chart(), "RGB"), "JPEG", **GENTLE["JPEG"]).partition(
+        marker
+    )
+    upload = head + in_parts(SPACES["ProPhoto"], *numbers) + more + mark + tail
+    assert mean_difference(opened(processed(upload).encoded), chart()) <= MOST
+
+
+@pytest.mark.parametrize("numbers", [(2,), (1, 3), (0,)], ids=str)
+def test_a_profile_in_a_jpeg_of_which_a_part_is_missing_is_passed_over(numbers: tuple[int, ...]) -> None:
+    head, mark, tail = encoded(chart(), "JPEG").partition(b"\xff\xdb")
+    parts = in_parts(SPACES["ProPhoto"], *numbers) if any(numbers) else b"\xff\xe2\0\x11ICC_PROFILE\0\0\0x"
+    assert processed(head + parts + mark + tail).is_normal
+
+
 def transforms() -> set[int]:
     """All that there are."""
     gc.collect()

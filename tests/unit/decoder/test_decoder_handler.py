@@ -95,6 +95,23 @@ async def test_the_output_s_format_follows_from_the_input_s(
         assert difference(output.getchannel("A"), wanted) < 2
 
 
+ARITHMETIC_JPEG = bytes.fromhex(
+    "ffd8ffdb0043000d090a0b0a080d0b0a0b0e0e0d0f13201513121213271c1e17202e2931302e292d2c333a4a3e333646372c2d405741464c4e52"
+    "5352323e5a615a50604a51524fffc9000b080010001801011100ffcc000600101005ffda0008010100003f00d2681ed1a5a2de1b305e74116d5a"
+    "e625c0f082ffd9"
+)
+"""24x16 pixels from white to black, by cjpeg; Pillow writes no such files."""
+
+
+@pytest.mark.parametrize("comment", [0, 65_423], ids=["short", "long"])
+def test_an_arithmetically_coded_jpeg_is_a_picture_however_long_its_file_is(comment: int) -> None:
+    """By default Pillow hands over 65,536 bytes at a time, which here end within the scan."""
+    words = b"\xff\xfe" + (comment + 2).to_bytes(2, "big") + bytes(comment)
+    output = opened(processed(ARITHMETIC_JPEG[:2] + words + ARITHMETIC_JPEG[2:]).encoded)
+    assert output.size == (24, 16)
+    assert difference(output, Image.linear_gradient("L").transpose(Image.Transpose.ROTATE_180).resize((24, 16))) < 12
+
+
 def test_everything_else_that_pillow_opens_is_unreachable() -> None:
     Image.init()
     ours = {"JPEG", "MPO", "PNG", "WEBP", "HEIF", "AVIF"}
