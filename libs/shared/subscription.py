@@ -141,7 +141,8 @@ class Subscription:
             if late and not await self._offer_last(late, offer):
                 is_complete = False
             if is_complete:
-                await self._note_look(page.until)
+                # No further than now: a clock that is ahead must not hide what others record until its time has come.
+                await self._note_look(min(page.until, utc_now()))
 
     async def _offer_last(self, late: dict[str, int], offer: Offer) -> bool:
         """Offer each subject's last event, on which those before it follow; whether all were taken."""

@@ -170,6 +170,19 @@ async def test_a_look_goes_on_where_the_last_one_ended(shelf: Shelf) -> None:
     assert {event.subject for event in listener.heard[heard:]} == {new.id}
 
 
+async def test_an_event_of_a_clock_that_is_ahead_hides_none_that_come_after_it(shelf: Shelf) -> None:
+    listener = Listener(shelf)
+    ahead = await shelf.ready()
+    future = {"$set": {"at": utc_now() + timedelta(minutes=10)}}
+    await shelf.catalog.events.update_many({"subject": ahead.id}, future)
+    await listener.catch_up()
+
+    later = await shelf.ready()
+    await listener.catch_up()
+
+    assert listener.sequences(later.id) == [1, 2, 3]
+
+
 async def test_whoever_begins_anew_is_given_nothing_twice(shelf: Shelf) -> None:
     image = await shelf.ready()
     listener = Listener(shelf)
