@@ -65,7 +65,7 @@ async def find_picture(
     )
     if variant == "original":
         if image.original is None or not image.is_original_kept:
-            raise Refusal("original-not-kept", "originals are not kept here once their picture is ready")
+            raise Refusal("original-not-kept", "the upload of this picture is not kept any more")
         return Picture(image.original, is_attachment=True, name=image.name)
     if image.encoded is not None:
         return Picture(image.encoded)

@@ -82,6 +82,9 @@ def test_the_upload_of_an_image_that_failed_long_ago_is_dropped(start_stack: Sta
         eventually(lambda: not stack.blobs(image_id=job["image_id"]), what="its upload is gone")
 
         failed(album.post("/job/retry", job_id=job["job_id"]), 404, "original-not-kept")
+        wanted = {"album_id": job["album_id"], "image_id": job["image_id"], "variant": "original"}
+        told = failed(album.post("/album/image/get", **wanted), 404, "original-not-kept")
+        assert told["message"] == "the upload of this picture is not kept any more"
         assert album.job(job["job_id"])["state"] == "failed"
 
 
