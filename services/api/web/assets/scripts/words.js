@@ -54,24 +54,14 @@ export function reason(code, message) {
   return message[0].toUpperCase() + message.slice(1) + (message.endsWith(".") ? "" : ".");
 }
 
+const STAGES = {
+  waiting: "Waiting",
+  stopped: "Not uploaded",
+  queued: "In the queue",
+  encoded: "Making the thumbnail",
+  ready: "Ready",
+  failed: "Failed",
+};
+
 /** What is happening to an item, in a few words. */
-export function stage(item) {
-  switch (item.stage) {
-    case "waiting":
-      return "Waiting";
-    case "uploading":
-      return item.progress < 1 ? `Uploading, ${Math.floor(item.progress * 100)}%` : "Uploading, 100%";
-    case "queued":
-      return "In the queue";
-    case "encoded":
-      return "Making the thumbnail";
-    case "ready":
-      return "Ready";
-    case "stopped":
-      return "Not uploaded";
-    case "refused":
-      return "Not accepted";
-    default:
-      return "Failed";
-  }
-}
+export const stage = (item) => STAGES[item.stage] ?? `Uploading, ${Math.floor(item.progress * 100)}%`;

@@ -1,10 +1,10 @@
 // The page of one album: its bar, its grid, its viewer, kept in step with the store.
-import { confirm } from "../dialogs.js";
+import { removeAlbum } from "../albums/deletion.js";
 import { el, setText } from "../dom.js";
-import { icon } from "../icons.js";
+import { icon, iconButton } from "../icons.js";
 import { notify, showConnection } from "../notices.js";
 import { albumLink, go, imageLink } from "../route.js";
-import { deleteAlbum, getAlbum } from "../server.js";
+import { getAlbum } from "../server.js";
 import { cancel } from "../uploads/queue.js";
 import { count, reason, taken } from "../words.js";
 import { Viewer } from "../viewer/viewer.js";
@@ -38,8 +38,7 @@ export class AlbumView {
     this.total = el("p", { class: "page-detail" });
     const heading = el("div", { class: "page-heading" }, this.name, this.total);
     const back = el("a", { class: "icon-button", href: "#/", "aria-label": "All albums", title: "All albums" }, icon("back"));
-    const trash = el("button", { type: "button", class: "icon-button", "data-changes": true, "aria-label": "Delete the album", title: "Delete the album" }, icon("trash"));
-    trash.addEventListener("click", () => this.#deleteAlbum());
+    const trash = iconButton("trash", "Delete the album", { "data-changes": true, onclick: () => this.#delete() });
     this.bar = el("header", { class: "page-bar" }, back, heading, ...choosers(onFiles), trash);
     this.empty = el(
       "div",
@@ -208,24 +207,11 @@ export class AlbumView {
     });
   }
 
-  async #deleteAlbum() {
-    const isSure = await confirm({
-      title: `Delete ${this.name.textContent}?`,
-      detail: `The album and its ${count(this.store.items.length, "picture")} are deleted for good.`,
-      yes: "Delete album",
-    });
-    if (!isSure) return;
+  async #delete() {
+    const { albumId, items } = this.store;
     // Its event may come before the answer.
-    this.#isDeleting = true;
-    try {
-      await deleteAlbum(this.store.albumId);
-    } catch (error) {
-      if (error.code !== "album-not-found") {
-        this.#isDeleting = false;
-        notify(`The album could not be deleted. ${reason(error.code, error.message)}`);
-        return;
-      }
-    }
-    this.#leave();
+    const onYes = () => (this.#isDeleting = true);
+    this.#isDeleting = await removeAlbum(albumId, this.name.textContent, items.length, onYes);
+    if (this.#isDeleting) this.#leave();
   }
 }

@@ -1,6 +1,6 @@
 // One album on the first page: its newest pictures, name and count.
 import { el, setText } from "../dom.js";
-import { icon } from "../icons.js";
+import { icon, iconButton } from "../icons.js";
 import { Picture } from "../pictures/picture.js";
 import { albumLink } from "../route.js";
 import { listImages, pictureAddress, thumbnailAddress } from "../server.js";
@@ -26,8 +26,7 @@ export class AlbumCard {
     this.name = el("span", { class: "album-name", dir: "auto" });
     this.detail = el("span", { class: "album-detail" });
     this.link = el("a", { class: "album-link", href: albumLink(album.id) }, this.cover, this.name, this.detail);
-    const trash = el("button", { type: "button", class: "icon-button album-delete", "data-changes": true, "aria-label": `Delete ${album.name}`, title: "Delete" }, icon("trash"));
-    trash.addEventListener("click", onDelete);
+    const trash = iconButton("trash", `Delete ${album.name}`, { class: "icon-button album-delete", "data-changes": true, onclick: onDelete });
     this.element = el("li", { class: "album" }, this.link, trash);
     this.element.addEventListener("near", () => {
       this.#isNear = true;
