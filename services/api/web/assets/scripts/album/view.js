@@ -87,8 +87,9 @@ export class AlbumView {
     this.#isClosing = false;
     // Noted in the history, which knows it after a reload too: the grid is one step back from here.
     if (image && !this.viewer.item) history.replaceState({ isFromGrid: true, isFromList: this.#isFromList }, "");
-    if (image) this.#showWanted();
-    else this.#hideViewer();
+    if (!image) this.#hideViewer();
+    else if (this.store.find(image)) this.#showWanted();
+    else this.#load();
   }
 
   async #showName() {

@@ -95,6 +95,7 @@ export class Viewer {
   #describe() {
     const item = this.#item;
     const focused = document.activeElement;
+    this.element.dataset.stage = item.stage;
     setText(this.title, item.name);
     const size = item.width ? `${item.width} x ${item.height}` : null;
     const position = `${this.#items.indexOf(item) + 1} of ${this.#items.length}`;
