@@ -92,3 +92,30 @@ def test_a_second_visit_downloads_no_script_and_asks_about_none(screen: Screen) 
     assert first > 0
     assert screen.page.evaluate(f"{listing}.length") >= first
     assert again == []
+
+
+def test_who_waits_for_an_album_reads_that_it_is_loaded(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create()
+    screen.page.route("**/album/images", lambda _route: None)
+    screen.open(f"#/album/{album_id}")
+    script = """() => {
+      const { content, visibility } = getComputedStyle(document.querySelector('.page-detail'), '::before');
+      return content + visibility;
+    }"""
+
+    screen.until(lambda: screen.page.evaluate(script) == '"Loading…"visible', "it says so")
+
+
+def test_an_album_without_a_server_says_so_at_once(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create()
+    screen.page.clock.install()
+    screen.open()
+    expect(screen.page.get_by_role("link").first).to_be_visible()
+    screen.page.route("**/album/*", lambda route: route.abort())
+    screen.page.route("**/events*", lambda _route: None)
+    # No time passes from here on: what would be said later is not said.
+    screen.page.clock.pause_at("2100-01-01")
+
+    screen.page.evaluate("(id) => (location.hash = `#/album/${id}`)", album_id)
+
+    screen.expect_notice("The connection to the server is away.")

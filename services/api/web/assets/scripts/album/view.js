@@ -123,6 +123,7 @@ export class AlbumView {
   #failed(error) {
     if (error.code === "album-not-found" || error.code === "invalid-request") this.#leave();
     else if (error.code !== "unreachable") notify(reason(error.code, error.message));
+    else if (this.live.status === "connecting") showConnection("away");
   }
 
   /** The album is gone. */

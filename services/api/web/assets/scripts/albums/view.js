@@ -1,7 +1,7 @@
 // The first page: all albums, newest first.
 import { announce } from "../announce.js";
 import { askName } from "../dialogs.js";
-import { el } from "../dom.js";
+import { el, setText } from "../dom.js";
 import { icon, iconButton } from "../icons.js";
 import { MAX_NAME } from "../limits.js";
 import { notify, showConnection } from "../notices.js";
@@ -47,7 +47,10 @@ export class AlbumsView {
   async open() {
     document.title = "Album";
     const following = this.live.open();
-    await this.#load().catch((error) => error.code === "unreachable" || notify(reason(error.code, error.message)));
+    await this.#load().catch((error) => {
+      if (error.code !== "unreachable") notify(reason(error.code, error.message));
+      else if (this.live.status === "connecting") showConnection("away");
+    });
     await following;
     // For what happened after the listing was read and before events came.
     this.#loadSoon();
@@ -108,7 +111,7 @@ export class AlbumsView {
 
   #count() {
     this.empty.hidden = this.#cards.size > 0;
-    this.total.textContent = this.#cards.size ? count(this.#cards.size, "album") : "";
+    setText(this.total, count(this.#cards.size, "album"));
   }
 
   #drop(id) {
