@@ -38,6 +38,7 @@ export class AlbumCard {
   update(album) {
     this.album = album;
     setText(this.name, album.name);
+    this.name.title = album.name;
     setText(this.detail, `${count(album.content_count, "picture")} · ${date(album.create_date)}`);
     if (this.#isNear) this.#showCover();
   }
@@ -52,9 +53,15 @@ export class AlbumCard {
       images = total ? (await listImages(id, PICTURES * 2)).images : [];
     } catch {
       this.#seen = null;
+      return;
     }
-    if (images.some((image) => image.state === "queued" || image.state === "encoded")) this.#seen = null;
-    this.#fill(images.filter((image) => image.content_type).slice(0, PICTURES));
+    const pictured = images.filter((image) => image.content_type).slice(0, PICTURES);
+    if (images.some((image) => image.state === "queued" || image.state === "encoded")) {
+      this.#seen = null;
+      // What is there stays until as much has come of what is new.
+      if (pictured.length < this.#pictures.size) return;
+    }
+    this.#fill(pictured);
   }
 
   #fill(images) {
