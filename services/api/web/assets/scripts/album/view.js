@@ -147,7 +147,7 @@ export class AlbumView {
     this.grid.show(items);
     this.viewer.showItems(items);
     this.empty.hidden = items.length > 0 || !isLoaded;
-    setText(this.total, items.length || isLoaded ? count(items.length, "picture") : "");
+    setText(this.total, isLoaded ? count(items.length, "picture") : "");
     if (this.#wantedImage) this.#showWanted();
   }
 
@@ -210,10 +210,11 @@ export class AlbumView {
   }
 
   async #delete() {
-    const { albumId, items } = this.store;
+    const { albumId, items, isLoaded } = this.store;
+    const pictures = isLoaded ? items.length : null;
     // Its event may come before the answer.
     const onYes = () => (this.#isDeleting = true);
-    this.#isDeleting = await removeAlbum(albumId, this.name.textContent, items.length, onYes);
+    this.#isDeleting = await removeAlbum(albumId, this.name.textContent, pictures, onYes);
     if (this.#isDeleting) this.#leave();
   }
 }

@@ -4,9 +4,13 @@ import { notify } from "../notices.js";
 import { deleteAlbum } from "../server.js";
 import { count, reason } from "../words.js";
 
-/** Delete an album after asking; `onYes()` is told before the server is. Returns whether it is gone. */
+/**
+ * Delete an album after asking; the number of its `pictures` is null if unknown. `onYes()` is told before the server is.
+ * Returns whether it is gone.
+ */
 export async function removeAlbum(id, name, pictures, onYes = () => {}) {
-  const detail = `The album and its ${count(pictures, "picture")} are deleted for good.`;
+  const all = pictures === null ? "pictures" : count(pictures, "picture");
+  const detail = `The album and its ${all} are deleted for good.`;
   if (!(await confirm({ title: `Delete ${name}?`, detail, yes: "Delete album" }))) return false;
   onYes();
   try {
