@@ -19,7 +19,7 @@ from tests.web.screen import Screen
 def serious_problems(screen: Screen) -> list[str]:
     """What axe-core finds serious or critical on the page as it stands."""
     # A fade under way would be measured at a contrast that nobody reads at.
-    screen.page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished))")
+    screen.page.evaluate("Promise.allSettled(document.getAnimations().map((each) => each.finished))")
     found = Axe().run(screen.page).response["violations"]
     return [
         f"{problem['id']}: {node['html']}"
