@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import uuid
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
@@ -18,7 +19,7 @@ from tests.web.screen import Screen
 def serious_problems(screen: Screen) -> list[str]:
     """What axe-core finds serious or critical on the page as it stands."""
     # A fade under way would be measured at a contrast that nobody reads at.
-    screen.page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished))")
+    screen.page.evaluate("Promise.allSettled(document.getAnimations().map((each) => each.finished))")
     found = Axe().run(screen.page).response["violations"]
     return [
         f"{problem['id']}: {node['html']}"
@@ -228,7 +229,9 @@ def test_nothing_is_wider_than_the_window(open_screen: OpenScreen, album: AlbumC
 WINDOWS = [
     pytest.param({"width": 360, "height": 740}, "16px", id="a phone"),
     pytest.param({"width": 320, "height": 256}, "16px", id="zoomed to 400 %"),
+    pytest.param({"width": 320, "height": 180}, "16px", id="a laptop zoomed to 400 %"),
     pytest.param({"width": 1280, "height": 800}, "32px", id="letters twice as large"),
+    pytest.param({"width": 390, "height": 844}, "32px", id="letters twice as large on a phone"),
 ]
 
 
@@ -246,9 +249,27 @@ def test_the_list_of_uploads_says_all_and_covers_no_button(
 
     for name in ("text.jpg", "a.png"):
         sentence = screen.row(name).locator(".row-stage")
+        sentence.scroll_into_view_if_needed()
+        expect(sentence).to_be_in_viewport(ratio=0.5)
         assert sentence.evaluate("(one) => one.scrollHeight <= one.clientHeight"), f"{name}: cut short"
         assert sentence.evaluate(
             "(one) => one.getBoundingClientRect().bottom <= one.closest('li').getBoundingClientRect().bottom"
         )
     for name in ("Retry all failed", "Fold the list", "Clear the list", "Delete the album"):
         screen.page.get_by_role("button", name=name).click(trial=True)
+
+
+def test_letters_twice_as_large_are_all_read_on_a_phone(open_screen: OpenScreen, album: AlbumClient) -> None:
+    name = f"Large {uuid.uuid4()}"
+    album.create(name)
+    screen = open_screen(viewport={"width": 390, "height": 844}).open()
+    screen.page.evaluate("document.documentElement.style.fontSize = '32px'")
+    card = screen.page.get_by_role("listitem").filter(has_text=name)
+
+    for text in (screen.page.get_by_role("heading", name="Albums", level=1), card.locator(".album-detail")):
+        assert text.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+    screen.page.get_by_role("button", name="New album").click()
+    dialog = screen.page.locator("dialog")
+    assert dialog.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+    for button in dialog.get_by_role("button").all():
+        assert button.bounding_box()["x"] > dialog.bounding_box()["x"]  # type: ignore[index]

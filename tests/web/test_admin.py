@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 from playwright.sync_api import expect
 
+from libs.shared.events import utc_now
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
 from tests.support.stack import Stack
@@ -73,3 +76,29 @@ def test_axe_finds_nothing_serious_on_a_phone(open_screen: OpenScreen, own_stack
     expect(screen.page.get_by_role("row", name="decoder")).to_be_visible()
     assert serious_problems(screen) == []
     assert screen.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_dead_letter_is_dropped_only_after_a_yes(page: Screen, own_stack: Stack) -> None:
+    letters = own_stack.database["dead_letters"]
+    letter = {"_id": str(uuid.uuid4()), "queue": "album.decoder.v1", "stage": "decoder", "code": "rejected"}
+    letters.insert_one({**letter, "at": utc_now(), "envelope": {}})
+    drop = page.page.get_by_role("button", name="Drop", exact=True)
+
+    drop.click()
+    page.confirm("Cancel")
+    drop.click()
+    assert letters.count_documents({}) == 1
+    page.confirm("Drop")
+
+    page.expect_notice("1 letter dropped.")
+    assert letters.count_documents({}) == 0
+
+
+def test_what_goes_wrong_again_and_again_is_told_once(page: Screen) -> None:
+    answer = {"status": "fail", "code": "unavailable", "message": "the database does not answer"}
+    page.page.route("**/admin/status", lambda route: route.fulfill(status=503, json=answer))
+    for _ in range(3):
+        with page.page.expect_response("**/admin/status"):
+            pass
+
+    expect(page.page.locator(".notice", has_text="The database does not answer.")).to_have_count(1)

@@ -167,3 +167,25 @@ def test_two_albums_keep_pictures_of_the_same_name_apart(screen: Screen) -> None
         screen.expect_shows("same.png", "server")
         widths[album_id] = screen.tile("same.png").locator("img").evaluate("(image) => image.naturalWidth")
     assert widths == {first: 64, second: 48}
+
+
+def test_a_cover_keeps_its_pictures_until_new_ones_can_take_their_place(
+    open_screen: OpenScreen, start_stack: StartStack
+) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0)
+    workers = [stack.start("decoder"), stack.start("thumbnailer")]
+    with stack.client() as client:
+        album_id = client.create("Growing")
+        client.ready(album_id, picture("JPEG", 320, 240))
+        for worker in workers:
+            worker.stop()
+        screen = open_screen(stack=stack).open()
+        cover = screen.page.locator(".cover img")
+        expect(cover).to_have_count(1)
+
+        with screen.page.expect_response(lambda answer: answer.text().count('"queued"') == 6):
+            for _ in range(6):
+                client.upload(album_id, picture("JPEG", 320, 240))
+
+    screen.page.evaluate("new Promise(requestAnimationFrame)")
+    expect(cover).to_have_count(1)

@@ -8,6 +8,7 @@ import uuid
 from playwright.sync_api import Route, expect
 
 from tests.support.client import AlbumClient
+from tests.support.pictures import picture
 from tests.web.screen import Screen
 
 ALBUM_PART = "**/scripts/album/part.js"
@@ -92,3 +93,56 @@ def test_a_second_visit_downloads_no_script_and_asks_about_none(screen: Screen) 
     assert first > 0
     assert screen.page.evaluate(f"{listing}.length") >= first
     assert again == []
+
+
+def test_who_waits_for_an_album_reads_that_it_is_loaded(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create()
+    screen.page.route("**/album/images", lambda _route: None)
+    screen.open(f"#/album/{album_id}")
+    script = """(one) => {
+      const { content, visibility } = getComputedStyle(one, '::before');
+      return content + visibility;
+    }"""
+    detail = screen.page.locator(".album-page .page-detail")
+
+    screen.until(lambda: detail.evaluate(script) == '"Loading…"visible', "it says so")
+
+
+def test_a_part_of_an_album_is_not_told_as_all_of_it(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create()
+    album.ready(album_id, picture("PNG", 64, 48), "a.png")
+    held: list[Route] = []
+
+    def begin(route: Route) -> None:
+        if "after" in (route.request.post_data or ""):
+            held.append(route)
+        else:
+            route.fulfill(json={**route.fetch().json(), "next": "more"})
+
+    screen.page.route("**/album/images", begin)
+    screen.open(f"#/album/{album_id}")
+    screen.expect_shows("a.png", "server")
+    screen.until(lambda: held, "the rest is asked for")
+    expect(screen.page.locator(".page-detail")).to_be_empty()
+    screen.page.get_by_role("button", name="Delete the album").click()
+    expect(screen.page.get_by_text("The album and its pictures are deleted for good.")).to_be_visible()
+    screen.confirm("Cancel")
+
+    held[0].fulfill(json={"status": "success", "images": [], "next": None})
+
+    expect(screen.page.locator(".page-detail")).to_have_text("1 picture")
+
+
+def test_an_album_without_a_server_says_so_at_once(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create()
+    screen.page.clock.install()
+    screen.open()
+    expect(screen.page.get_by_role("link").first).to_be_visible()
+    screen.page.route("**/album/*", lambda route: route.abort())
+    screen.page.route("**/events*", lambda _route: None)
+    # No time passes from here on: what would be said later is not said.
+    screen.page.clock.pause_at("2100-01-01")
+
+    screen.page.evaluate("(id) => (location.hash = `#/album/${id}`)", album_id)
+
+    screen.expect_notice("The connection to the server is away.")

@@ -21,10 +21,18 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: picture("JPEG", 64, 48) + bytes(52_428_800),
         "at most 52,428,800 are accepted",
     ),
-    "notes.jpg": (lambda: b"Dear diary, this is no picture.", "not a picture in a format that is accepted"),
-    "moving.gif": (lambda: b"GIF89a" + bytes(100), "not a picture in a format that is accepted"),
+    "notes.jpg": (lambda: b"Dear diary, this is no picture.", "Only JPEG, PNG, WebP, HEIC, HEIF and AVIF are accepted"),
+    "moving.gif": (lambda: b"GIF89a" + bytes(100), "Only JPEG, PNG, WebP, HEIC, HEIF and AVIF are accepted"),
     "nothing.png": (lambda: b"", "The file is empty."),
 }
+
+SLOW_DISK = """
+const read = Blob.prototype.arrayBuffer;
+Blob.prototype.arrayBuffer = async function () {
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  return read.call(this);
+};
+"""
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -78,3 +86,17 @@ def test_good_files_go_on_beside_refused_ones_and_the_list_is_cleared(screen: Sc
     expect(screen.page.get_by_role("heading", name="1 picture ready, 1 not accepted")).to_be_visible()
     screen.page.get_by_role("button", name="Clear the list").click()
     expect(screen.page.locator(".tray")).to_be_hidden()
+
+
+def test_refused_files_are_told_of_in_the_order_they_were_chosen_in(screen: Screen) -> None:
+    screen.page.add_init_script(SLOW_DISK)
+    screen.open().create_album("In order")
+    names = [f"{n:02}.txt" for n in range(1, 9)]
+
+    screen.choose(dict.fromkeys(names, b"text text text text"))
+
+    expect(screen.page.get_by_role("heading", name="8 not accepted")).to_be_visible()
+    rows = screen.page.locator(".tray-row")
+    assert sorted(rows.evaluate_all("(all) => all.map((row) => [row.ariaPosInSet, row.innerText.slice(0, 6)])")) == [
+        [str(n), name] for n, name in enumerate(names, 1)
+    ]

@@ -196,6 +196,22 @@ def test_the_operators_page_asks_for_another_key_when_the_one_given_is_not_good_
     expect(screen.page.get_by_role("row", name="decoder")).to_be_visible()
 
 
+@pytest.mark.parametrize("scopes", ["write", "admin"])
+def test_a_key_that_is_not_for_looking_is_told_apart_from_a_server_that_is_away(
+    open_screen: OpenScreen, guarded: Stack, anna: AlbumClient, scopes: str
+) -> None:
+    album_id = anna.create("Not to be looked at")
+    screen = open_screen(stack=guarded).open(f"#/album/{album_id}")
+    sign_in(screen, make_key(guarded, "anna", scopes))
+
+    expect(screen.page.get_by_role("alert")).to_have_text(
+        "The key that you signed in with is not for looking at albums."
+    )
+    sign_in(screen, make_key(guarded, "anna", "read"))
+
+    expect(screen.page.get_by_role("heading", name="Not to be looked at", level=1)).to_be_visible()
+
+
 def test_who_may_only_look_is_offered_nothing_else(open_screen: OpenScreen, guarded: Stack, anna: AlbumClient) -> None:
     album_id = anna.create("To look at")
     anna.ready(album_id, picture("PNG", 64, 48), "a.png")

@@ -218,6 +218,36 @@ def test_a_failed_picture_says_why_in_the_viewer(screen: Screen, album: AlbumCli
     expect(screen.page.get_by_role("button", name="Try again", exact=True)).to_be_visible()
 
 
+def test_why_a_picture_failed_is_not_cut_on_a_phone(open_screen: OpenScreen) -> None:
+    screen = open_screen(viewport={"width": 390, "height": 844}).open()
+    screen.create_album("Damaged")
+    answer = {"status": "fail", "code": "truncated-image", "message": "cut"}
+    screen.page.route("**/album/image/upload", lambda route: route.fulfill(status=422, json=answer))
+    screen.choose({"a.png": picture("PNG", 640, 480)})
+    screen.expect_stage("a.png", "stopped")
+
+    screen.tile("a.png").locator(".tile-link").click()
+
+    detail = screen.page.locator(".viewer-detail")
+    expect(detail).to_contain_text("the end of the file is missing.")
+    assert detail.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+
+
+def test_who_goes_forward_to_a_picture_that_is_gone_is_told(screen: Screen, album: AlbumClient, album_id: str) -> None:
+    screen.open_album(album_id)
+    screen.tile("c.png").click()
+    expect(screen.page.locator(".viewer-name")).to_have_text("c.png")
+    image_id = screen.page.url.rpartition("/")[2]
+    screen.page.keyboard.press("Escape")
+    album.post("/album/image/delete", album_id=album_id, image_id=image_id)
+    expect(screen.page.locator(".tile")).to_have_count(2)
+
+    screen.page.go_forward()
+
+    screen.expect_notice("This picture does not exist any more.")
+    expect(screen.page).to_have_url(f"{screen.url}/#/album/{album_id}")
+
+
 def test_a_page_under_a_viewer_that_closed_by_itself_is_as_before(screen: Screen, album_id: str) -> None:
     screen.open_album(album_id)
     session = screen.page.context.new_cdp_session(screen.page)

@@ -1,4 +1,6 @@
 // The few icons, drawn on a 24 by 24 grid with round strokes.
+import { el } from "./dom.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 const PATHS = {
@@ -31,4 +33,15 @@ export function icon(name) {
   path.setAttribute("d", PATHS[name]);
   svg.append(path);
   return svg;
+}
+
+/** A button that is an icon; `attributes` as of `el`. */
+export function iconButton(name, label, attributes = {}) {
+  return setLabel(el("button", { type: "button", class: "icon-button", ...attributes }, icon(name)), label);
+}
+
+/** Say what a button does to those who listen, and to those who point at it. */
+export function setLabel(button, label) {
+  button.title = button.ariaLabel = label;
+  return button;
 }

@@ -3,7 +3,7 @@ import { AlbumsView } from "./albums/view.js";
 import { onDrop, onPaste } from "./drop.js";
 import { notify } from "./notices.js";
 import { currentRoute, onRoute } from "./route.js";
-import { begin, mayChange } from "./session/session.js";
+import { begin, mayChange, mayRead } from "./session/session.js";
 import { SignInView } from "./session/view.js";
 
 let view = null;
@@ -32,6 +32,7 @@ async function loadAlbumPart() {
 }
 
 async function show() {
+  if (!mayRead()) askForKey("The key that you signed in with is not for looking at albums.");
   if (isSignedOut) return;
   const { albumId, image } = currentRoute();
   if (shown === albumId) {
@@ -52,10 +53,10 @@ async function show() {
   else shown = undefined;
 }
 
-function askForKey() {
+function askForKey(problem) {
   if (isSignedOut) return;
   isSignedOut = true;
-  change(new SignInView(goOn));
+  change(new SignInView(goOn), problem);
 }
 
 async function goOn() {
@@ -65,19 +66,19 @@ async function goOn() {
   (await loadAlbumPart())?.resendStopped("unauthorized");
 }
 
-function change(next, image) {
+function change(next, detail) {
   view?.close();
   const isFirst = view === null;
   view = next;
   document.getElementById("main").replaceWith(view.element);
   scrollTo(0, 0);
   if (!isFirst) view.element.querySelector(".page-title").focus();
-  view.open(image);
+  view.open(detail);
 }
 
 onRoute(show);
 onDrop(takeFiles, () => view !== null && !isSignedOut && mayChange() && currentRoute().albumId !== null);
 onPaste(takeFiles);
-addEventListener("unauthorized", askForKey);
+addEventListener("unauthorized", () => askForKey());
 if (await begin()) show();
 loadAlbumPart();

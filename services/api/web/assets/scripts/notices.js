@@ -22,6 +22,8 @@ export function showConnection(status) {
 }
 
 export function notify(sentence) {
+  // Said again, it stands there once, for as long again.
+  [...area.children].find(({ textContent }) => textContent === sentence)?.remove();
   const notice = el("p", { class: "notice" }, sentence);
   area.append(notice);
   rise();

@@ -6,6 +6,8 @@ const dates = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
 
 const FORMATS_TAKEN = "JPEG, PNG, WebP, HEIC, HEIF and AVIF";
 
+const OTHER_FORMAT = `Only ${FORMATS_TAKEN} are accepted.`;
+
 /** What may be chosen, as one sentence. */
 export const taken = () =>
   `${FORMATS_TAKEN}, up to ${limits.width} x ${limits.height} pixels and ${Math.floor(limits.bytes / 1_048_576)} MB each.`;
@@ -27,14 +29,14 @@ export function bytes(length) {
 export const REFUSED = {
   empty: () => "The file is empty.",
   bytes: (length) => `The file has ${numbers.format(length)} bytes; at most ${numbers.format(limits.bytes)} are accepted.`,
-  format: () => `This is not a picture in a format that is accepted: ${FORMATS_TAKEN}.`,
+  format: () => OTHER_FORMAT,
   size: (width, height) =>
     `The picture is ${width} x ${height} pixels; at most ${limits.width} wide and ${limits.height} high is accepted.`,
   unreadable: () => "It could not be read. Was it moved or deleted?",
 };
 
 const REASONS = {
-  "unsupported-format": `The file is not a picture in a format that is accepted: ${FORMATS_TAKEN}.`,
+  "unsupported-format": OTHER_FORMAT,
   "unsupported-codec": "The picture is compressed in a way that cannot be read here.",
   "corrupt-image": "The picture is damaged.",
   "truncated-image": "The picture is incomplete: the end of the file is missing.",
@@ -54,24 +56,14 @@ export function reason(code, message) {
   return message[0].toUpperCase() + message.slice(1) + (message.endsWith(".") ? "" : ".");
 }
 
+const STAGES = {
+  waiting: "Waiting",
+  stopped: "Not uploaded",
+  queued: "In the queue",
+  encoded: "Making the thumbnail",
+  ready: "Ready",
+  failed: "Failed",
+};
+
 /** What is happening to an item, in a few words. */
-export function stage(item) {
-  switch (item.stage) {
-    case "waiting":
-      return "Waiting";
-    case "uploading":
-      return item.progress < 1 ? `Uploading, ${Math.floor(item.progress * 100)}%` : "Uploading, 100%";
-    case "queued":
-      return "In the queue";
-    case "encoded":
-      return "Making the thumbnail";
-    case "ready":
-      return "Ready";
-    case "stopped":
-      return "Not uploaded";
-    case "refused":
-      return "Not accepted";
-    default:
-      return "Failed";
-  }
-}
+export const stage = (item) => STAGES[item.stage] ?? `Uploading, ${Math.floor(item.progress * 100)}%`;

@@ -118,6 +118,11 @@ async function showJobs(code) {
   }
 }
 
+async function drop(wanted, title, detail) {
+  if (!(await confirm({ title, detail, yes: "Drop" }))) return;
+  await act(() => dropLetters(wanted), ({ count: n }) => `${count(n, "letter")} dropped.`);
+}
+
 const letters = new Panel(
   "Dead letters",
   (list) =>
@@ -132,16 +137,13 @@ const letters = new Panel(
             letter.image_state ?? "",
             actions(
               button("Retry", () => act(() => retryLetters({ id: letter.id }), () => "The image is being queued again.")),
-              button("Drop", () => act(() => dropLetters({ id: letter.id }), ({ count: n }) => `${count(n, "letter")} dropped.`)),
+              button("Drop", () => drop({ id: letter.id }, "Drop this dead letter?", "Its image stays as it is.")),
             ),
           ]),
         )
       : el("p", {}, "None."),
   button("Retry all", () => act(() => retryLetters({ all: true }), () => "Their images are being queued again.")),
-  button("Drop all", async () => {
-    const question = { title: "Drop all dead letters?", detail: "Their images stay as they are.", yes: "Drop all" };
-    if (await confirm(question)) await act(() => dropLetters({ all: true }), ({ count: n }) => `${count(n, "letter")} dropped.`);
-  }),
+  button("Drop all", () => drop({ all: true }, "Drop all dead letters?", "Their images stay as they are.")),
 );
 
 const store = new Panel(

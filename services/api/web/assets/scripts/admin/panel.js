@@ -31,7 +31,7 @@ export class Panel {
 
 /** A table; cells are texts or elements. */
 export function table(heads, rows) {
-  const row = (cells, kind) => el("tr", {}, ...cells.map((cell) => el(kind, {}, cell)));
+  const row = (cells, kind) => el("tr", {}, ...cells.map((cell) => el(cell === "" ? "td" : kind, {}, cell)));
   return el("table", { class: "table" }, el("thead", {}, row(heads, "th")), el("tbody", {}, ...rows.map((cells) => row(cells, "td"))));
 }
 

@@ -1,7 +1,7 @@
 // The two buttons that choose pictures: single files, and a folder with all that is in it.
 import { el } from "../dom.js";
 import { fromList } from "../files/collect.js";
-import { icon } from "../icons.js";
+import { icon, iconButton } from "../icons.js";
 
 // Names too, since systems that do not know HEIC or AVIF would hide them.
 const ACCEPT = "image/jpeg,image/png,image/webp,image/heic,image/heif,image/avif,.jpg,.jpeg,.png,.webp,.heic,.heif,.avif";
@@ -11,10 +11,9 @@ export function choosers(onFiles) {
   const files = input({ multiple: true, accept: ACCEPT, "data-chooser": "files" }, onFiles);
   const folder = input({ webkitdirectory: true, "data-chooser": "folder" }, onFiles);
   const label = el("span", { class: "button-label" }, "Add pictures");
-  const add = el("button", { type: "button", class: "button primary", "data-changes": true, "aria-label": "Add pictures" }, icon("add"), label);
-  const addFolder = el("button", { type: "button", class: "icon-button", "data-changes": true, "aria-label": "Add a folder", title: "Add a folder" }, icon("folder"));
-  add.addEventListener("click", () => files.click());
-  addFolder.addEventListener("click", () => folder.click());
+  const onclick = () => files.click();
+  const add = el("button", { type: "button", class: "button primary", "data-changes": true, "aria-label": "Add pictures", onclick }, icon("add"), label);
+  const addFolder = iconButton("folder", "Add a folder", { "data-changes": true, onclick: () => folder.click() });
   return [add, addFolder, files, folder];
 }
 

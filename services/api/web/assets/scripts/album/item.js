@@ -3,6 +3,7 @@
 //
 // Stages: waiting, uploading, stopped (not sent) - then the contract's queued, encoded, ready, failed.
 import { originalAddress, pictureAddress, thumbnailAddress } from "../server.js";
+import { reason, stage } from "../words.js";
 
 const FORMAT_NAMES = { JPEG: "JPEG", PNG: "PNG", WEBP: "WebP", HEIF: "HEIC", AVIF: "AVIF" };
 const ORDER = { queued: 0, encoded: 1, ready: 2 };
@@ -134,8 +135,12 @@ export function releaseFile(item) {
 }
 
 export const isFailed = (item) => item.stage === "failed" || item.stage === "stopped";
+export const isWrong = (item) => isFailed(item) || item.stage === "refused";
 export const isSending = (item) => item.stage === "waiting" || item.stage === "uploading";
 export const isSettled = (item) => item.stage === "ready" || isFailed(item);
+
+/** What is happening to an item, or why it went wrong. */
+export const standing = (item) => (isWrong(item) ? reason(item.code, item.message) : stage(item));
 
 function formatOfName(name) {
   const extension = /\.([a-z0-9]{2,5})$/i.exec(name)?.[1].toLowerCase();

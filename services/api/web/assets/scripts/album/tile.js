@@ -1,6 +1,6 @@
 // One picture in the grid: the best there is of it now, how far it is, and what can be done about it.
 import { el, setText } from "../dom.js";
-import { icon } from "../icons.js";
+import { icon, iconButton, setLabel } from "../icons.js";
 import { Picture } from "../pictures/picture.js";
 import { meanColour } from "../pictures/thumbhash.js";
 import { imageLink } from "../route.js";
@@ -137,19 +137,18 @@ export class Tile {
     setText(label, stage(item));
     retry.hidden = !isFailed(item);
     cancel.hidden = !isSending(item) && !isFailed(item);
-    const verb = isSending(item) ? "Cancel the upload of" : "Remove";
-    cancel.setAttribute("aria-label", `${verb} ${item.name}`);
-    retry.setAttribute("aria-label", `Try ${item.name} again`);
+    setLabel(cancel, `${isSending(item) ? "Cancel the upload of" : "Remove"} ${item.name}`);
+    setLabel(retry, `Try ${item.name} again`);
   }
 
   #makeStatus() {
     const bar = el("progress", { max: 1, value: 0, "aria-label": "Sent", tabindex: "-1" });
     const label = el("span", { class: "tile-stage" });
     const { item } = this;
-    const retry = el("button", { type: "button", class: "tile-button", "data-changes": true, tabindex: "-1" }, icon("retry"));
-    const cancel = el("button", { type: "button", class: "tile-button", "data-changes": true, tabindex: "-1" }, icon("close"));
-    retry.addEventListener("click", () => this.#actions.retry(item));
-    cancel.addEventListener("click", () => (isSending(item) ? this.#actions.cancel(item) : this.#actions.remove(item)));
+    const { retry: again, cancel: giveUp, remove } = this.#actions;
+    const button = (name, onclick) => iconButton(name, "", { "data-changes": true, tabindex: "-1", onclick });
+    const retry = button("retry", () => again(item));
+    const cancel = button("close", () => (isSending(item) ? giveUp(item) : remove(item)));
     const element = el("div", { class: "tile-status" }, label, retry, cancel, bar);
     this.element.append(element);
     return { element, bar, label, retry, cancel };

@@ -1,10 +1,10 @@
 // The page of one album: its bar, its grid, its viewer, kept in step with the store.
-import { confirm } from "../dialogs.js";
+import { removeAlbum } from "../albums/deletion.js";
 import { el, setText } from "../dom.js";
-import { icon } from "../icons.js";
+import { icon, iconButton } from "../icons.js";
 import { notify, showConnection } from "../notices.js";
 import { albumLink, go, imageLink } from "../route.js";
-import { deleteAlbum, getAlbum } from "../server.js";
+import { getAlbum } from "../server.js";
 import { cancel } from "../uploads/queue.js";
 import { count, reason, taken } from "../words.js";
 import { Viewer } from "../viewer/viewer.js";
@@ -38,8 +38,7 @@ export class AlbumView {
     this.total = el("p", { class: "page-detail" });
     const heading = el("div", { class: "page-heading" }, this.name, this.total);
     const back = el("a", { class: "icon-button", href: "#/", "aria-label": "All albums", title: "All albums" }, icon("back"));
-    const trash = el("button", { type: "button", class: "icon-button", "data-changes": true, "aria-label": "Delete the album", title: "Delete the album" }, icon("trash"));
-    trash.addEventListener("click", () => this.#deleteAlbum());
+    const trash = iconButton("trash", "Delete the album", { "data-changes": true, onclick: () => this.#delete() });
     this.bar = el("header", { class: "page-bar" }, back, heading, ...choosers(onFiles), trash);
     this.empty = el(
       "div",
@@ -88,8 +87,9 @@ export class AlbumView {
     this.#isClosing = false;
     // Noted in the history, which knows it after a reload too: the grid is one step back from here.
     if (image && !this.viewer.item) history.replaceState({ isFromGrid: true, isFromList: this.#isFromList }, "");
-    if (image) this.#showWanted();
-    else this.#hideViewer();
+    if (!image) this.#hideViewer();
+    else if (this.store.find(image)) this.#showWanted();
+    else this.#load();
   }
 
   async #showName() {
@@ -123,6 +123,7 @@ export class AlbumView {
   #failed(error) {
     if (error.code === "album-not-found" || error.code === "invalid-request") this.#leave();
     else if (error.code !== "unreachable") notify(reason(error.code, error.message));
+    else if (this.live.status === "connecting") showConnection("away");
   }
 
   /** The album is gone. */
@@ -146,7 +147,7 @@ export class AlbumView {
     this.grid.show(items);
     this.viewer.showItems(items);
     this.empty.hidden = items.length > 0 || !isLoaded;
-    setText(this.total, items.length || isLoaded ? count(items.length, "picture") : "");
+    setText(this.total, isLoaded ? count(items.length, "picture") : "");
     if (this.#wantedImage) this.#showWanted();
   }
 
@@ -208,24 +209,12 @@ export class AlbumView {
     });
   }
 
-  async #deleteAlbum() {
-    const isSure = await confirm({
-      title: `Delete ${this.name.textContent}?`,
-      detail: `The album and its ${count(this.store.items.length, "picture")} are deleted for good.`,
-      yes: "Delete album",
-    });
-    if (!isSure) return;
+  async #delete() {
+    const { albumId, items, isLoaded } = this.store;
+    const pictures = isLoaded ? items.length : null;
     // Its event may come before the answer.
-    this.#isDeleting = true;
-    try {
-      await deleteAlbum(this.store.albumId);
-    } catch (error) {
-      if (error.code !== "album-not-found") {
-        this.#isDeleting = false;
-        notify(`The album could not be deleted. ${reason(error.code, error.message)}`);
-        return;
-      }
-    }
-    this.#leave();
+    const onYes = () => (this.#isDeleting = true);
+    this.#isDeleting = await removeAlbum(albumId, this.name.textContent, pictures, onYes);
+    if (this.#isDeleting) this.#leave();
   }
 }

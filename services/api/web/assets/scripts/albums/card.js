@@ -1,6 +1,6 @@
 // One album on the first page: its newest pictures, name and count.
 import { el, setText } from "../dom.js";
-import { icon } from "../icons.js";
+import { icon, iconButton } from "../icons.js";
 import { Picture } from "../pictures/picture.js";
 import { albumLink } from "../route.js";
 import { listImages, pictureAddress, thumbnailAddress } from "../server.js";
@@ -26,8 +26,7 @@ export class AlbumCard {
     this.name = el("span", { class: "album-name", dir: "auto" });
     this.detail = el("span", { class: "album-detail" });
     this.link = el("a", { class: "album-link", href: albumLink(album.id) }, this.cover, this.name, this.detail);
-    const trash = el("button", { type: "button", class: "icon-button album-delete", "data-changes": true, "aria-label": `Delete ${album.name}`, title: "Delete" }, icon("trash"));
-    trash.addEventListener("click", onDelete);
+    const trash = iconButton("trash", `Delete ${album.name}`, { class: "icon-button album-delete", "data-changes": true, onclick: onDelete });
     this.element = el("li", { class: "album" }, this.link, trash);
     this.element.addEventListener("near", () => {
       this.#isNear = true;
@@ -39,6 +38,7 @@ export class AlbumCard {
   update(album) {
     this.album = album;
     setText(this.name, album.name);
+    this.name.title = album.name;
     setText(this.detail, `${count(album.content_count, "picture")} · ${date(album.create_date)}`);
     if (this.#isNear) this.#showCover();
   }
@@ -53,9 +53,15 @@ export class AlbumCard {
       images = total ? (await listImages(id, PICTURES * 2)).images : [];
     } catch {
       this.#seen = null;
+      return;
     }
-    if (images.some((image) => image.state === "queued" || image.state === "encoded")) this.#seen = null;
-    this.#fill(images.filter((image) => image.content_type).slice(0, PICTURES));
+    const pictured = images.filter((image) => image.content_type).slice(0, PICTURES);
+    if (images.some((image) => image.state === "queued" || image.state === "encoded")) {
+      this.#seen = null;
+      // What is there stays until as much has come of what is new.
+      if (pictured.length < this.#pictures.size) return;
+    }
+    this.#fill(pictured);
   }
 
   #fill(images) {

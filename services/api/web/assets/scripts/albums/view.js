@@ -1,16 +1,17 @@
 // The first page: all albums, newest first.
 import { announce } from "../announce.js";
-import { askName, confirm } from "../dialogs.js";
-import { el } from "../dom.js";
-import { icon } from "../icons.js";
+import { askName } from "../dialogs.js";
+import { el, setText } from "../dom.js";
+import { icon, iconButton } from "../icons.js";
 import { MAX_NAME } from "../limits.js";
 import { notify, showConnection } from "../notices.js";
 import { albumLink, go } from "../route.js";
-import { createAlbum, deleteAlbum, listAlbums, signOut } from "../server.js";
+import { createAlbum, listAlbums, signOut } from "../server.js";
 import { session } from "../session/session.js";
 import { count, reason } from "../words.js";
 import { Live } from "../album/live.js";
 import { AlbumCard } from "./card.js";
+import { removeAlbum } from "./deletion.js";
 
 const GATHER_MS = 500;
 
@@ -46,7 +47,10 @@ export class AlbumsView {
   async open() {
     document.title = "Album";
     const following = this.live.open();
-    await this.#load().catch((error) => error.code === "unreachable" || notify(reason(error.code, error.message)));
+    await this.#load().catch((error) => {
+      if (error.code !== "unreachable") notify(reason(error.code, error.message));
+      else if (this.live.status === "connecting") showConnection("away");
+    });
     await following;
     // For what happened after the listing was read and before events came.
     this.#loadSoon();
@@ -107,7 +111,7 @@ export class AlbumsView {
 
   #count() {
     this.empty.hidden = this.#cards.size > 0;
-    this.total.textContent = this.#cards.size ? count(this.#cards.size, "album") : "";
+    setText(this.total, count(this.#cards.size, "album"));
   }
 
   #drop(id) {
@@ -141,21 +145,11 @@ export class AlbumsView {
         notify(reason(error.code, error.message));
       }
     };
-    const title = `Sign out ${session.owner}`;
-    return el("button", { type: "button", class: "icon-button", "aria-label": title, title, onclick: leave }, icon("leave"));
+    return iconButton("leave", `Sign out ${session.owner}`, { onclick: leave });
   }
 
   async #delete(album) {
-    const detail = `The album and its ${count(album.content_count, "picture")} are deleted for good.`;
-    if (!(await confirm({ title: `Delete ${album.name}?`, detail, yes: "Delete album" }))) return;
-    try {
-      await deleteAlbum(album.id);
-    } catch (error) {
-      if (error.code !== "album-not-found") {
-        notify(`The album could not be deleted. ${reason(error.code, error.message)}`);
-        return;
-      }
-    }
+    if (!(await removeAlbum(album.id, album.name, album.content_count))) return;
     this.#drop(album.id);
     announce(`${album.name} deleted`);
     this.title.focus();

@@ -7,6 +7,9 @@ const LATE_MS = 3000;
 /** `{owner, scopes, expire_date}`, or null where nobody needs to sign in. */
 export let session = null;
 
+/** Whether the person may look at albums: some keys are for adding only, or for operators. */
+export const mayRead = () => session === null || session.scopes.includes("read");
+
 /** Whether the person may add, change and delete, or only look. */
 export const mayChange = () => session === null || session.scopes.includes("write");
 

@@ -20,6 +20,7 @@ export async function takeIn(files, store, activity) {
 
 async function takeGroup(files, store, activity) {
   const taken = [];
+  const refused = [];
   let looked = [];
   let patience = FIRST_SHOW_MS;
   let shownAt = performance.now();
@@ -27,17 +28,18 @@ async function takeGroup(files, store, activity) {
     const some = files.slice(Math.max(0, end - AT_ONCE), end).reverse();
     looked.push(...(await Promise.all(some.map(async (file) => ({ file, ...(await inspect(file)) })))));
     if (performance.now() - shownAt < patience && end > AT_ONCE) continue;
-    show(looked, taken, store, activity);
+    show(looked, taken, refused, store);
     looked = [];
     shownAt = performance.now();
     patience = Math.min(2 * patience, MOST_SHOW_MS);
   }
   const items = taken.reverse();
+  activity.refuse(refused.reverse());
   activity.add(items);
   return items.filter((item) => !item.isGone);
 }
 
-function show(looked, taken, store, activity) {
-  activity.refuse(looked.filter(({ refusal }) => refusal).reverse());
+function show(looked, taken, refused, store) {
+  refused.push(...looked.filter(({ refusal }) => refusal));
   taken.push(...store.addFiles(looked.filter(({ refusal }) => !refusal), taken.at(-1)));
 }

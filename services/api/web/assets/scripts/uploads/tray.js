@@ -1,7 +1,7 @@
 // The tray in the corner: how all uploads stand in one line, and each of them in a list.
 import { announce } from "../announce.js";
 import { el, setText } from "../dom.js";
-import { icon } from "../icons.js";
+import { icon, iconButton, setLabel } from "../icons.js";
 import { count } from "../words.js";
 import { TrayRow } from "./tray-row.js";
 
@@ -24,12 +24,8 @@ export class Tray {
     this.title = el("h2", { class: "tray-title", id: "tray-title" });
     this.bar = el("progress", { max: 1, value: 0, "aria-labelledby": "tray-title" });
     this.retryAll = el("button", { type: "button", class: "button small", "data-changes": true, onclick: () => actions.retryAll() }, "Retry all failed");
-    this.fold = el("button", { type: "button", class: "icon-button", "aria-controls": "tray-list", onclick: () => this.#toggle() });
-    this.dismiss = el(
-      "button",
-      { type: "button", class: "icon-button", "aria-label": "Clear the list", title: "Clear the list", onclick: () => activity.clear() },
-      icon("close"),
-    );
+    this.fold = iconButton("down", "", { "aria-controls": "tray-list", onclick: () => this.#toggle() });
+    this.dismiss = iconButton("close", "Clear the list", { onclick: () => activity.clear() });
     this.list = el("ul", { class: "tray-list" });
     this.scroller = el("div", { class: "tray-scroller", id: "tray-list", tabindex: "0", role: "group", "aria-labelledby": "tray-title" }, this.list);
     const buttons = el("div", { class: "tray-actions" }, this.retryAll, this.fold, this.dismiss);
@@ -63,10 +59,8 @@ export class Tray {
 
   #setOpen(isOpen) {
     this.scroller.hidden = !isOpen;
-    const label = isOpen ? "Fold the list" : "Show the list";
-    this.fold.setAttribute("aria-expanded", String(isOpen));
-    this.fold.setAttribute("aria-label", label);
-    this.fold.title = label;
+    this.fold.ariaExpanded = String(isOpen);
+    setLabel(this.fold, isOpen ? "Fold the list" : "Show the list");
     this.fold.replaceChildren(icon(isOpen ? "down" : "up"));
   }
 

@@ -1,9 +1,8 @@
 // One picture in the viewer, as large as fits, in a box of its final size from the start.
-import { fullAddress, isFailed, tileAddress } from "../album/item.js";
+import { fullAddress, isFailed, standing, tileAddress } from "../album/item.js";
 import { el, setText } from "../dom.js";
 import { icon } from "../icons.js";
 import { Picture } from "../pictures/picture.js";
-import { reason, stage } from "../words.js";
 
 const UNKNOWN = [960, 720];
 const AGAIN_MS = 3000;
@@ -30,7 +29,7 @@ export class Slide {
     this.box.style.setProperty("--width", width);
     this.box.style.setProperty("--height", height);
     setText(this.title, item.name);
-    setText(this.detail, isFailed(item) ? reason(item.code, item.message) : [item.format, stage(item)].filter(Boolean).join(" · "));
+    setText(this.detail, [isFailed(item) ? null : item.format, standing(item)].filter(Boolean).join(" · "));
     this.picture.hint(item.placeholder);
     this.blank.hidden = Boolean(item.placeholder);
     this.#show();

@@ -1,13 +1,11 @@
 // The viewer: one picture over the whole page, its neighbours loaded beside it. Keys, swipes and buttons turn it.
-import { downloadAddress, isFailed } from "../album/item.js";
+import { downloadAddress, isFailed, standing } from "../album/item.js";
 import { announce, voice } from "../announce.js";
 import { el, setText } from "../dom.js";
-import { icon } from "../icons.js";
-import { bytes, reason, stage } from "../words.js";
+import { icon, iconButton } from "../icons.js";
+import { bytes } from "../words.js";
 import { Slide } from "./slide.js";
 import { onSwipe } from "./swipe.js";
-
-const button = (name, label) => el("button", { type: "button", class: "viewer-button", "aria-label": label, title: label }, icon(name));
 
 /** What a key does a button does too, for those who are offered it. */
 const press = (offered) => offered.checkVisibility() && offered.click();
@@ -22,19 +20,16 @@ export class Viewer {
     this.actions = actions;
     this.title = el("h2", { class: "viewer-name", id: "viewer-name", dir: "auto" });
     this.detail = el("p", { class: "viewer-detail" });
-    this.download = el("a", { class: "viewer-button", "data-changes": true, "aria-label": "Download the original", title: "Download the original" }, icon("download"));
-    this.retry = button("retry", "Try again");
-    this.remove = button("trash", "Delete");
-    this.leave = button("back", "Back to the album");
-    for (const each of [this.retry, this.remove]) each.dataset.changes = "";
-    this.before = button("previous", "Previous picture");
-    this.after = button("next", "Next picture");
-    this.before.classList.add("viewer-before");
-    this.after.classList.add("viewer-after");
+    this.download = el("a", { class: "icon-button", "data-changes": true, "aria-label": "Download the original", title: "Download the original" }, icon("download"));
+    this.retry = iconButton("retry", "Try again", { "data-changes": true, onclick: () => actions.retry(this.#item) });
+    this.remove = iconButton("trash", "Delete", { "data-changes": true, onclick: () => actions.remove(this.#item) });
+    this.leave = iconButton("back", "Back to the album", { onclick: () => actions.close() });
+    this.before = iconButton("previous", "Previous picture", { class: "icon-button viewer-before", onclick: () => this.#turn(-1) });
+    this.after = iconButton("next", "Next picture", { class: "icon-button viewer-after", onclick: () => this.#turn(1) });
     this.strip = el("div", { class: "viewer-strip" });
     const heading = el("div", { class: "viewer-heading" }, this.title, this.detail);
     const bar = el("header", { class: "viewer-bar" }, this.leave, heading, this.retry, this.download, this.remove);
-    this.stage = el("div", { class: "viewer-stage" }, this.strip, this.before, this.after);
+    this.stage = el("div", { class: "viewer-stage", tabindex: "-1" }, this.strip, this.before, this.after);
     this.element = el("dialog", { class: "viewer", "aria-labelledby": "viewer-name" }, bar, this.stage, voice());
     this.#listen();
   }
@@ -100,11 +95,12 @@ export class Viewer {
   #describe() {
     const item = this.#item;
     const focused = document.activeElement;
+    this.element.dataset.stage = item.stage;
     setText(this.title, item.name);
     const size = item.width ? `${item.width} x ${item.height}` : null;
     const position = `${this.#items.indexOf(item) + 1} of ${this.#items.length}`;
     const weight = item.file ? bytes(item.file.size) : null;
-    const state = item.stage === "ready" ? null : isFailed(item) ? reason(item.code, item.message) : stage(item);
+    const state = item.stage === "ready" ? null : standing(item);
     setText(this.detail, [position, size, weight, state].filter(Boolean).join(" · "));
     this.before.hidden = !this.#neighbour(-1);
     this.after.hidden = !this.#neighbour(1);
@@ -122,12 +118,6 @@ export class Viewer {
   }
 
   #listen() {
-    this.stage.tabIndex = -1;
-    this.leave.addEventListener("click", () => this.actions.close());
-    this.before.addEventListener("click", () => this.#turn(-1));
-    this.after.addEventListener("click", () => this.#turn(1));
-    this.retry.addEventListener("click", () => this.actions.retry(this.#item));
-    this.remove.addEventListener("click", () => this.actions.remove(this.#item));
     this.element.addEventListener("cancel", (event) => {
       event.preventDefault();
       this.actions.close();
