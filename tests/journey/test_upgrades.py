@@ -94,8 +94,10 @@ def test_an_old_database_is_upgraded_once_by_whichever_of_three_apis_comes_first
     assert len(migrations_told(old)) == 1
     assert version(old) == {"version": NEWEST, "usable_from": 1}
     assert [of(image_id, seen) for image_id in uploaded] == [["image.uploaded.v1"]] * 2
-    indexes = old.database["events"].index_information()
-    assert indexes["pending_1_at_1"]["partialFilterExpression"] == {"pending": {"$gt": ""}}
+    # Indexes are made while requests are served already.
+    made = old.database["events"].index_information
+    eventually(lambda: "pending_1_at_1" in made(), what="the new index is there")
+    assert made()["pending_1_at_1"]["partialFilterExpression"] == {"pending": {"$gt": ""}}
     assert "check_at_1" not in old.database["images"].index_information()
     with old.client() as client:
         [shown] = client.post("/album/list").json()["albums"]
