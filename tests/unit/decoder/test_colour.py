@@ -128,6 +128,14 @@ def test_a_profile_in_a_jpeg_of_which_a_part_is_missing_is_passed_over(numbers: 
     assert processed(head + parts + mark + tail).is_normal
 
 
+def test_a_profile_behind_a_jpeg_s_first_scan_is_passed_over() -> None:
+    first, mark, scans = encoded(chart(), "JPEG", progressive=True).partition(b"\xff\xda")
+    scan, more, rest = scans.partition(b"\xff\xda")
+    upload = first + mark + scan + in_parts(SPACES["ProPhoto"], 1) + more + rest
+    assert more
+    assert processed(upload).is_normal
+
+
 def transforms() -> set[int]:
     """All that there are."""
     gc.collect()

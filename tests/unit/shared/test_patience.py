@@ -8,7 +8,7 @@ from pymongo.errors import AutoReconnect, DuplicateKeyError, OperationFailure
 
 from libs.shared.errors import Outage
 from libs.shared.mongo import StorageFull, patiently, persistently
-from libs.shared.outages import outage_of
+from libs.shared.outages import outage_of, until_outage
 from libs.shared.worker import wait_out
 
 pytestmark = pytest.mark.anyio
@@ -78,3 +78,15 @@ async def test_a_step_with_a_message_that_meets_a_bug_is_not_tried_again() -> No
     with pytest.raises(KeyError):
         await wait_out(step, outage_of)
     assert step.tries == 1
+
+
+@pytest.mark.parametrize("error", [Outage("away"), AutoReconnect("away")])
+def test_what_goes_on_after_an_outage_is_not_ended_by_it(error: Exception) -> None:
+    with until_outage("waiting"):
+        raise error
+
+
+@pytest.mark.parametrize("error", [DuplicateKeyError("bug"), OperationFailure("bug", 9), KeyError("bug")])
+def test_what_goes_on_after_an_outage_is_ended_by_a_bug(error: Exception) -> None:
+    with pytest.raises(type(error)), until_outage("waiting"):
+        raise error
