@@ -42,15 +42,15 @@ async def send_cacheable(core: Core, picture: Picture, method: str, request: Map
             headers["content-range"] = f"bytes {start}-{stop - 1}/{picture.ref.length}"
             headers["content-length"] = str(stop - start)
     if method == "HEAD":
-        return Response(status_code=status, headers=headers, media_type=picture.ref.content_type)
+        return Response(status_code=status, headers=headers)
     return await _body(core, picture, start, stop, status_code=status, headers=headers)
 
 
 async def _body(core: Core, picture: Picture, start: int, stop: int, **answer: Any) -> Response:
     if picture.content is not None:
-        return Response(picture.content[start:stop], media_type=picture.ref.content_type, **answer)
+        return Response(picture.content[start:stop], **answer)
     content = await primed(core.blobs.read(picture.ref, start, stop))
-    return StreamingResponse(content, media_type=picture.ref.content_type, **answer)
+    return StreamingResponse(content, **answer)
 
 
 def matches(if_none_match: str, etag: str) -> bool:
@@ -80,6 +80,7 @@ def byte_range(header: str, length: int) -> tuple[int, int] | None:
 
 def _headers(picture: Picture, cache_control: str) -> dict[str, str]:
     headers = {
+        "content-type": _media_type(picture),
         "etag": _etag(picture.ref),
         "cache-control": cache_control,
         "accept-ranges": "bytes",
@@ -89,6 +90,13 @@ def _headers(picture: Picture, cache_control: str) -> dict[str, str]:
     if picture.is_attachment:
         headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(picture.name, safe='')}"
     return headers
+
+
+def _media_type(picture: Picture) -> str:
+    # One format has two media types. Firefox saves a file under an extension of its type: as image/heif, .heic is none.
+    if picture.is_attachment and picture.ref.content_type == "image/heif" and picture.name.lower().endswith(".heic"):
+        return "image/heic"
+    return picture.ref.content_type
 
 
 def _etag(ref: BlobRef) -> str:

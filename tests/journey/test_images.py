@@ -153,8 +153,31 @@ def test_the_original_comes_back_as_uploaded_and_only_as_a_download(album: Album
     answer = album.post("/album/image/get", album_id=album_id, image_id=image_id, variant="original")
 
     assert (answer.status_code, answer.content) == (200, uploaded)
-    assert answer.headers["content-type"] == "image/heif"
     assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''%C3%9Cber%20")
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [("IMG_0001.HEIC", "image/heic"), ("phone.heif", "image/heif")],
+)
+def test_an_original_has_a_media_type_that_suits_its_name_so_that_browsers_keep_the_name(
+    album: AlbumClient, name: str, media_type: str
+) -> None:
+    album_id = album.create()
+    image_id = album.ready(album_id, picture("HEIF"), name)["image_id"]
+
+    for method in ("GET", "HEAD"):
+        answer = album.http.request(method, f"/album/{album_id}/image/{image_id}?variant=original")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
+
+
+def test_a_jpeg_is_served_as_one_under_any_name(album: AlbumClient) -> None:
+    album_id = album.create()
+    image_id = album.ready(album_id, picture("JPEG"), "not.heic")["image_id"]
+
+    for variant in ("encoded", "original"):
+        answer = album.http.get(f"/album/{album_id}/image/{image_id}?variant={variant}")
+        assert answer.headers["content-type"] == "image/jpeg"
 
 
 def test_the_original_of_a_queued_or_failed_image_can_be_read(album: AlbumClient) -> None:
