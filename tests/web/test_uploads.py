@@ -86,6 +86,15 @@ def test_files_that_are_dropped_on_the_list_of_albums_are_not_taken_and_the_page
     expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
 
 
+def test_nothing_shines_through_a_transparent_picture_in_the_list_of_uploads(screen: Screen) -> None:
+    screen.open().create_album("Clear")
+    screen.choose({"clear.png": picture("PNG", 64, 48, mode="RGBA"), "text.png": b"no picture"})
+
+    expect(screen.row("clear.png").locator("[data-shows=server]")).to_be_visible()
+    expect(screen.row("clear.png").locator(".row-picture > .icon")).to_be_hidden()
+    expect(screen.row("text.png").locator(".row-picture > .icon")).to_be_visible()
+
+
 def test_a_picture_is_pasted(screen: Screen) -> None:
     screen.open().create_album("Pasted")
     screen.page.evaluate(DROP, ["paste", ["clip.png"], list(picture("PNG", 64, 48))])
