@@ -156,6 +156,7 @@ def lose_key_while_uploading(screen: Screen, guarded: Stack) -> None:
 def test_uploads_go_on_when_their_owner_signs_in_again(open_screen: OpenScreen, guarded: Stack) -> None:
     screen = open_screen(stack=guarded)
     lose_key_while_uploading(screen, guarded)
+    expect(screen.row("mine.png")).to_contain_text("You have to sign in again.")
 
     sign_in(screen, make_key(guarded, "anna"))
 

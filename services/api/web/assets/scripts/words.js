@@ -47,6 +47,7 @@ const REASONS = {
   "decoder-crashed": "The picture could not be read.",
   "attempts-exhausted": "It was tried several times without success.",
   unreachable: "The server cannot be reached.",
+  unauthorized: "You have to sign in again.",
 };
 
 /** Why a picture failed, as one sentence. */
