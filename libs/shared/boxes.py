@@ -39,7 +39,8 @@ class PrimaryItem:
 
     Attributes:
         kind: how it is coded: ``hvc1``, ``av01``, ``grid``, ...
-        properties: kind and content of each of its properties, in order: ``ispe``, ``irot``, ``colr``, ...
+        properties: kind and content of each of its properties, in order: ``ispe``, ``irot``, ``colr``, ...; where none
+            says what its colours mean, those of the first item that it is made of do, as of a grid's first tile.
         largest_area: the pixels of the largest ``ispe`` in the file, tiles and hidden items included.
         is_ambiguous: the file shows another item, or may: some of its items stand for one another (``grpl``), or
             this one is but the thumbnail of another (``thmb``).
@@ -134,8 +135,7 @@ def without_exif(data: bytes) -> bytes:
 
 
 def _read_primary(data: bytes, meta: dict[bytes, Box]) -> PrimaryItem | None:
-    pitm = meta[b"pitm"]
-    primary = _number(data, pitm.start + 4, 4 if data[pitm.start] else 2, pitm.end)
+    primary = _primary(data, meta[b"pitm"])
     kind = _item_kinds(data, meta[b"iinf"])[primary]
     parts = list(boxes(data, meta[b"iprp"].start, meta[b"iprp"].end))
     container = next((box for box in parts if box.kind == b"ipco"), None)
@@ -145,12 +145,20 @@ def _read_primary(data: bytes, meta: dict[bytes, Box]) -> PrimaryItem | None:
     tables = [box for box in parts if box.kind == b"ipma"]
     if sum(table.end - table.start for table in tables) > MAX_BOXES * _SMALLEST_ENTRIES[b"ipma"]:
         raise TooManyBoxes
-    wanted = [everything[index - 1] for table in tables for index in _associated(data, table, primary)]
+    iref = meta.get(b"iref")
+
+    def properties_of(item: int) -> list[Box]:
+        return [everything[index - 1] for table in tables for index in _associated(data, table, item)]
+
+    wanted = properties_of(primary)
+    if all(box.kind != b"colr" for box in wanted):
+        first = _references(data, iref, b"dimg").get(primary, [])[:1]
+        wanted += [box for item in first for box in properties_of(item) if box.kind == b"colr"]
     # Each is copied once, however often it is named.
     contents = {box: data[box.start : box.end] for box in set(wanted)}
     properties = tuple((box.kind, contents[box]) for box in wanted)
     areas = [_area(data[box.start : box.end]) for box in everything if box.kind == b"ispe"]
-    is_ambiguous = b"grpl" in meta or (b"iref" in meta and _is_thumbnail(data, meta[b"iref"], primary))
+    is_ambiguous = b"grpl" in meta or primary in _references(data, iref, b"thmb")
     return PrimaryItem(kind, properties, max(areas, default=0), is_ambiguous)
 
 
@@ -192,10 +200,22 @@ def _item_kinds(data: bytes, iinf: Box) -> dict[int, bytes]:
     return kinds
 
 
-def _is_thumbnail(data: bytes, iref: Box, item: int) -> bool:
+def _primary(data: bytes, pitm: Box) -> int:
+    return _number(data, pitm.start + 4, 4 if data[pitm.start] else 2, pitm.end)
+
+
+def _references(data: bytes, iref: Box | None, kind: bytes) -> dict[int, list[int]]:
+    """What items refer to in one way: ``dimg`` is to what they are made of, ``thmb`` to what they show small."""
+    found: dict[int, list[int]] = {}
+    if iref is None:
+        return found
     width = 4 if data[iref.start] else 2
-    references = boxes(data, iref.start + 4, iref.end)
-    return any(box.kind == b"thmb" and _number(data, box.start, width, box.end) == item for box in references)
+    for box in boxes(data, iref.start + 4, iref.end):
+        if box.kind == kind:
+            owner, count = _number(data, box.start, width, box.end), _number(data, box.start + width, 2, box.end)
+            places = range(box.start + width + 2, box.start + width + 2 + count * width, width)
+            found.setdefault(owner, []).extend(_number(data, place, width, box.end) for place in places)
+    return found
 
 
 def _associated(data: bytes, ipma: Box, item: int) -> list[int]:

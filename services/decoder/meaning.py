@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from libs.shared.boxes import primary_item
 from services.decoder import cicp, jpeg_segments, png_gamma, png_profile
 from services.decoder.colour import Meaning
 from services.decoder.work import Work
@@ -23,6 +24,8 @@ def _said_in_png(data: bytes) -> Iterator[Meaning | None]:
 
 
 def _said_elsewhere(work: Work) -> Iterator[Meaning | None]:
-    """A profile first, as in browsers."""
+    """A profile first, as in browsers; one that only the parts of a picture have is not known to all decoders."""
     yield jpeg_segments.profile(work.data) if work.format == "JPEG" else work.stored.info.get("icc_profile")
+    item = primary_item(work.data) if work.format in ("HEIF", "AVIF") else None
+    yield from (said[4:] for said in (item.values(b"colr") if item else ()) if said[:4] in (b"prof", b"rICC"))
     yield cicp.meaning_of(cicp.code_points(work.data, work.format), work.format)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from libs.shared.boxes import Box, boxes
+from libs.shared.boxes import Box, boxes, primary_item
 
 Ratio = tuple[int, int]
 """A numerator and its denominator."""
@@ -110,3 +110,37 @@ def with_code_points(data: bytes, primaries: int, transfer: int) -> bytes:
     """The file with other colour code points in its ``colr`` box of kind ``nclx``."""
     place = data.index(b"colrnclx") + 8
     return data[:place] + primaries.to_bytes(2, "big") + transfer.to_bytes(2, "big") + data[place + 4 :]
+
+
+def as_tile(data: bytes) -> bytes:
+    """A file whose picture is a grid of one tile, the one of a file of one item; of its own the grid has but a size."""
+    item, coded = primary_item(data), _find(data, 0, len(data), b"mdat")
+    assert item is not None
+    size = item.values(b"ispe")[0]
+    properties = b"".join(_box(kind, content) for kind, content in item.properties)
+    indexes = bytes(range(2, 2 + len(item.properties)))
+    ipma = _box(b"ipma", struct.pack(">IIHBBHB", 0, 2, 1, 1, 1, 2, len(indexes)) + indexes)
+    iprp = _box(b"iprp", _box(b"ipco", _box(b"ispe", size) + properties) + ipma)
+    kinds = ((1, b"grid"), (2, item.kind))
+    entries = b"".join(_box(b"infe", struct.pack(">IHH4sx", 2 << 24, number, 0, kind)) for number, kind in kinds)
+    grid = struct.pack(">BBBBII", 0, 1, 0, 0, *struct.unpack(">II", size[4:]))
+
+    def meta(start: int) -> bytes:
+        places = (
+            struct.pack(">HHHHII", 1, 1, 0, 1, 0, len(grid)),
+            struct.pack(">HHHHII", 2, 0, 0, 1, start, coded.end - coded.start),
+        )
+        return _box(
+            b"meta",
+            bytes(4)
+            + _box(b"hdlr", struct.pack(">8x4s13x", b"pict"))
+            + _box(b"pitm", struct.pack(">IH", 0, 1))
+            + _box(b"iinf", struct.pack(">IH", 0, 2) + entries)
+            + _box(b"iref", bytes(4) + _box(b"dimg", struct.pack(">HHH", 1, 1, 2)))
+            + _box(b"iloc", struct.pack(">IBBH", 1 << 24, 0x44, 0, 2) + b"".join(places))
+            + iprp
+            + _box(b"idat", grid),
+        )
+
+    ftyp = data[: int.from_bytes(data[:4], "big")]
+    return ftyp + meta(len(ftyp) + len(meta(0)) + 8) + data[coded.start - 8 : coded.end]

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, ImageFilter
 from services.decoder.cicp import meaning_of
 from services.decoder.colour import to_srgb
 from services.decoder.png_chunks import SIGNATURE, chunk
-from tests.support.boxes import with_code_points
+from tests.support.boxes import as_tile, with_code_points
 from tests.support.ciede2000 import delta, mean_difference
 from tests.support.decoding import opened, processed
 from tests.support.pictures import encoded, scene
@@ -242,6 +242,18 @@ def test_wide_colours_named_by_code_points_become_srgb(format: str) -> None:
     wide = moved_into(SPACES["Display P3"], chart(), "RGB")
     upload = with_code_points(encoded(wide, format, **GENTLE[format]), primaries=12, transfer=13)
     assert mean_difference(opened(processed(upload).encoded), chart()) <= MOST
+
+
+@pytest.mark.parametrize("is_profile", [True, False])
+@pytest.mark.parametrize("format", ["HEIF", "AVIF"])
+def test_what_only_the_tiles_say_of_colours_counts_for_the_whole(format: str, is_profile: bool) -> None:
+    """Phones write it so, and browsers take it so."""
+    wanted = chart().resize((100, 80), Image.Resampling.NEAREST)
+    wide = moved_into(SPACES["Display P3"], wanted, "RGB")
+    options = GENTLE[format] | ({"icc_profile": SPACES["Display P3"]} if is_profile else {})
+    tile = encoded(wide, format, **options)
+    upload = as_tile(tile if is_profile else with_code_points(tile, primaries=12, transfer=13))
+    assert mean_difference(opened(processed(upload).encoded), wanted) <= MOST
 
 
 @pytest.mark.parametrize(("transfer", "white"), [(16, 148), (18, 191)])
