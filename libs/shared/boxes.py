@@ -126,6 +126,23 @@ def primary_item(data: bytes) -> PrimaryItem | None:
         return None
 
 
+def lacks_parts(data: bytes) -> bool:
+    """Whether the file ends before all that its primary item is made of: libheif leaves a hole for a missing tile."""
+    meta = find_top_level(data, b"meta", len(data))
+    try:
+        inside = {box.kind: box for box in boxes(data, meta.start + 4, meta.end)} if meta else {}
+        ends, sources = _ends(data, inside[b"iloc"]), _references(data, inside.get(b"iref"), b"dimg")
+        unread, parts = [_primary(data, inside[b"pitm"])], set[int]()
+        while unread:
+            part = unread.pop()
+            if part not in parts:
+                parts.add(part)
+                unread += sources.get(part, [])
+    except (ValueError, LookupError):
+        return False
+    return any(ends.get(part, 0) > len(data) for part in parts)
+
+
 def without_exif(data: bytes) -> bytes:
     """The same file with its EXIF items renamed, so that no decoder reads them."""
     meta = find_top_level(data, b"meta", len(data))
@@ -216,6 +233,34 @@ def _references(data: bytes, iref: Box | None, kind: bytes) -> dict[int, list[in
             places = range(box.start + width + 2, box.start + width + 2 + count * width, width)
             found.setdefault(owner, []).extend(_number(data, place, width, box.end) for place in places)
     return found
+
+
+def _ends(data: bytes, iloc: Box) -> dict[int, int]:
+    """Where in the file the bytes of each item end; those in ``idat`` end with the ``meta`` box."""
+    position = iloc.start + 4
+
+    def take(length: int) -> int:
+        nonlocal position
+        position += length
+        return _number(data, position - length, length, iloc.end)
+
+    version, sizes = data[iloc.start], take(2)
+    offset_bytes, length_bytes, base_bytes, index_bytes = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
+    if version == 0:
+        index_bytes = 0
+    has_extents = offset_bytes + length_bytes + index_bytes > 0
+    item_bytes = 4 if version == 2 else 2
+    ends: dict[int, int] = {}
+    for _ in range(take(item_bytes)):
+        item, is_in_file = take(item_bytes), not (version and take(2) & 15)
+        take(2)
+        base, extents = take(base_bytes), take(2)
+        for _ in range(extents if has_extents else 0):
+            take(index_bytes)
+            end = base + take(offset_bytes) + take(length_bytes)
+            if is_in_file:
+                ends[item] = max(ends.get(item, 0), end)
+    return ends
 
 
 def _associated(data: bytes, ipma: Box, item: int) -> list[int]:

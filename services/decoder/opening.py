@@ -16,7 +16,7 @@ import pillow_heif
 from PIL import ImageFile, JpegImagePlugin, WebPImagePlugin, features
 from PIL.Image import DecompressionBombError
 
-from libs.shared.boxes import boxes, has_too_many_boxes, primary_item, without_exif
+from libs.shared.boxes import boxes, has_too_many_boxes, lacks_parts, primary_item, without_exif
 from libs.shared.errors import Rejection
 from libs.shared.formats import Format
 from services.decoder import jpeg_segments, png_chunks, webp_chunks
@@ -86,6 +86,8 @@ def load(image: ImageFile.ImageFile, data: bytes, format: Format) -> ImageFile.I
     if format == "JPEG":
         # All at once: libjpeg can wait for more only where coding is not arithmetic.
         image.decodermaxblock = len(data)
+    if format == "HEIF" and lacks_parts(data):
+        raise _truncated()
     try:
         try:
             image.load()
@@ -108,10 +110,14 @@ def failure(data: bytes, format: Format, error: BaseException) -> Rejection:
     if "out of memory" in words or "memory allocation" in words:
         return Rejection("decode-out-of-memory", "the picture takes too much memory to decode")
     if is_cut_off(data, format):
-        return Rejection("truncated-image", "the file ends in the middle of the picture")
+        return _truncated()
     if _is_uncommonly_coded(data, format):
         return Rejection("unsupported-codec", f"the {format} file is coded in a way that is not supported")
     return Rejection("corrupt-image", f"the {format} file is damaged")
+
+
+def _truncated() -> Rejection:
+    return Rejection("truncated-image", "the file ends in the middle of the picture")
 
 
 def is_overlong(data: bytes, format: Format) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 
+import pillow_heif
 import pytest
 
 from libs.shared.errors import Rejection
-from tests.support.decoding import processed
+from tests.support.decoding import difference, processed
 from tests.support.pictures import picture, scene
 
 
@@ -57,3 +58,19 @@ def test_a_webp_cut_in_its_head_is_truncated(length: int) -> None:
 
 def test_a_webp_that_says_it_ends_before_its_first_chunk_is_truncated() -> None:
     assert code_of(b"RIFF\x04\0\0\0WEBP") == "truncated-image"
+
+
+@pytest.mark.parametrize("missing", [1, 100, 1000])
+def test_a_heif_whose_last_tiles_are_missing_is_truncated_not_shown_with_holes(missing: int) -> None:
+    upload = picture("HEIF", 200, 128, tile_size=64)
+    processed(upload)
+    assert code_of(upload[:-missing]) == "truncated-image"
+
+
+@pytest.mark.parametrize("tile_size", [0, 64])
+def test_a_heif_cut_behind_its_picture_is_whole(tile_size: int) -> None:
+    images = pillow_heif.from_pillow(scene(200, 128))
+    images.add_from_pillow(scene(96, 64))
+    images.save(buffer := io.BytesIO(), tile_size=tile_size)
+    work = processed(buffer.getvalue()[:-10])
+    assert difference(work.shown, scene(200, 128)) < 6
