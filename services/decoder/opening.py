@@ -16,7 +16,7 @@ import pillow_heif
 from PIL import ImageFile, JpegImagePlugin, WebPImagePlugin, features
 from PIL.Image import DecompressionBombError
 
-from libs.shared.boxes import boxes, has_too_many_boxes, lacks_parts, primary_item, without_exif
+from libs.shared.boxes import boxes, find_top_level, has_too_many_boxes, lacks_parts, primary_item, without_exif
 from libs.shared.errors import Rejection
 from libs.shared.formats import Format
 from services.decoder import jpeg_segments, png_chunks, webp_chunks
@@ -172,5 +172,15 @@ def _opened_for_pixels(data: bytes, format: Format) -> ImageFile.ImageFile:
 def _is_uncommonly_coded(data: bytes, format: Format) -> bool:
     if format == "JPEG":
         return jpeg_segments.is_uncommonly_coded(data)
-    item = primary_item(data) if format in _DECODED_ITEMS else None
-    return item is not None and item.kind not in _DECODED_ITEMS[cast(str, format)]
+    if format not in _DECODED_ITEMS:
+        return False
+    item = primary_item(data)
+    if item is None:
+        return format == "HEIF" and _is_mere_film(data)
+    return item.kind not in _DECODED_ITEMS[cast(str, format)]
+
+
+def _is_mere_film(data: bytes) -> bool:
+    """Whether a file has a track but no still picture, which pillow-heif wants."""
+    meta, moov = (find_top_level(data, kind, len(data)) for kind in (b"meta", b"moov"))
+    return moov is not None and meta is None

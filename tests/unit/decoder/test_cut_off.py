@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import pillow_heif
 import pytest
@@ -74,3 +75,9 @@ def test_a_heif_cut_behind_its_picture_is_whole(tile_size: int) -> None:
     images.save(buffer := io.BytesIO(), tile_size=tile_size)
     work = processed(buffer.getvalue()[:-10])
     assert difference(work.shown, scene(200, 128)) < 6
+
+
+def test_a_heif_that_is_but_a_film_is_not_called_damaged() -> None:
+    film = [(b"ftyp", b"hevc\0\0\0\0msf1hevc"), (b"moov", b""), (b"mdat", b"frames")]
+    upload = b"".join(struct.pack(">I4s", 8 + len(content), kind) + content for kind, content in film)
+    assert code_of(upload) == "unsupported-codec"
