@@ -270,6 +270,13 @@ def test_hdr_white_becomes_a_light_gray_with_room_for_highlights(transfer: int, 
     assert peak >= 250
 
 
+@pytest.mark.parametrize(("primaries", "shown"), [(8, (220, 115, 44)), (22, (201, 121, 59))])
+def test_rare_primaries_are_shown_as_in_browsers(primaries: int, shown: tuple[int, ...]) -> None:
+    """Those of film with illuminant C and of EBU Tech. 3213."""
+    image = to_srgb(Image.new("RGB", (1, 1), (200, 120, 60)), filter(None, [meaning_of((primaries, 13), "AVIF")]))
+    assert image.getpixel((0, 0)) == shown
+
+
 @pytest.mark.parametrize("points", [(1, 13), (1, 1), (1, 6), (2, 2)])
 def test_ordinary_code_points_change_nothing(points: tuple[int, int]) -> None:
     image = chart()
