@@ -88,7 +88,7 @@ def has_too_many_boxes(data: bytes) -> bool:
     while unread and parts <= MAX_BOXES:
         try:
             for box in boxes(data, *unread.pop()):
-                parts += 1 + (box.end - box.start) // _SMALLEST_ENTRIES.get(box.kind, len(data))
+                parts += 1 + (_most_entries(box) if box.kind in _SMALLEST_ENTRIES else 0)
                 if box.kind in _CONTAINERS:
                     unread.append((_first_child(data, box), box.end))
         except TooManyBoxes:
@@ -96,6 +96,10 @@ def has_too_many_boxes(data: bytes) -> bool:
         except ValueError:
             continue
     return parts > MAX_BOXES
+
+
+def _most_entries(table: Box) -> int:
+    return (table.end - table.start) // _SMALLEST_ENTRIES[table.kind]
 
 
 def _first_child(data: bytes, container: Box) -> int:
@@ -160,9 +164,9 @@ def _read_primary(data: bytes, meta: dict[bytes, Box]) -> PrimaryItem | None:
         return None
     everything = list(boxes(data, container.start, container.end))
     tables = [box for box in parts if box.kind == b"ipma"]
-    if sum(table.end - table.start for table in tables) > MAX_BOXES * _SMALLEST_ENTRIES[b"ipma"]:
-        raise TooManyBoxes
     iref = meta.get(b"iref")
+    if sum(map(_most_entries, tables + ([iref] if iref else []))) > MAX_BOXES:
+        raise TooManyBoxes
 
     def properties_of(item: int) -> list[Box]:
         return [everything[index - 1] for table in tables for index in _associated(data, table, item)]

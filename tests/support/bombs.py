@@ -94,6 +94,15 @@ def property_named_often(size: int, times: int) -> bytes:
     return _box(b"ftyp", b"heic\0\0\0\0mif1") + _box(b"meta", meta + _box(b"iprp", ipco + ipma))
 
 
+def referring(count: int) -> bytes:
+    """The head of a HEIF file that says so many times that one of its pictures is another one's thumbnail."""
+    upload = picture("HEIF")
+    meta = upload.index(b"meta") - 4
+    end = meta + int.from_bytes(upload[meta : meta + 4], "big")
+    reference = _box(b"thmb", struct.pack(">HHH", 9, 1, 10))
+    return upload[:meta] + _box(b"meta", upload[meta + 8 : end] + _box(b"iref", bytes(4) + reference * count))
+
+
 def _box(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(content), kind) + content
 

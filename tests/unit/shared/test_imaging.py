@@ -16,7 +16,7 @@ from libs.shared.errors import Rejection
 from libs.shared.formats import Format, content_type_of, sniff
 from libs.shared.imaging import JPEG_MAX_SEGMENTS, MAX_HEAD_BYTES, probe
 from services.decoder.opening import open_header
-from tests.support.bombs import property_named_often
+from tests.support.bombs import property_named_often, referring
 from tests.support.boxes import imir, irot, with_transforms
 from tests.support.pictures import encoded, picture, scene
 
@@ -198,6 +198,11 @@ def test_a_property_that_is_named_often_is_copied_once(times: int) -> None:
         assert tracemalloc.get_traced_memory()[1] < 8 * len(head)
     finally:
         tracemalloc.stop()
+
+
+def test_references_that_no_decoder_is_let_walk_through_are_not_walked_through_here_either() -> None:
+    assert probe(referring(1_000)).width is not None
+    assert probe(referring(3_000)).width is None
 
 
 def test_of_a_jpeg_no_more_segments_are_walked_over_than_any_has() -> None:
