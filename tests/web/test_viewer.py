@@ -14,6 +14,16 @@ from tests.web.screen import Screen
 NAMES = ("c.png", "b.png", "a.png")
 """Newest first, as the album shows them."""
 
+# What Safari lets a page do in thirty seconds.
+FEW_CHANGES_OF_ADDRESS = """
+  const replace = history.replaceState;
+  let left = 100;
+  history.replaceState = function (...place) {
+    if ((left -= 1) < 0) throw new DOMException('more than 100 times per 30 seconds', 'SecurityError');
+    replace.apply(this, place);
+  };
+"""
+
 
 @pytest.fixture
 def album_id(album: AlbumClient) -> str:
@@ -36,6 +46,26 @@ def test_keys_turn_the_pages_and_escape_leads_back_to_the_picture(screen: Screen
     expect(screen.page.locator(".viewer")).to_be_hidden()
     expect(screen.tile("b.png").locator(".tile-link")).to_be_focused()
     assert screen.page.url.endswith(album_id)
+
+
+def test_a_held_key_turns_more_pages_than_safari_lets_the_address_change(screen: Screen, album_id: str) -> None:
+    screen.page.add_init_script(FEW_CHANGES_OF_ADDRESS)
+    screen.open_album(album_id)
+    screen.tile("c.png").click()
+    name = screen.page.locator(".viewer-name")
+    for _ in range(60):
+        for key, shown in (("End", "a.png"), ("Home", "c.png")):
+            screen.page.keyboard.press(key)
+            assert name.text_content() == shown
+    screen.page.keyboard.press("ArrowRight")
+    expect(name).to_have_text("b.png")
+
+    screen.page.keyboard.press("Escape")
+    expect(screen.page.locator(".viewer")).to_be_hidden()
+    screen.page.go_forward()
+
+    expect(screen.page.locator(".viewer")).to_be_visible()
+    expect(name).to_have_text("b.png")
 
 
 def test_the_browser_s_back_button_leads_from_the_viewer_to_the_album(screen: Screen, album_id: str) -> None:

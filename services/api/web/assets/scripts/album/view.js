@@ -3,7 +3,7 @@ import { removeAlbum } from "../albums/deletion.js";
 import { el, setText } from "../dom.js";
 import { icon, iconButton } from "../icons.js";
 import { notify, showConnection } from "../notices.js";
-import { albumLink, go, imageLink } from "../route.js";
+import { albumLink, go, imageLink, leaf, replace, settle } from "../route.js";
 import { getAlbum } from "../server.js";
 import { cancel } from "../uploads/queue.js";
 import { count, reason, taken } from "../words.js";
@@ -167,7 +167,7 @@ export class AlbumView {
     else if (item.id && this.#wantedImage !== item.id) {
       // The chosen file has become an image: its address is one that can be shared now.
       this.#wantedImage = item.id;
-      history.replaceState(history.state, "", imageLink(this.store.albumId, item.id));
+      replace(imageLink(this.store.albumId, item.id));
     }
   }
 
@@ -181,7 +181,7 @@ export class AlbumView {
 
   #turnTo(item) {
     // Turning pages is one step in the history, so that "back" leads to the album.
-    go(imageLink(this.store.albumId, item.id ?? item.key), true);
+    leaf(imageLink(this.store.albumId, item.id ?? item.key));
   }
 
   #turnFromGone() {
@@ -195,6 +195,7 @@ export class AlbumView {
     // The browser goes back in a moment, not at once: asking again meanwhile would lead out of the album.
     if (this.#isClosing) return;
     this.#isClosing = Boolean(history.state?.isFromGrid);
+    settle();
     if (this.#isClosing) history.back();
     else go(albumLink(this.store.albumId), true);
   }
