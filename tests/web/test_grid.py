@@ -49,6 +49,15 @@ FIRST_ON_SCREEN = """() => {
 
 TWO_FRAMES = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"""
 
+# And no word of the end of scrolling, as from Safari before its version 26.2.
+COUNT_FADES = """
+  window.fades = 0;
+  addEventListener('animationstart', ({ animationName, target }) => {
+    if (animationName === 'arrive' && target.closest('.tile')) window.fades += 1;
+  });
+  addEventListener('scrollend', (event) => event.stopImmediatePropagation(), true);
+"""
+
 # A real drop would hand over files of the disk; these live in memory, and as many bytes are read and sent.
 DROP_MANY = """async ([content, number]) => {
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
@@ -137,6 +146,23 @@ def test_the_end_of_a_long_album_is_reached_by_a_key(screen: Screen, great_album
     screen.page.keyboard.press("End")
     expect(screen.tile("1600x900.jpg").locator(".tile-link")).to_be_focused()
     screen.expect_shows("1600x900.jpg", "server")
+
+
+def test_pictures_that_are_there_do_not_fade_in_again_when_scrolling_ends(screen: Screen, great_album: str) -> None:
+    screen.page.add_init_script(COUNT_FADES)
+    screen.open_album(great_album)
+    shown = screen.page.locator(".tile[data-shows=server]")
+    expect(screen.page.locator(".tile:not([data-shows])")).to_have_count(0, timeout=PATIENCE_MS)
+    screen.until(lambda: screen.page.evaluate("document.getAnimations().length === 0"), "all have faded in")
+    fades = screen.page.evaluate("window.fades")
+    assert fades >= shown.count()
+
+    screen.page.evaluate("scrollTo({ top: 120, behavior: 'smooth' })")
+    expect(screen.page.locator(".grid.is-scrolling")).to_be_attached()
+    expect(screen.page.locator(".grid:not(.is-scrolling)")).to_be_attached()
+    screen.page.evaluate(TWO_FRAMES)
+
+    assert screen.page.evaluate("window.fades") == fades
 
 
 def test_the_tab_key_leads_to_what_is_on_screen_after_scrolling_far(screen: Screen, great_album: str) -> None:

@@ -7,6 +7,7 @@ const MARGIN_PX = 800;
 // Faster than this nobody sees more than colours; then there is no time for more than colours either.
 const FAST_PX_PER_FRAME = 40;
 const WAKES_PER_FRAME = 3;
+const REST_MS = 150;
 
 export class Grid {
   #items = [];
@@ -14,6 +15,7 @@ export class Grid {
   #layout = { rows: [], height: 0 };
   #tiles = new Map();
   #frame = 0;
+  #rest = 0;
   #isStale = true;
   #sizes = null;
   #lastY = 0;
@@ -31,14 +33,12 @@ export class Grid {
   open() {
     this.#resize.observe(this.element);
     addEventListener("scroll", this.#onScroll, { passive: true });
-    addEventListener("scrollend", this.#onScrollEnd);
     addEventListener("reconnected", this.#onReconnected);
   }
 
   close() {
     this.#resize.disconnect();
     removeEventListener("scroll", this.#onScroll);
-    removeEventListener("scrollend", this.#onScrollEnd);
     removeEventListener("reconnected", this.#onReconnected);
     cancelAnimationFrame(this.#frame);
   }
@@ -67,10 +67,11 @@ export class Grid {
 
   #onScroll = () => {
     this.element.classList.add("is-scrolling");
+    // Not by "scrollend", which Safari is only beginning to send.
+    clearTimeout(this.#rest);
+    this.#rest = setTimeout(() => this.element.classList.remove("is-scrolling"), REST_MS);
     this.#later();
   };
-
-  #onScrollEnd = () => this.element.classList.remove("is-scrolling");
 
   #onReconnected = () => {
     for (const tile of this.#tiles.values()) tile.tryAgain();

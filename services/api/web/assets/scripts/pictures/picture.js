@@ -66,9 +66,11 @@ export class Picture {
     const old = this.#image;
     this.#image = image;
     this.shown = address;
-    if (!old) image.classList.add("is-arriving");
+    const isLocal = address.startsWith("blob:");
+    // Said now, for good: a picture that may fade in later would do so again whenever what keeps it from that ends.
+    if (!old && !isLocal && !this.element.closest(".is-scrolling")) image.classList.add("is-arriving");
     this.element.append(image);
-    this.element.dataset.shows = address.startsWith("blob:") ? "local" : "server";
+    this.element.dataset.shows = isLocal ? "local" : "server";
     // Two frames: the new one must have been painted before the old one, and the blur, go.
     const retire = () => {
       old?.remove();
