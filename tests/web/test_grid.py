@@ -171,6 +171,24 @@ def test_pictures_that_are_there_do_not_fade_in_again_when_scrolling_ends(screen
     assert screen.page.evaluate("window.fades") == fades
 
 
+def test_a_long_album_is_where_it_was_left_when_it_is_loaded_again_or_come_back_to(
+    screen: Screen, great_album: str
+) -> None:
+    screen.open_album(great_album)
+    expect(screen.page.locator(".page-detail")).to_have_text("10,000 pictures", timeout=PATIENCE_MS)
+    screen.page.evaluate("scrollTo(0, 100_000)")
+    screen.until(lambda: screen.page.evaluate("history.state?.y === 100_000"), "the place is noted")
+
+    screen.page.reload()
+    screen.until(lambda: screen.page.evaluate("scrollY === 100_000"), "it is there again")
+
+    screen.page.get_by_role("link", name="All albums").click()
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+    assert screen.page.evaluate("scrollY") == 0
+    screen.page.go_back()
+    screen.until(lambda: screen.page.evaluate("scrollY === 100_000"), "it is there again")
+
+
 def test_the_tab_key_leads_to_what_is_on_screen_after_scrolling_far(screen: Screen, great_album: str) -> None:
     screen.open_album(great_album)
     expect(screen.page.locator(".page-detail")).to_have_text("10,000 pictures", timeout=PATIENCE_MS)

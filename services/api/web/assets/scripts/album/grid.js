@@ -19,6 +19,7 @@ export class Grid {
   #isStale = true;
   #sizes = null;
   #lastY = 0;
+  #wantedY = null;
   #active = null;
   #resize;
 
@@ -41,11 +42,13 @@ export class Grid {
     removeEventListener("scroll", this.#onScroll);
     removeEventListener("reconnected", this.#onReconnected);
     cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#rest);
   }
 
-  /** Show these items; what the person looks at stays where it is. */
-  show(items) {
+  /** Show these items, with the page scrolled to `y` if it is given; else what the person looks at stays where it is. */
+  show(items, y = null) {
     this.#items = items;
+    this.#wantedY = y ?? this.#wantedY;
     this.#redo();
   }
 
@@ -69,8 +72,13 @@ export class Grid {
     this.element.classList.add("is-scrolling");
     // Not by "scrollend", which Safari is only beginning to send.
     clearTimeout(this.#rest);
-    this.#rest = setTimeout(() => this.element.classList.remove("is-scrolling"), REST_MS);
+    this.#rest = setTimeout(this.#onRest, REST_MS);
     this.#later();
+  };
+
+  #onRest = () => {
+    this.element.classList.remove("is-scrolling");
+    this.actions.rest(scrollY);
   };
 
   #onReconnected = () => {
@@ -101,6 +109,8 @@ export class Grid {
 
   #draw() {
     if (this.#isStale) this.#arrange();
+    if (this.#wantedY !== null) scrollTo(0, this.#wantedY);
+    this.#wantedY = null;
     const { rows } = this.#layout;
     // Read once, before anything is written: afterwards the browser would have to lay out the page to answer.
     const y = scrollY;

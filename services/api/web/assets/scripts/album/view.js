@@ -20,6 +20,7 @@ export class AlbumView {
   #isDeleting = false;
   #isClosing = false;
   #isFromList = false;
+  #y = null;
 
   /** `onFiles(files)` takes in what is chosen; `activity` is told of what is not finished. */
   constructor(store, activity, onFiles) {
@@ -31,6 +32,7 @@ export class AlbumView {
       remove: (item) => remove(store, item),
       turnTo: (item) => this.#turnTo(item),
       close: () => this.#closeViewer(),
+      rest: (y) => this.#noteScroll(y),
     };
     this.grid = new Grid(actions);
     this.viewer = new Viewer(actions);
@@ -64,6 +66,7 @@ export class AlbumView {
     this.activity.open(this.store);
     this.#wantedImage = image;
     this.#isFromList = Boolean(history.state?.isFromList);
+    this.#y = image ? null : (history.state?.y ?? null);
     this.grid.open();
     this.#showItems();
     this.#showName();
@@ -144,11 +147,17 @@ export class AlbumView {
 
   #showItems() {
     const { items, isLoaded } = this.store;
-    this.grid.show(items);
+    this.grid.show(items, isLoaded ? this.#y : null);
+    if (isLoaded) this.#y = null;
     this.viewer.showItems(items);
     this.empty.hidden = items.length > 0 || !isLoaded;
     setText(this.total, isLoaded ? count(items.length, "picture") : "");
     if (this.#wantedImage) this.#showWanted();
+  }
+
+  /** Noted in the history, for when the page is loaded again or come back to: the browser cannot know how long it will be. */
+  #noteScroll(y) {
+    if (!this.#wantedImage && this.#y === null) history.replaceState({ ...history.state, y }, "");
   }
 
   #loaded() {
