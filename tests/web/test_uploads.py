@@ -137,9 +137,11 @@ def test_a_cancelled_upload_leaves_nothing(screen: Screen, album: AlbumClient) -
     album_id = screen.open().create_album("Cancelled")
     screen.hold_uploads()
     screen.choose({"a.png": picture("PNG", 64, 48), "b.png": picture("PNG", 64, 48)})
+    screen.until(lambda: len(screen.held) == 2, "both are about to be sent")
     screen.row("a.png").get_by_role("button", name="Cancel").click()
     expect(screen.tile("a.png")).to_have_count(0)
-    del screen.held[0]
+    screen.until(lambda: any(route.request.failure for route in screen.held), "one of them is not sent")
+    screen.held = [route for route in screen.held if not route.request.failure]
     screen.release_uploads()
     screen.expect_shows("b.png", "server")
     assert album.post("/album/get", album_id=album_id).json()["album_snapshot"]["content_count"] == 1
