@@ -240,7 +240,7 @@ def _references(data: bytes, iref: Box | None, kind: bytes) -> dict[int, list[in
 
 
 def _ends(data: bytes, iloc: Box) -> dict[int, int]:
-    """Where in the file the bytes of each item end; those in ``idat`` end with the ``meta`` box."""
+    """Where in the file the bytes of each item end; less for those in ``idat``, which the ``meta`` box brings along."""
     position = iloc.start + 4
 
     def take(length: int) -> int:
@@ -256,14 +256,12 @@ def _ends(data: bytes, iloc: Box) -> dict[int, int]:
     item_bytes = 4 if version == 2 else 2
     ends: dict[int, int] = {}
     for _ in range(take(item_bytes)):
-        item, is_in_file = take(item_bytes), not (version and take(2) & 15)
-        take(2)
+        item = take(item_bytes)
+        take(4 if version else 2)
         base, extents = take(base_bytes), take(2)
         for _ in range(extents if has_extents else 0):
             take(index_bytes)
-            end = base + take(offset_bytes) + take(length_bytes)
-            if is_in_file:
-                ends[item] = max(ends.get(item, 0), end)
+            ends[item] = max(ends.get(item, 0), base + take(offset_bytes) + take(length_bytes))
     return ends
 
 

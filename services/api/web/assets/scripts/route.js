@@ -23,9 +23,11 @@ export function currentRoute() {
 /** Go to a link; `isReplacing` keeps it out of the history, where what was noted of the place stays. */
 export function go(link, isReplacing = false) {
   if (here() === link) return;
-  settle();
   if (isReplacing) replace(link);
-  else history.pushState(null, "", link);
+  else {
+    settle();
+    history.pushState(null, "", link);
+  }
   dispatchEvent(new Event("route"));
 }
 
