@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 
 from libs.shared.events import BlobRef
@@ -26,11 +26,11 @@ async def send(core: Core, picture: Picture, *, cache_control: str = "no-store")
     return await _body(core, picture, 0, picture.ref.length, headers=_headers(picture, cache_control))
 
 
-async def send_cacheable(core: Core, picture: Picture, method: str, request: Mapping[str, str]) -> Response:
+async def send_cacheable(core: Core, picture: Picture, method: str, request: Headers) -> Response:
     """What a GET or HEAD with these headers asks for: 200, 206, 304 or 416."""
     headers = _headers(picture, IMMUTABLE)
     etag = headers["etag"]
-    if matches(request.get("if-none-match", ""), etag):
+    if matches(",".join(request.getlist("if-none-match")), etag):
         return Response(status_code=304, headers={k: headers[k] for k in ("etag", "cache-control")})
     status, start, stop = 200, 0, picture.ref.length
     if method == "GET" and "range" in request and request.get("if-range", etag) == etag:

@@ -105,6 +105,13 @@ def test_what_the_client_has_is_not_sent_again(album: AlbumClient, shown: Shown,
     assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
 
 
+def test_what_the_client_has_may_be_listed_in_several_fields(album: AlbumClient, shown: Shown) -> None:
+    etag = get(album, shown, "HEAD").headers["etag"]
+    fields = [("if-none-match", '"other"'), ("if-none-match", etag)]
+
+    assert album.http.get(shown.address, headers=fields).status_code == 304
+
+
 def test_what_the_client_has_of_another_picture_is_sent(album: AlbumClient, shown: Shown) -> None:
     assert get(album, shown, if_none_match='"other"').status_code == 200
 
