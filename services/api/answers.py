@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, get_args
 
 from starlette.responses import JSONResponse
@@ -23,11 +24,17 @@ EVERYWHERE = ("unauthorized", "forbidden", "not-found", "method-not-allowed", "r
 JOB_CODES = get_args(FailureCode)
 
 
-def refusals(*codes: str) -> Responses:
-    """How an operation's description lists what it may be refused with: each status with its codes."""
+def refusals(*codes: str, job_codes: Iterable[str] = ()) -> Responses:
+    """How an operation's description lists what it may be refused with: each status with its codes.
+
+    Args:
+        codes: what the request itself may be refused with.
+        job_codes: what may be told of a failed job; a code that is both has then another status.
+    """
     by_status: dict[int, list[str]] = {422: ["invalid-request"], 503: ["unavailable"]}
-    for code in codes:
-        listed = by_status.setdefault(JOB_FAILED if code in JOB_CODES else STATUSES[code], [])
+    told = [(STATUSES[code], code) for code in codes] + [(JOB_FAILED, code) for code in job_codes]
+    for status, code in told:
+        listed = by_status.setdefault(status, [])
         if code not in listed:
             listed.append(code)
     described: Responses = {status: _refusal(*listed) for status, listed in sorted(by_status.items())}

@@ -102,6 +102,15 @@ def test_the_description_lists_every_code_where_it_may_come(stack: Stack) -> Non
     assert listed["/album/thumbnail/{thumbnail_id}"] >= {"thumbnail-not-found", *get_args(FailureCode)}
 
 
+def test_the_description_lists_the_refusal_of_a_format_under_the_status_it_comes_with(stack: Stack) -> None:
+    paths = httpx.get(f"{stack.url}/openapi.json").json()["paths"]
+    upload, read = (paths[path]["post"]["responses"] for path in ("/album/image/upload", "/album/image/get"))
+
+    assert (upload["415"]["description"], "415" in read) == ("unsupported-format", False)
+    assert "unsupported-format" not in upload["422"]["description"]
+    assert "unsupported-format" in read["422"]["description"]
+
+
 def test_the_description_promises_a_status_and_a_message_in_every_answer(stack: Stack) -> None:
     schemas = httpx.get(f"{stack.url}/openapi.json").json()["components"]["schemas"]
     answers = [schema for name, schema in schemas.items() if name == "Done" or name.endswith("Answer")]

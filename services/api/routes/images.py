@@ -96,7 +96,7 @@ _NO_IMAGE = refusals("album-not-found", "image-not-found")
 @router.post(
     "/get",
     response_class=Response,
-    responses={**STREAMED, **refusals("album-not-found", "image-not-found", "original-not-kept", *JOB_CODES)},
+    responses={**STREAMED, **refusals("album-not-found", "image-not-found", "original-not-kept", job_codes=JOB_CODES)},
 )
 async def get_image(body: GetImage, core: CoreDependency, caller: ReaderDependency) -> Response:
     """The picture as a stream, or the job id while it is queued."""

@@ -82,14 +82,14 @@ def serve_thumbnails(app: FastAPI) -> None:
         methods=SAFE_METHODS,
         tags=["media"],
         response_class=Response,
-        responses={**CACHEABLE, **refusals("thumbnail-not-found", "not-found", *JOB_CODES)},
+        responses={**CACHEABLE, **refusals("thumbnail-not-found", "not-found", job_codes=JOB_CODES)},
         openapi_extra=CONDITIONS,
         operation_id="show_thumbnail",
         route_class_override=ThumbnailRoute,
     )
 
 
-_NO_IMAGE = refusals("album-not-found", "image-not-found", "original-not-kept", "not-found", *JOB_CODES)
+_NO_IMAGE = refusals("album-not-found", "image-not-found", "original-not-kept", "not-found", job_codes=JOB_CODES)
 
 
 @router.api_route(

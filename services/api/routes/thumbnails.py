@@ -14,7 +14,9 @@ from services.api.schemas import GetThumbnail, ids_of_thumbnail
 router = APIRouter(prefix="/album/thumbnail", tags=["thumbnails"])
 
 
-@router.post("/get", response_class=Response, responses={**STREAMED, **refusals("thumbnail-not-found", *JOB_CODES)})
+@router.post(
+    "/get", response_class=Response, responses={**STREAMED, **refusals("thumbnail-not-found", job_codes=JOB_CODES)}
+)
 async def get_thumbnail(
     body: GetThumbnail, core: CoreDependency, caller: ReaderDependency, context: ContextDependency
 ) -> Response:
