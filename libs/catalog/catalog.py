@@ -155,9 +155,11 @@ class Catalog:
             subject: the album's or image's document after the change, which incremented ``sequence`` and raised
                 ``event_at``, so that a subject's events are numbered without gaps and their times never go back.
             service: who emitted it.
-            context: what it continues; whose the subject is, the catalog knows better than any message.
+            context: what it continues; whose the subject is, and of which album, the catalog knows better than any
+                message.
         """
         context = context.model_copy(update={"owner": subject["owner"]})
+        event = event.model_copy(update={"album_id": subject.get("album_id", subject["_id"])})
         envelope = public_envelope(event, subject["sequence"], subject["event_at"], service, context, self._base_url)
         self._append(transaction, envelope, event, is_public=True)
         return envelope

@@ -303,6 +303,17 @@ def test_an_event_tells_whose_the_image_is_whatever_the_result_said(
     assert {(event["owner"], event["envelope"]["owner"]) for event in told} == {("local", "local")}
 
 
+def test_an_event_tells_of_the_album_that_the_image_is_in_whatever_the_result_said(
+    api: Stack, client: AlbumClient, image: Puppet
+) -> None:
+    image.send(image.encoded().model_copy(update={"album_id": client.create()}))
+    becomes(image, "encoded")
+
+    told = list(api.database["events"].find({"subject": image.image_id}))
+    assert {event["album_id"] for event in told} == {image.album_id}
+    assert {event["envelope"]["data"]["album_id"] for event in told} == {image.album_id}
+
+
 def test_headers_that_only_the_broker_should_write_stop_nobody(api: Stack, image: Puppet) -> None:
     url, letters = api.environment["ALBUM_AMQP_URL"], api.database["dead_letters"]
     body = f'"{uuid.uuid4()}"'.encode()
