@@ -35,13 +35,14 @@ async def mend(catalog: Catalog, blobs: GridFsBlobStore, image: Image, verdicts:
     bad = {kind: verdict for kind, verdict in verdicts.items() if verdict != "sound" and kind not in mended}
     if "encoded" in bad:
         return mended | await _mend_picture(catalog, blobs, image, bad)
+    if image.state == "queued" and bad.get("original") in UNUSABLE:
+        return mended | await _fail(catalog, image, bad)
+    # Before the thumbnail begins a new generation, of which this cannot know whether it works on the upload.
+    if bad.get("original") == "gone" and await _forget_original(catalog, image):
+        mended.add("original")
     if "thumbnail" in bad and image.encoded is not None and await request_thumbnail(catalog, image, image.context):
         await blobs.delete(*blob_ids(image.thumbnail))
         mended.add("thumbnail")
-    if image.state == "queued" and bad.get("original") in UNUSABLE:
-        return mended | await _fail(catalog, image, bad)
-    if bad.get("original") == "gone" and await _forget_original(catalog, image):
-        mended.add("original")
     return mended
 
 

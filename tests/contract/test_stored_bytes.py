@@ -195,6 +195,20 @@ async def test_an_upload_that_is_gone_is_no_longer_promised(shelf: Shelf) -> Non
     assert (await shelf.check())[1] == []
 
 
+async def test_an_upload_and_a_thumbnail_that_are_both_gone_are_seen_to_at_once(shelf: Shelf) -> None:
+    image = await shelf.ready()
+    await shelf.published()
+    await shelf.blobs.delete(ref(image.original).blob_id, ref(image.thumbnail).blob_id)
+
+    report, found = await shelf.check(repair=True)
+
+    assert kinds(found) == [("missing-blob", True)] * 2
+    assert report.left == 0
+    again = await shelf.image(image.id)
+    assert (again.state, again.thumbnail, again.is_original_kept) == ("encoded", None, False)
+    assert await shelf.requests(image.id) == ["io.album.thumbnail.requested.v1"]
+
+
 async def test_what_is_left_of_a_damaged_upload_is_told_and_not_touched(shelf: Shelf) -> None:
     image = await shelf.ready()
     await drop_chunk(shelf, image.original)
