@@ -19,6 +19,8 @@ from pydantic import (
     SecretStr,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -29,6 +31,8 @@ SECRETS = Path("/run/secrets")
 # For an address that stands for all, one that can be connected to.
 _REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _PREFIXES = ("ALBUM_", "OTEL_")
+_HUNDRED_YEARS = {"days": 36_500, "hours": 876_000, "seconds": 3_153_600_000}
+"""By the units that names of settings end in."""
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(str.lower)]
 
@@ -55,6 +59,15 @@ class Settings(BaseSettings):
             wrong = ((prefix + (".".join(map(str, one["loc"])) or "..."), one["msg"]) for one in error.errors())
             sentences = (f"{name.upper()}: {message.removeprefix('Value error, ')}" for name, message in wrong)
             raise WrongSetting("; ".join(sentences)) from None
+
+    @field_validator("*")
+    @classmethod
+    def _ends(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse a time after which there are no dates, as whoever means "for ever" may give it."""
+        most = _HUNDRED_YEARS.get((info.field_name or "").rpartition("_")[2])
+        if most is not None and value is not None and value > most:
+            raise ValueError(f"Input should be at most a hundred years: {most}")
+        return value
 
 
 @contextmanager
@@ -104,10 +117,10 @@ class SharedSettings(Settings):
     amqp_url: AmqpUrl = Field(
         SecretStr("amqp://guest:guest@127.0.0.1:5672/"), description="RabbitMQ; the path names the virtual host"
     )
-    database: str = Field("album", description="MongoDB database of catalog and blobs")
+    database: str = Field("album", pattern=r'^[^ .$/\\"]{1,63}$', description="MongoDB database of catalog and blobs")
     event_retention_days: float = Field(30.0, gt=0, description="how long the event log keeps its events")
     host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8000, description="port the API listens on")
+    port: int = Field(8000, ge=1, le=65535, description="port the API listens on")
     public_url: HttpUrl | None = Field(
         None, description="where subscribers reach the API, for the schemas that events name; default: where it listens"
     )
@@ -142,9 +155,9 @@ class LimitSettings(Settings):
 
     model_config = SettingsConfigDict(env_prefix="ALBUM_")
 
-    max_bytes: int = Field(52_428_800, description="most bytes of one file")
-    max_width: int = Field(1920, description="most pixels across")
-    max_height: int = Field(1080, description="most pixels down")
+    max_bytes: int = Field(52_428_800, gt=0, description="most bytes of one file")
+    max_width: int = Field(1920, gt=0, description="most pixels across")
+    max_height: int = Field(1080, gt=0, description="most pixels down")
     limit_any_orientation: bool = Field(False, description="let portraits use the limits turned by 90 degrees")
 
     def allows(self, width: int, height: int) -> bool:

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from deploy.local.settings import inherited_environment
-from libs.shared.settings import SharedSettings, WrongSetting
+from libs.shared.settings import LimitSettings, Settings, SharedSettings, WrongSetting
+from services.api.settings import ApiSettings
 from services.cli.settings import PROJECT, UpSettings
 from services.decoder.settings import DecoderSettings
 from services.notifier.settings import NotifierSettings
@@ -59,6 +60,43 @@ def test_every_variable_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(WrongSetting, match=r"ALBUM_EVENT_RETENTION_DAYS: .*; ALBUM_LOG_LEVEL: Input should be 'debug'"):
         SharedSettings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "settings"),
+    [
+        ("ALBUM_EVENT_RETENTION_DAYS", "3000000", SharedSettings),
+        ("ALBUM_EVENT_RETENTION_DAYS", "inf", SharedSettings),
+        ("ALBUM_SESSION_DAYS", "3000000", ApiSettings),
+        ("ALBUM_CHECK_AFTER_SECONDS", "1e10", ApiSettings),
+        ("ALBUM_FSCK_INTERVAL_HOURS", "inf", ApiSettings),
+        ("ALBUM_NOTIFIER_RETENTION_DAYS", "3000000", NotifierSettings),
+    ],
+)
+def test_a_time_that_ends_at_no_date_is_told_before_anything_is_to_end_then(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, settings: type[Settings]
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(WrongSetting, match=f"^{variable}: Input should be at most a hundred years"):
+        settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "settings"),
+    [
+        ("ALBUM_PORT", "70000", SharedSettings),
+        ("ALBUM_DATABASE", "my album", SharedSettings),
+        ("ALBUM_MAX_BYTES", "-1", LimitSettings),
+    ],
+)
+def test_what_no_server_could_do_is_told_before_it_is_asked(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, settings: type[Settings]
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(WrongSetting, match=f"^{variable}: "):
+        settings()
 
 
 def test_what_a_wrong_variable_says_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
