@@ -226,6 +226,7 @@ class _Restore:
         """Queue again what was in flight. Last of all, since events are numbered after those of the backup."""
         after = ""
         while True:
+            await self._alone.go_on()
             wanted = {"_id": {"$gt": after}, "state": {"$in": ["queued", "encoded"]}}
             batch = await self._catalog.images.find(wanted).sort("_id").limit(BATCH).to_list(None)
             if not batch:
