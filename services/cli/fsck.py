@@ -26,7 +26,10 @@ def fsck(
     repair: Annotated[bool, typer.Option("--repair", help="Put right what can be; without it, only tell.")] = False,
     hash: Annotated[bool, typer.Option("--hash", help="Read every picture and compare its hash.")] = False,
     horizon: Annotated[
-        float, typer.Option(min=0, metavar="HOURS", help="Age from which bytes that nothing names are left behind.")
+        float,
+        typer.Option(
+            min=0, max=876_000, metavar="HOURS", help="Age from which bytes that nothing names are left behind."
+        ),
     ] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines: each finding, then the summary.")] = False,
 ) -> None:

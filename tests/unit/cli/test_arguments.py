@@ -41,3 +41,11 @@ def test_a_key_lives_for_more_than_no_time(days: str) -> None:
 
     assert refused.exit_code == EX_USAGE
     assert "more than 0" in refused.stderr
+
+
+@pytest.mark.parametrize("hours", ["-1", "inf", "1e9"])
+def test_what_is_left_behind_for_so_long_began_at_some_date(hours: str) -> None:
+    refused = operator.album({}, "fsck", "--horizon", hours)
+
+    assert refused.exit_code == EX_USAGE
+    assert "--horizon" in refused.stderr
