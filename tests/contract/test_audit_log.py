@@ -29,7 +29,7 @@ async def audited(mongo_url: str, database: str) -> AsyncIterator[Database]:
     client.close()
 
 
-def facts(count: int, first: int = 0) -> list[Fact]:
+def facts(count: int) -> list[Fact]:
     return [
         Fact(
             event_id=f"event-{number}",
@@ -42,7 +42,7 @@ def facts(count: int, first: int = 0) -> list[Fact]:
             owner="local",
             actor="local",
         )
-        for number in range(first, first + count)
+        for number in range(count)
     ]
 
 

@@ -30,8 +30,8 @@ def kinds(findings: list[Finding]) -> list[tuple[str, bool]]:
     return [(finding.kind, finding.is_repaired) for finding in findings]
 
 
-async def drop_chunk(shelf: Shelf, blob: BlobRef | None, number: int = 1) -> None:
-    gone = await shelf.catalog.chunks.delete_one({"files_id": ref(blob).blob_id, "n": number})
+async def drop_chunk(shelf: Shelf, blob: BlobRef | None) -> None:
+    gone = await shelf.catalog.chunks.delete_one({"files_id": ref(blob).blob_id, "n": 1})
     assert gone.deleted_count
 
 

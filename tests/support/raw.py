@@ -105,9 +105,9 @@ class RawConnection:
                 headers[name.lower()] = value.strip()
             return Answer(status, headers, stream.read(int(headers.get("content-length", 0))))
 
-    def wait_until_closed(self, timeout_seconds: float = 30.0) -> None:
+    def wait_until_closed(self) -> None:
         """Read and forget until the server hangs up."""
-        self.socket.settimeout(timeout_seconds)
+        self.socket.settimeout(30.0)
         try:
             while self.socket.recv(65536):
                 pass

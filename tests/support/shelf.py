@@ -6,7 +6,6 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from pydantic import SecretStr
@@ -118,9 +117,9 @@ class Shelf:
         """One fsck without repair that tells of its findings as they are made."""
         return await fsck.run(self.catalog, self.blobs, "test", Options(), tell)
 
-    async def age(self, blob_id: str, by: timedelta = timedelta(hours=2)) -> None:
-        """Make a file look older than it is."""
-        older = [{"$set": {"uploadDate": {"$subtract": ["$uploadDate", int(by.total_seconds() * 1000)]}}}]
+    async def age(self, blob_id: str) -> None:
+        """Make a file look two hours older than it is."""
+        older = [{"$set": {"uploadDate": {"$subtract": ["$uploadDate", 2 * 3_600_000]}}}]
         assert (await self.catalog.files.update_one({"_id": blob_id}, older)).modified_count
 
 
