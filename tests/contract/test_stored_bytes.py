@@ -8,13 +8,18 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from bson import ObjectId
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
+from libs.catalog import fsck
+from libs.catalog.catalog import Catalog
 from libs.catalog.deletions import delete_image, purge_image
-from libs.catalog.findings import Finding
+from libs.catalog.findings import Finding, Options
 from libs.catalog.requests import retry
 from libs.catalog.uploads import Intent, begin
 from libs.shared.errors import Refusal
 from libs.shared.events import BlobRef, Context, utc_now
+from libs.shared.mongo import Document
 from tests.support.shelf import CALLER, CONTENT, Shelf
 
 pytestmark = pytest.mark.anyio
@@ -305,3 +310,33 @@ async def test_queries_of_the_check_use_indexes(shelf: Shelf) -> None:
     assert plan["executionStats"]["totalDocsExamined"] == 0
     receiving = {"state": "receiving", "blob_id": {"$in": ["x"]}}
     assert "blob_id" in str((await shelf.catalog.images.find(receiving).explain())["queryPlanner"]["winningPlan"])
+
+
+class Hurried(CommandListener):
+    """Counts the walks over all images, and those of them that the server has to end in some time."""
+
+    def __init__(self) -> None:
+        self.hurried = self.all = 0
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if event.command.get("find") == "images" and "$or" in event.command["filter"]:
+            self.all += 1
+            self.hurried += "maxTimeMS" in event.command
+
+    def succeeded(self, event: CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: CommandFailedEvent) -> None: ...
+
+
+async def test_a_check_may_take_long_to_pass_over_what_was_ever_deleted(
+    shelf: Shelf, mongo_url: str, database: str
+) -> None:
+    await shelf.queued()
+    listener = Hurried()
+    client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(mongo_url, tz_aware=True, event_listeners=[listener])
+
+    await fsck.run(Catalog(client, database), shelf.blobs, "test", Options(), print)
+    client.close()
+
+    assert listener.all
+    assert not listener.hurried
