@@ -159,7 +159,8 @@ class Catalog:
                 message.
         """
         context = context.model_copy(update={"owner": subject["owner"]})
-        event = event.model_copy(update={"album_id": subject.get("album_id", subject["_id"])})
+        if "album_id" in subject:
+            event = event.model_copy(update={"album_id": subject["album_id"]})
         envelope = public_envelope(event, subject["sequence"], subject["event_at"], service, context, self._base_url)
         self._append(transaction, envelope, event, is_public=True)
         return envelope
