@@ -55,6 +55,11 @@ class Up:
         return with_descendants(self.process.pid)
 
 
+def ends_with_it(family: set[int]) -> None:
+    """All that `album up` has started is gone with it, or the moment after: children of children go last."""
+    eventually(lambda: not [pid for pid in family if is_alive(pid)], 15, "every process ends")
+
+
 StartUp = Callable[..., Up]
 
 
@@ -268,7 +273,7 @@ def test_ctrl_c_ends_all_of_it_in_order_and_keeps_the_data(start_up: StartUp) ->
     own_lines = [line for line in up.printed if line.startswith(("stopping;", "Album has"))]
     assert own_lines == ["stopping; Ctrl-C again ends it at once", "Album has stopped"]
     assert up.printed[-1] == own_lines[-1]
-    assert not [pid for pid in family if is_alive(pid)]
+    ends_with_it(family)
     assert not ports & open_ports()
     assert not (up.log.parent / "data" / FILE).exists()
     again = start_up()
@@ -287,7 +292,7 @@ def test_everything_ends_when_it_is_killed(start_up: StartUp) -> None:
 
     up.process.kill()
 
-    eventually(lambda: not [pid for pid in family if is_alive(pid)], 15, "every process ends")
+    ends_with_it(family)
     assert not ports & open_ports()
     data = up.log.parent / "data"
     assert (data / FILE).exists()
@@ -304,7 +309,7 @@ def test_it_uses_the_servers_it_is_given(start_up: StartUp, mongo_url: str, amqp
     up.process.terminate()
 
     assert up.process.wait(STOP_SECONDS) == 0
-    assert not [pid for pid in family if is_alive(pid)]
+    ends_with_it(family)
 
 
 def test_a_ctrl_c_before_it_is_ready_ends_it_as_well(start_up: StartUp) -> None:
@@ -315,4 +320,4 @@ def test_a_ctrl_c_before_it_is_ready_ends_it_as_well(start_up: StartUp) -> None:
     up.process.send_signal(signal.SIGINT)
 
     assert up.process.wait(STOP_SECONDS) == 0
-    assert not [pid for pid in family if is_alive(pid)]
+    ends_with_it(family)
