@@ -111,15 +111,14 @@ async def overview(catalog: Catalog) -> Overview:
 
 
 async def longest_wait(catalog: Catalog) -> timedelta:
-    """How long the image has waited for its decoder that has waited longest."""
-    # They are looked at in the order of their acceptance, but for those that were given again. There are few of these,
-    # since nothing is given again while many wait.
-    given = {"state": "queued", "check_at": {"$exists": True}}
-    given_again = {"state": "queued", "checks": {"$gte": 1}}
-    queued_at = {"timeline": {"$slice": -1}}
-    first = await patiently(lambda: catalog.images.find(given, queued_at).sort("check_at").limit(1).to_list(None))
-    again = await patiently(lambda: catalog.images.find(given_again, queued_at).limit(MOST_COUNTED).to_list(None))
-    return max((utc_now() - image["timeline"][0]["at"] for image in first + again), default=timedelta(0))
+    """How long the image has waited for its decoder that has waited longest since it was last given to it.
+
+    Those that were given again as they stood still do not count. That is done only while next to nothing waits, so they
+    are no backlog, and one whose upload is lost stands still until the next check: no reason to refuse anybody else's.
+    """
+    wanted = {"state": "queued", "check_at": {"$exists": True}, "checks": {"$in": [None, 0]}}
+    image = await patiently(lambda: catalog.images.find_one(wanted, {"check_at": 1}, sort=[("check_at", 1)]))
+    return timedelta(0) if image is None else utc_now() - (image["check_at"] - catalog.check_after)
 
 
 def queue_names(subscribers: Iterable[Lag]) -> tuple[str, ...]:

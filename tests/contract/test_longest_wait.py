@@ -38,11 +38,21 @@ async def test_of_many_that_wait_the_oldest_counts(shelf: Shelf) -> None:
     assert 3 * HOUR <= await longest_wait(shelf.catalog) < 4 * HOUR
 
 
-@pytest.mark.parametrize("checks", [1, 5])
-async def test_who_is_given_to_the_decoder_again_has_not_waited_less_for_it(shelf: Shelf, checks: int) -> None:
-    oldest = await began_to_wait(shelf, 3 * HOUR)
+async def test_one_that_stands_still_however_often_it_is_given_again_keeps_nobody_else_out(shelf: Shelf) -> None:
+    image_id = await began_to_wait(shelf, 3 * HOUR)
+
+    await emit_again(shelf.catalog, await shelf.image(image_id), 1, Context())
+    long_ago = {"check_at": utc_now() - 2 * HOUR}  # its next turn has come and gone
+    await shelf.catalog.images.update_one({"_id": image_id}, {"$set": long_ago})
+
+    assert await longest_wait(shelf.catalog) == timedelta(0)
     await began_to_wait(shelf, HOUR)
+    assert HOUR <= await longest_wait(shelf.catalog) < 2 * HOUR
 
-    await emit_again(shelf.catalog, await shelf.image(oldest), checks, Context())
 
-    assert 3 * HOUR <= await longest_wait(shelf.catalog) < 4 * HOUR
+async def test_one_that_was_given_again_after_a_death_counts_from_then_on(shelf: Shelf) -> None:
+    image_id = await began_to_wait(shelf, 3 * HOUR)
+
+    await emit_again(shelf.catalog, await shelf.image(image_id), 0, Context(), is_after_death=True)
+
+    assert timedelta(0) <= await longest_wait(shelf.catalog) < HOUR
