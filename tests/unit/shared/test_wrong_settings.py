@@ -63,39 +63,25 @@ def test_every_variable_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "settings"),
+    ("variable", "value", "settings", "said"),
     [
-        ("ALBUM_EVENT_RETENTION_DAYS", "3000000", SharedSettings),
-        ("ALBUM_EVENT_RETENTION_DAYS", "inf", SharedSettings),
-        ("ALBUM_SESSION_DAYS", "3000000", ApiSettings),
-        ("ALBUM_CHECK_AFTER_SECONDS", "1e10", ApiSettings),
-        ("ALBUM_FSCK_INTERVAL_HOURS", "inf", ApiSettings),
-        ("ALBUM_NOTIFIER_RETENTION_DAYS", "3000000", NotifierSettings),
-    ],
-)
-def test_a_time_that_ends_at_no_date_is_told_before_anything_is_to_end_then(
-    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, settings: type[Settings]
-) -> None:
-    monkeypatch.setenv(variable, value)
-
-    with pytest.raises(WrongSetting, match=f"^{variable}: Input should be at most a hundred years"):
-        settings()
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "settings"),
-    [
-        ("ALBUM_PORT", "70000", SharedSettings),
-        ("ALBUM_DATABASE", "my album", SharedSettings),
-        ("ALBUM_MAX_BYTES", "-1", LimitSettings),
+        ("ALBUM_EVENT_RETENTION_DAYS", "3000000", SharedSettings, "Input should be at most a hundred years"),
+        ("ALBUM_EVENT_RETENTION_DAYS", "inf", SharedSettings, "Input should be at most a hundred years"),
+        ("ALBUM_SESSION_DAYS", "3000000", ApiSettings, "Input should be at most a hundred years"),
+        ("ALBUM_CHECK_AFTER_SECONDS", "1e10", ApiSettings, "Input should be at most a hundred years"),
+        ("ALBUM_FSCK_INTERVAL_HOURS", "inf", ApiSettings, "Input should be at most a hundred years"),
+        ("ALBUM_NOTIFIER_RETENTION_DAYS", "3000000", NotifierSettings, "Input should be at most a hundred years"),
+        ("ALBUM_PORT", "70000", SharedSettings, "Input should be less than or equal to 65535"),
+        ("ALBUM_DATABASE", "my album", SharedSettings, "String should match pattern"),
+        ("ALBUM_MAX_BYTES", "-1", LimitSettings, "Input should be greater than 0"),
     ],
 )
 def test_what_no_server_could_do_is_told_before_it_is_asked(
-    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, settings: type[Settings]
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, settings: type[Settings], said: str
 ) -> None:
     monkeypatch.setenv(variable, value)
 
-    with pytest.raises(WrongSetting, match=f"^{variable}: "):
+    with pytest.raises(WrongSetting, match=f"^{variable}: {said}"):
         settings()
 
 
