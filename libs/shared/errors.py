@@ -19,6 +19,12 @@ FailureCode = Literal[
 """Why a job failed: the closed list of the contract."""
 
 
+def origin_of(error: BaseException) -> str:
+    """The type of the driver's error that an error comes from: all that is told of one, whose text may hold secrets."""
+    cause = error.__cause__
+    return type(cause if isinstance(cause, Exception) else error).__name__
+
+
 class AlbumError(Exception):
     """The root of our own errors.
 
@@ -33,6 +39,10 @@ class AlbumError(Exception):
         self.code = code
         self.message = message
         self.details = details
+
+    def told(self) -> dict[str, str]:
+        """What a log says of it."""
+        return {"reason": self.message, "error": origin_of(self)}
 
 
 class Refusal(AlbumError):

@@ -23,9 +23,11 @@ from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.errors import (
     BulkWriteError,
+    ConfigurationError,
     ConnectionFailure,
     CursorNotFound,
     ExecutionTimeout,
+    InvalidURI,
     OperationFailure,
     PyMongoError,
     WriteConcernError,
@@ -35,7 +37,7 @@ from pymongo.write_concern import WriteConcern
 
 from libs.shared.errors import Outage
 from libs.shared.logs import get_logger
-from libs.shared.settings import SharedSettings
+from libs.shared.settings import SharedSettings, WrongSetting
 
 Document = dict[str, Any]
 Client = AsyncIOMotorClient[Document]
@@ -61,6 +63,7 @@ _PASSING_CODES = frozenset(
     {
         6,  # HostUnreachable
         7,  # HostNotFound
+        24,  # LockTimeout
         50,  # MaxTimeMSExpired
         64,  # WriteConcernFailed
         89,  # NetworkTimeout
@@ -69,32 +72,65 @@ _PASSING_CODES = frozenset(
         133,  # FailedToSatisfyReadPreference
         134,  # ReadConcernMajorityNotAvailableYet
         189,  # PrimarySteppedDown
+        237,  # CursorKilled
         251,  # NoSuchTransaction
         262,  # ExceededTimeLimit
         276,  # IndexBuildAborted
+        365,  # TemporarilyUnavailable
+        371,  # UserWritesBlocked
+        402,  # ResourceExhausted
+        407,  # PooledConnectionAcquisitionExceededTimeLimit
         9001,  # SocketException
         10058,  # LegacyNotPrimary
         10107,  # NotWritablePrimary
         11600,  # InterruptedAtShutdown
+        11601,  # Interrupted
         11602,  # InterruptedDueToReplStateChange
         13435,  # NotPrimaryNoSecondaryOk
         13436,  # NotPrimaryOrSecondary
     }
 )
+# The codes of those that say "not you", which a password that was changed brings as well as a wrong one.
+_REFUSING_CODES = frozenset(
+    {
+        11,  # UserNotFound
+        13,  # Unauthorized
+        18,  # AuthenticationFailed
+        334,  # MechanismUnavailable
+        391,  # ReauthenticationRequired
+        8000,  # Atlas: bad auth
+    }
+)
+# What the server says of an error that is none of ours, whatever its code.
+_PASSING_LABELS = ("TransientTransactionError", "RetryableWriteError", "RetryableError", "SystemOverloadedError")
 DUPLICATE_KEY = 11000
 _OUT_OF_DISK_SPACE = 14031
 
 
 def connect(settings: SharedSettings) -> Client:
-    """A client whose writes are acknowledged by a majority and journaled. Connects on first use."""
+    """A client whose writes are acknowledged by a majority and journaled, whatever the url says. Connects on first use.
+
+    Raises:
+        WrongSetting: the driver cannot use the url.
+    """
+    try:
+        return _client_of(settings.mongo_url.get_secret_value())
+    except InvalidURI:
+        raise WrongSetting("ALBUM_MONGO_URL: it is no URL that MongoDB's driver can read") from None
+    except (ConfigurationError, OSError) as error:
+        raise WrongSetting(f"ALBUM_MONGO_URL: {error}") from None
+
+
+def _client_of(url: str) -> Client:
     return AsyncIOMotorClient(
-        settings.mongo_url.get_secret_value(),
+        url,
         appname="album",
         tz_aware=True,
         w="majority",
         journal=True,
         # Nothing that an election could still undo is published, or taken for a state that a client may see.
         readConcernLevel="majority",
+        readPreference="primary",
         retryWrites=True,
         serverSelectionTimeoutMS=5_000,
         connectTimeoutMS=5_000,
@@ -114,6 +150,13 @@ class StorageFull(Outage):
         self.code = "storage-full"
 
 
+class LockedOut(Outage):
+    """The database refuses our user, or what the user must be allowed to do; asking again soon will not help."""
+
+    def __init__(self) -> None:
+        super().__init__("the database does not let this service in")
+
+
 def outage(error: BaseException) -> Outage | None:
     """The outage that a driver's error stands for, or None if it is a bug of ours."""
     if not isinstance(error, PyMongoError):
@@ -126,7 +169,9 @@ def outage(error: BaseException) -> Outage | None:
     elif isinstance(error, OperationFailure):
         if error.code == _OUT_OF_DISK_SPACE:
             return StorageFull()
-        labelled = error.has_error_label("TransientTransactionError") or error.has_error_label("RetryableWriteError")
+        if error.code in _REFUSING_CODES:
+            return LockedOut()
+        labelled = any(map(error.has_error_label, _PASSING_LABELS))
         kind = isinstance(error, (CursorNotFound, ExecutionTimeout, WriteConcernError))
         passing = labelled or kind or error.code in _PASSING_CODES
     else:
@@ -169,7 +214,7 @@ def _is_outage(error: BaseException) -> bool:
 
 def _is_worth_waiting(error: BaseException) -> bool:
     found = outage(error)
-    return found is not None and not isinstance(found, StorageFull)
+    return found is not None and not isinstance(found, (StorageFull, LockedOut))
 
 
 @contextmanager
@@ -226,9 +271,10 @@ async def persistently(operation: Callable[[], Awaitable[Result]]) -> Result:
         try:
             return await _again_and_again(operation, _is_outage, tenacity.stop_after_delay(PATIENCE_SECONDS))
         except (PyMongoError, Outage) as error:
-            if not _is_outage(error):
+            found = error if isinstance(error, Outage) else outage(error)
+            if found is None:
                 raise
-            get_logger().warning("waiting for the database", error=type(error).__name__)
+            get_logger().warning("waiting for the database", reason=found.message, error=type(error).__name__)
 
 
 async def _again_and_again(

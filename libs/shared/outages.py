@@ -14,7 +14,10 @@ def outage_of(error: BaseException) -> Outage | None:
     """The outage that an error of any driver stands for, or None if it is a bug of ours."""
     if isinstance(error, Outage):
         return error
-    return mongo.outage(error) or rabbitmq.outage(error)
+    found = mongo.outage(error) or rabbitmq.outage(error)
+    if found is not None:
+        found.__cause__ = error
+    return found
 
 
 @contextmanager
@@ -23,6 +26,7 @@ def until_outage(message: str, **about: object) -> Iterator[None]:
     try:
         yield
     except (Outage, mongo.DriverError) as error:
-        if outage_of(error) is None:
+        outage = outage_of(error)
+        if outage is None:
             raise
-        get_logger().warning(message, error=type(error).__name__, **about)
+        get_logger().warning(message, **outage.told(), **about)

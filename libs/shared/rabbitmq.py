@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from libs.shared import tracing
 from libs.shared.amqp_properties import leave_out_what_cannot_be_read
-from libs.shared.errors import Outage
+from libs.shared.errors import Outage, origin_of
 from libs.shared.events import CONTENT_TYPE, Envelope
 from libs.shared.logs import get_logger
 from libs.shared.topology import DEAD_LETTERS, EVENTS_EXCHANGE, LOG, WORK_EXCHANGE, Queue, QueueState, noted_name
@@ -213,7 +213,7 @@ class Publisher:
                 await self._publish(exchange, envelope, mandatory)
                 error = ""
             except Outage as outage:
-                error = type(outage.__cause__).__name__
+                error = origin_of(outage)
                 raise
             finally:
                 self._on_sent(exchange, error)
@@ -331,7 +331,7 @@ class Consumer:
             try:
                 await self._consume(handle)
             except BROKER_ERRORS as error:
-                get_logger().warning("the broker is away", queue=self._queue.name, error=type(error).__name__)
+                get_logger().warning("the broker is away", queue=self._queue.name, error=origin_of(error))
             if not self._is_stopping:
                 self._changed = anyio.Event()
                 with anyio.move_on_after(random.uniform(*RECONNECT_SECONDS)):
@@ -367,7 +367,7 @@ class Consumer:
                         return
                     get_logger().warning("lost the consumer, starting again", queue=self._queue.name)
                 except BROKER_ERRORS as error:
-                    get_logger().warning("the broker is away", queue=self._queue.name, error=type(error).__name__)
+                    get_logger().warning("the broker is away", queue=self._queue.name, error=origin_of(error))
                 # Whatever is in hand is delivered again, so it need not be finished here.
                 in_hand.cancel_scope.cancel()
 

@@ -48,14 +48,14 @@ def run(stage: Stage) -> None:
     _step_back()
     with read_settings(stage.name):
         shared, settings = RuntimeSettings(), stage.settings()
-    _run(partial(_serve, stage, shared, settings))
+        _run(partial(_serve, stage, shared, settings))
 
 
 def run_subscriber(subscriber: Subscriber) -> None:
     """Run one subscriber until SIGTERM or SIGINT, finishing or giving back the messages in hand."""
     with read_settings(subscriber.name):
         shared, settings = RuntimeSettings(), subscriber.settings()
-    _run(partial(_subscribe, subscriber, shared, settings))
+        _run(partial(_subscribe, subscriber, shared, settings))
 
 
 def _run(process: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -154,10 +154,16 @@ class Worker:
 
 async def wait_out(step: Callable[[], Awaitable[Result]], outage_of: Classify) -> Result:
     """Run a repeatable step until no outage stands in its way, with backoff and jitter, however long that takes."""
+
+    def is_outage(error: BaseException) -> bool:
+        outage = outage_of(error)
+        if outage is not None:
+            get_logger().warning("waiting out an outage", **outage.told())
+        return outage is not None
+
     retrying = tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception(lambda error: outage_of(error) is not None),
+        retry=tenacity.retry_if_exception(is_outage),
         wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
-        before_sleep=lambda state: get_logger().warning("waiting out an outage", tries=state.attempt_number),
     )
     async for attempt in retrying:
         with attempt:

@@ -78,12 +78,12 @@ def configuration(app: ASGIApp, settings: ApiSettings) -> uvicorn.Config:
 if __name__ == "__main__":
     with read_settings("api"):
         settings, limits, webhooks = ApiSettings(), LimitSettings(), WebhookSettings()
-    configure("api", settings)
-    try:
-        asyncio.run(settle(settings))
-    except NotSafe as error:
-        get_logger().critical(error.message)
-        sys.exit(os.EX_CONFIG)
+        configure("api", settings)
+        try:
+            asyncio.run(settle(settings))
+        except NotSafe as error:
+            get_logger().critical(error.message)
+            sys.exit(os.EX_CONFIG)
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # each connection is one
     server = Server(create_app(settings, limits, webhooks), settings)

@@ -19,7 +19,7 @@ async def _quietly(what: str, work: Coroutine[Any, Any, None]) -> None:
     try:
         await work
     except Exception as error:  # noqa: BLE001 - what one request began must not end the process
-        if outage_of(error) is not None:
-            get_logger().warning(f"an outage met {what}")
+        if (outage := outage_of(error)) is not None:
+            get_logger().warning(f"an outage met {what}", **outage.told())
         else:
             get_logger().error(f"a bug met {what}", exc_info=error)

@@ -13,8 +13,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.shared import mongo
-from libs.shared.errors import AlbumError, BlobMissing, Outage, Refusal, Rejection
+from libs.shared.errors import AlbumError, BlobMissing, Refusal, Rejection
 from libs.shared.logs import get_logger
+from libs.shared.outages import outage_of
 from services.api.schemas import ID_RULES
 
 STATUSES = {
@@ -104,11 +105,11 @@ def answer(error: Exception, *, is_early: bool = False) -> JSONResponse:
         return problem(error.code, error.message, JOB_FAILED, **error.details)
     if isinstance(error, Refusal):
         return problem(error.code, error.message, is_early=is_early, **error.details)
-    outage = error if isinstance(error, (Outage, BlobMissing)) else mongo.outage(error)
+    outage = error if isinstance(error, BlobMissing) else outage_of(error)
     if isinstance(outage, mongo.StorageFull):
         return problem(outage.code, outage.message, is_early=is_early)
     if outage is not None:
-        get_logger().warning("a request met an outage", error=repr(error.__cause__ or error))
+        get_logger().warning("a request met an outage", **outage.told())
         return problem("unavailable", outage.message, is_early=is_early, retry_after=RETRY_SECONDS)
     get_logger().error("a bug met a request", exc_info=error)
     return problem("internal", "something went wrong here; it has been noted")

@@ -53,7 +53,7 @@ async def reconcile(core: Core, go_on: GoOn) -> None:
         await _emit_again(core, go_on)
     except Outage as outage:
         # The broker's, most likely, which nothing of what follows needs.
-        get_logger().warning("cannot see to what stands still", error=outage.message)
+        get_logger().warning("cannot see to what stands still", **outage.told())
     if not await go_on():
         return
     if undone := await repairs.undo_expired_intents(core.catalog, core.blobs):

@@ -56,8 +56,8 @@ async def _settle(catalog: Catalog, settings: ApiSettings) -> None:
                     "one in ALBUM_FIRST_KEY_FILE, or let everybody in: ALBUM_ALLOW_ANONYMOUS=true"
                 )
             return
-        except Outage:
-            get_logger().warning("the database does not answer; whether there are keys must be known first")
+        except Outage as outage:
+            get_logger().warning("whether there are keys must be known first", **outage.told())
         except Refusal as refusal:
             raise NotSafe(refusal.message) from None
         except mongo.DriverError as error:

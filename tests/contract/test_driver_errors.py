@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from types import ModuleType
 
 import aio_pika.exceptions
 import aiormq.exceptions
+import anyio
 import pamqp.exceptions
 import pymongo.errors
 import pytest
 from pymongo.helpers_shared import _RETRYABLE_ERROR_CODES
 
 from libs.shared.errors import Outage
-from libs.shared.mongo import StorageFull
+from libs.shared.mongo import LockedOut, StorageFull, patiently
 from libs.shared.outages import outage_of
 
 BUGS_OF_OURS = {
@@ -78,11 +80,29 @@ def test_whatever_the_database_driver_would_try_again_is_an_outage() -> None:
     assert [code for code, failure in failures.items() if outage_of(failure) is None] == []
 
 
-@pytest.mark.parametrize("label", ["TransientTransactionError", "RetryableWriteError"])
+@pytest.mark.parametrize(
+    "label", ["TransientTransactionError", "RetryableWriteError", "RetryableError", "SystemOverloadedError"]
+)
 def test_what_the_server_labels_as_passing_is_an_outage(label: str) -> None:
     failure = pymongo.errors.OperationFailure("not now", 999_999, {"errorLabels": [label]})
 
     assert outage_of(failure) is not None
+
+
+def test_a_user_whom_the_database_refuses_is_an_outage_that_nobody_waits_for() -> None:
+    # UserNotFound, Unauthorized, AuthenticationFailed, MechanismUnavailable, ReauthenticationRequired, Atlas: bad auth
+    refused = [pymongo.errors.OperationFailure("not you", code) for code in (11, 13, 18, 334, 391, 8000)]
+    tries: list[Exception] = []
+
+    async def ask(failure: Exception) -> None:
+        tries.append(failure)
+        raise failure
+
+    for failure in refused:
+        with pytest.raises(LockedOut):
+            anyio.run(patiently, partial(ask, failure))
+
+    assert tries == refused
 
 
 def test_a_bulk_write_is_an_outage_only_if_all_that_went_wrong_is() -> None:
