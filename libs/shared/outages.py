@@ -1,7 +1,11 @@
-"""Asks every driver's adapter whether an error is an outage, so that the edges need not know the drivers."""
+"""Asks every driver's adapter whether an error is an outage, so that the edges need not know the drivers.
+
+The machine is a dependency, too: what it has none left of now is no fault of the picture or the request that met it.
+"""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,12 +13,14 @@ from libs.shared import mongo, rabbitmq
 from libs.shared.errors import Outage
 from libs.shared.logs import get_logger
 
+_NONE_LEFT = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC})
+
 
 def outage_of(error: BaseException) -> Outage | None:
     """The outage that an error of any driver stands for, or None if it is a bug of ours."""
     if isinstance(error, Outage):
         return error
-    found = mongo.outage(error) or rabbitmq.outage(error)
+    found = mongo.outage(error) or rabbitmq.outage(error) or _of_machine(error)
     if found is not None:
         found.__cause__ = error
     return found
@@ -30,3 +36,9 @@ def until_outage(message: str, **about: object) -> Iterator[None]:
         if outage is None:
             raise
         get_logger().warning(message, **outage.told(), **about)
+
+
+def _of_machine(error: BaseException) -> Outage | None:
+    if isinstance(error, OSError) and error.errno in _NONE_LEFT:
+        return Outage("this machine has no files, processes or memory left")
+    return None

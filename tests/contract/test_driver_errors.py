@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 from functools import partial
 from types import ModuleType
@@ -119,6 +120,12 @@ def test_a_full_disk_is_an_outage_of_its_own() -> None:
 
     assert isinstance(outage_of(failure), StorageFull)
     assert isinstance(outage_of(bulk), StorageFull)
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC])
+def test_what_the_machine_has_none_left_of_is_an_outage(number: int) -> None:
+    assert outage_of(OSError(number, "no more")) is not None
+    assert outage_of(FileNotFoundError(errno.ENOENT, "no such file")) is None
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), RuntimeError("x"), AssertionError("x")])

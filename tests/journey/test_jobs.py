@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 
 from tests.journey.expect import failed, is_time, processing, succeeded
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
-from tests.support.stack import Stack
+from tests.support.stack import Stack, StartStack
+from tests.support.waiting import eventually
 
 JOB = {
     "job_id", "image_id", "album_id", "state", "code", "message", "attempts", "timeline",
@@ -154,3 +156,17 @@ def test_a_job_is_found_by_its_id_in_upper_case(album: AlbumClient) -> None:
     image_id = album.upload(album.create(), picture("PNG", 8, 8)).json()["image_id"]
 
     assert album.post("/job/get", job_id=image_id.upper() + "job").status_code == 200
+
+
+def test_a_decoder_that_may_open_no_more_files_keeps_the_picture_until_it_may(start_stack: StartStack) -> None:
+    stack = start_stack()
+    decoder = psutil.Process(stack.processes["decoder-0"].pid)
+    usual = decoder.rlimit(psutil.RLIMIT_NOFILE)
+    said = "no files, processes or memory left"
+    with stack.client() as album:
+        decoder.rlimit(psutil.RLIMIT_NOFILE, (3, usual[1]))
+        accepted = album.upload(album.create(), picture("PNG"))
+        eventually(lambda: stack.log("decoder-0").count(said) >= 3, 60, "it has been tried again and again")
+        decoder.rlimit(psutil.RLIMIT_NOFILE, usual)
+
+        assert album.settled(accepted)["attempts"] == 1
