@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from pymongo import MongoClient
 
@@ -46,6 +48,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         stack = run_stack(directory, mongo, database.url, broker.url, counts, **settings)
         yield World(stack, database, broker)
         stack.stop()
+
+
+def tell(broker: Node, *command: str) -> None:
+    """Give a command to the broker as its operator would."""
+    script = Path(rabbitmq.find_server()).with_name("rabbitmqctl")
+    environment = psutil.Process(broker.pid).environ()
+    subprocess.run([script, "--longnames", *command], env=environment, check=True, capture_output=True, timeout=60)
 
 
 @pytest.fixture
@@ -132,6 +141,18 @@ def test_a_frozen_broker_holds_up_nobody_for_longer_than_it_is_frozen(world: Wor
     world.broker.pause()
     goes_on(load)
     world.broker.resume()
+
+    ends_well(load)
+
+
+def test_a_broker_that_takes_nothing_for_want_of_memory_loses_nothing(world: World, load: Load) -> None:
+    goes_on(load)
+    tell(world.broker, "set_vm_memory_high_watermark", "0")
+    accepted = len(load.accepted)
+    eventually(lambda: "the broker does not answer" in world.stack.log("decoder-0"), 60, "the decoder waits")
+    goes_on(load)
+    assert len(load.accepted) > accepted
+    tell(world.broker, "set_vm_memory_high_watermark", "0.4")
 
     ends_well(load)
 
