@@ -176,7 +176,9 @@ def outage(error: BaseException) -> Outage | None:
         passing = labelled or kind or error.code in _PASSING_CODES
     else:
         passing = isinstance(error, ConnectionFailure) or error.timeout
-    return Outage("the database does not answer") if passing else None
+    is_untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
+    reason = "the database's certificate is not trusted" if is_untrusted else "the database does not answer"
+    return Outage(reason) if passing else None
 
 
 async def to_its_end(operation: Awaitable[Result]) -> Result:

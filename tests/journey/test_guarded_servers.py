@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import trustme
 
+from libs.shared import mongo
+from libs.shared.errors import Outage
+from libs.shared.settings import SharedSettings
 from tests.support import operator
 from tests.support.client import AlbumClient
 from tests.support.guarded import DATABASE, GuardedServers, guarded_servers
@@ -89,3 +95,17 @@ def test_an_api_whose_password_is_refused_says_that_it_cannot_serve(guarded: Sta
     assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
     assert health.status_code == 503
     assert "Traceback" not in guarded.log(name)
+
+
+@pytest.mark.anyio
+async def test_a_database_whose_certificate_nobody_vouches_for_is_named_as_such(
+    servers: GuardedServers, tmp_path: Path
+) -> None:
+    stranger = tmp_path / "stranger.pem"
+    trustme.CA().cert_pem.write_to_path(str(stranger))
+    client = mongo.connect(SharedSettings(mongo_url=re.sub("tlsCAFile=.*", f"tlsCAFile={stranger}", servers.mongo_url)))
+    try:
+        with mongo.in_time(3), pytest.raises(Outage, match="certificate is not trusted"):
+            await mongo.patiently(lambda: client.admin.command("ping"))
+    finally:
+        client.close()
