@@ -11,7 +11,8 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import BulkWriteError
 
 from libs.audit.entries import GENESIS, HASH, Anchor, Entry, Fact, chained
-from libs.shared.mongo import DUPLICATE_KEY, Database, Document
+from libs.shared.mongo import Database, Document
+from libs.shared.mongo_errors import DUPLICATE_KEY
 
 BATCH = 1000
 _CROWDED_SECONDS = 0.05

@@ -14,7 +14,8 @@ from pymongo.errors import DuplicateKeyError
 
 from libs.catalog.catalog import Catalog
 from libs.shared.events import utc_now
-from libs.shared.mongo import CLEANUP_SECONDS, DriverError
+from libs.shared.mongo import CLEANUP_SECONDS
+from libs.shared.mongo_errors import DriverError
 
 GoOn = Callable[[], Awaitable[bool]]
 """Asked between the parts of a work: False ends it."""

@@ -26,7 +26,8 @@ from libs.catalog.soundness import promised
 from libs.shared.errors import Refusal
 from libs.shared.events import BlobRef, utc_now
 from libs.shared.gridfs import GridFsBlobStore
-from libs.shared.mongo import DUPLICATE_KEY, Document, patiently
+from libs.shared.mongo import Document, patiently
+from libs.shared.mongo_errors import DUPLICATE_KEY
 
 BATCH = 200
 CONCURRENCY = 8

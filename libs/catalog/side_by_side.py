@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 import anyio
 
 from libs.shared.errors import AlbumError
-from libs.shared.mongo import DriverError
+from libs.shared.mongo_errors import DriverError
 
 
 async def side_by_side(works: Iterable[Callable[[], Awaitable[None]]]) -> None:

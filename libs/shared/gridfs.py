@@ -21,7 +21,8 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteConcernError
 from libs.shared import tracing
 from libs.shared.errors import BlobMissing, Outage
 from libs.shared.events import BlobRef, utc_now
-from libs.shared.mongo import DUPLICATE_KEY, Collection, Database, cleanup_seconds, patiently, to_its_end
+from libs.shared.mongo import Collection, Database, cleanup_seconds, patiently, to_its_end
+from libs.shared.mongo_errors import DUPLICATE_KEY
 from libs.shared.ports import BlobKind
 
 CHUNK_BYTES = 255 * 1024

@@ -1,4 +1,4 @@
-"""The one place that knows the MongoDB driver: connecting, transactions, and which of its errors are outages."""
+"""The one place that knows the MongoDB driver: connecting, patience and transactions; its errors are beside it."""
 
 from __future__ import annotations
 
@@ -21,29 +21,19 @@ from motor.motor_asyncio import (
 )
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
-from pymongo.errors import (
-    BulkWriteError,
-    ConfigurationError,
-    ConnectionFailure,
-    CursorNotFound,
-    ExecutionTimeout,
-    InvalidURI,
-    OperationFailure,
-    PyMongoError,
-    WriteConcernError,
-)
+from pymongo.errors import ConfigurationError, InvalidURI
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from libs.shared.errors import Outage
 from libs.shared.logs import get_logger
+from libs.shared.mongo_errors import DriverError, LockedOut, StorageFull, outage
 from libs.shared.settings import SharedSettings, WrongSetting
 
 Document = dict[str, Any]
 Client = AsyncIOMotorClient[Document]
 Database = AsyncIOMotorDatabase[Document]
 Collection = AsyncIOMotorCollection[Document]
-DriverError = PyMongoError
 Result = TypeVar("Result")
 
 PATIENCE_SECONDS = 15
@@ -57,54 +47,6 @@ OUTAGE_CLEANUP_SECONDS = 1
 
 _AT_ONCE = 0.001  # to the driver 0 would mean without limit
 _deadline: contextvars.ContextVar[float] = contextvars.ContextVar("deadline", default=math.inf)
-
-# Server codes that say "not now": https://www.mongodb.com/docs/manual/reference/error-codes/
-_PASSING_CODES = frozenset(
-    {
-        6,  # HostUnreachable
-        7,  # HostNotFound
-        24,  # LockTimeout
-        50,  # MaxTimeMSExpired
-        64,  # WriteConcernFailed
-        89,  # NetworkTimeout
-        91,  # ShutdownInProgress
-        112,  # WriteConflict
-        133,  # FailedToSatisfyReadPreference
-        134,  # ReadConcernMajorityNotAvailableYet
-        189,  # PrimarySteppedDown
-        237,  # CursorKilled
-        251,  # NoSuchTransaction
-        262,  # ExceededTimeLimit
-        276,  # IndexBuildAborted
-        365,  # TemporarilyUnavailable
-        371,  # UserWritesBlocked
-        402,  # ResourceExhausted
-        407,  # PooledConnectionAcquisitionExceededTimeLimit
-        9001,  # SocketException
-        10058,  # LegacyNotPrimary
-        10107,  # NotWritablePrimary
-        11600,  # InterruptedAtShutdown
-        11601,  # Interrupted
-        11602,  # InterruptedDueToReplStateChange
-        13435,  # NotPrimaryNoSecondaryOk
-        13436,  # NotPrimaryOrSecondary
-    }
-)
-# The codes of those that say "not you", which a password that was changed brings as well as a wrong one.
-_REFUSING_CODES = frozenset(
-    {
-        11,  # UserNotFound
-        13,  # Unauthorized
-        18,  # AuthenticationFailed
-        334,  # MechanismUnavailable
-        391,  # ReauthenticationRequired
-        8000,  # Atlas: bad auth
-    }
-)
-# What the server says of an error that is none of ours, whatever its code.
-_PASSING_LABELS = ("TransientTransactionError", "RetryableWriteError", "RetryableError", "SystemOverloadedError")
-DUPLICATE_KEY = 11000
-_OUT_OF_DISK_SPACE = 14031
 
 
 def connect(settings: SharedSettings) -> Client:
@@ -140,45 +82,6 @@ def _client_of(url: str) -> Client:
         # No operation of ours takes as long; an answer that never comes must not hold a task, or a lease, for good.
         socketTimeoutMS=120_000,
     )
-
-
-class StorageFull(Outage):
-    """The database has no room left; asking again soon will not help."""
-
-    def __init__(self) -> None:
-        super().__init__("there is no room left to store pictures")
-        self.code = "storage-full"
-
-
-class LockedOut(Outage):
-    """The database refuses our user, or what the user must be allowed to do; asking again soon will not help."""
-
-    def __init__(self) -> None:
-        super().__init__("the database does not let this service in")
-
-
-def outage(error: BaseException) -> Outage | None:
-    """The outage that a driver's error stands for, or None if it is a bug of ours."""
-    if not isinstance(error, PyMongoError):
-        return None
-    if isinstance(error, BulkWriteError):
-        codes = {entry.get("code") for entry in (error.details or {}).get("writeErrors", ())}
-        if _OUT_OF_DISK_SPACE in codes:
-            return StorageFull()
-        passing = codes <= _PASSING_CODES
-    elif isinstance(error, OperationFailure):
-        if error.code == _OUT_OF_DISK_SPACE:
-            return StorageFull()
-        if error.code in _REFUSING_CODES:
-            return LockedOut()
-        labelled = any(map(error.has_error_label, _PASSING_LABELS))
-        kind = isinstance(error, (CursorNotFound, ExecutionTimeout, WriteConcernError))
-        passing = labelled or kind or error.code in _PASSING_CODES
-    else:
-        passing = isinstance(error, ConnectionFailure) or error.timeout
-    is_untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
-    reason = "the database's certificate is not trusted" if is_untrusted else "the database does not answer"
-    return Outage(reason) if passing else None
 
 
 async def to_its_end(operation: Awaitable[Result]) -> Result:
@@ -255,14 +158,14 @@ async def patiently(operation: Callable[[], Awaitable[Result]], *, takes_long: b
         with nullcontext() if takes_long else in_time():
             try:
                 return await operation()
-            except PyMongoError as error:
+            except DriverError as error:
                 if not _is_worth_waiting(error):
                     raise
             # Only after a failure: to make and run this for every operation would cost 24 microseconds each.
             left = min(_seconds_left(), PATIENCE_SECONDS - (time.monotonic() - began))
             stop = tenacity.stop_after_delay(left)
             return await _again_and_again(operation, _is_worth_waiting, stop)
-    except PyMongoError as error:
+    except DriverError as error:
         _raise_outage(error)
         raise
 
@@ -272,7 +175,7 @@ async def persistently(operation: Callable[[], Awaitable[Result]]) -> Result:
     while True:
         try:
             return await _again_and_again(operation, _is_outage, tenacity.stop_after_delay(PATIENCE_SECONDS))
-        except (PyMongoError, Outage) as error:
+        except (DriverError, Outage) as error:
             found = error if isinstance(error, Outage) else outage(error)
             if found is None:
                 raise
@@ -296,7 +199,7 @@ async def _again_and_again(
     raise AssertionError("tenacity either returns or raises")
 
 
-def _raise_outage(error: PyMongoError) -> None:
+def _raise_outage(error: DriverError) -> None:
     if (found := outage(error)) is not None:
         raise found from error
 
@@ -339,7 +242,7 @@ async def transact(client: Client, work: Callable[[Transaction], Result]) -> Res
     try:
         with in_time():
             result, hooks = await anyio.to_thread.run_sync(_transact, client.delegate, work)
-    except PyMongoError as error:
+    except DriverError as error:
         _raise_outage(error)
         raise
     for hook in hooks:
@@ -384,7 +287,7 @@ def _repeatedly(label: str, step: Callable[[], Result]) -> Result:
     """Run a step again as long as the server says with ``label`` that this is what to do."""
     try:
         return step()
-    except PyMongoError as error:
+    except DriverError as error:
         if not _has_label(error, label):
             raise
     retrying = tenacity.Retrying(
@@ -397,4 +300,4 @@ def _repeatedly(label: str, step: Callable[[], Result]) -> Result:
 
 
 def _has_label(error: BaseException, label: str) -> bool:
-    return isinstance(error, PyMongoError) and error.has_error_label(label)
+    return isinstance(error, DriverError) and error.has_error_label(label)

@@ -9,7 +9,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from libs.shared import mongo, rabbitmq
+from libs.shared import mongo_errors, rabbitmq
 from libs.shared.errors import Outage
 from libs.shared.logs import get_logger
 
@@ -20,7 +20,7 @@ def outage_of(error: BaseException) -> Outage | None:
     """The outage that an error of any driver stands for, or None if it is a bug of ours."""
     if isinstance(error, Outage):
         return error
-    found = mongo.outage(error) or rabbitmq.outage(error) or _of_machine(error)
+    found = mongo_errors.outage(error) or rabbitmq.outage(error) or _of_machine(error)
     if found is not None:
         found.__cause__ = error
     return found
@@ -31,7 +31,7 @@ def until_outage(message: str, **about: object) -> Iterator[None]:
     """Do what is within until an outage ends it, and say so in the log; a bug goes on its way."""
     try:
         yield
-    except (Outage, mongo.DriverError) as error:
+    except (Outage, mongo_errors.DriverError) as error:
         outage = outage_of(error)
         if outage is None:
             raise

@@ -10,7 +10,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from libs.catalog.catalog import Catalog
-from libs.shared import mongo
+from libs.shared import mongo_errors
 from libs.shared.errors import Outage
 from libs.shared.event_log import Entry, entry
 from libs.shared.logs import get_logger
@@ -98,7 +98,7 @@ class Feed:
             try:
                 async for item in self._changes():
                     self._tell(item)
-            except mongo.DriverError as error:
+            except mongo_errors.DriverError as error:
                 get_logger().warning("the feed lost the database", error=type(error).__name__)
             if self._following.is_set():  # else somebody may wait for it
                 self._following = anyio.Event()

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from libs.shared import mongo
+from libs.shared import mongo_errors
 from libs.shared.errors import AlbumError, BlobMissing, Refusal, Rejection
 from libs.shared.logs import get_logger
 from libs.shared.outages import outage_of
@@ -106,7 +106,7 @@ def answer(error: Exception, *, is_early: bool = False) -> JSONResponse:
     if isinstance(error, Refusal):
         return problem(error.code, error.message, is_early=is_early, **error.details)
     outage = error if isinstance(error, BlobMissing) else outage_of(error)
-    if isinstance(outage, mongo.StorageFull):
+    if isinstance(outage, mongo_errors.StorageFull):
         return problem(outage.code, outage.message, is_early=is_early)
     if outage is not None:
         get_logger().warning("a request met an outage", **outage.told())
@@ -175,4 +175,4 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(ClientDisconnect, on_disconnect)
     app.add_exception_handler(AlbumError, on_error)
-    app.add_exception_handler(mongo.DriverError, on_error)
+    app.add_exception_handler(mongo_errors.DriverError, on_error)

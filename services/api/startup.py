@@ -6,7 +6,7 @@ from functools import partial
 
 from libs.catalog import keys, migrations
 from libs.catalog.catalog import Catalog
-from libs.shared import mongo
+from libs.shared import mongo, mongo_errors
 from libs.shared.errors import AlbumError, Outage, Refusal
 from libs.shared.logs import get_logger
 from services.api.access import is_loopback
@@ -60,8 +60,8 @@ async def _settle(catalog: Catalog, settings: ApiSettings) -> None:
             get_logger().warning("whether there are keys must be known first", **outage.told())
         except Refusal as refusal:
             raise NotSafe(refusal.message) from None
-        except mongo.DriverError as error:
-            if mongo.outage(error) is None:
+        except mongo_errors.DriverError as error:
+            if mongo_errors.outage(error) is None:
                 raise
             return  # its version is looked at again when it answers
 

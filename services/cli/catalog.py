@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from libs.catalog.catalog import Catalog
 from libs.catalog.migrations import require_upgraded
-from libs.shared import mongo
+from libs.shared import mongo, mongo_errors
 from libs.shared.errors import Outage, Refusal
 from libs.shared.outages import outage_of
 from services.cli.settings import CommandSettings
@@ -54,7 +54,7 @@ def with_catalog(
         return anyio.run(partial(_connected, work, settings, is_to_be_upgraded))
     except Refusal as refusal:
         raise ended(refusal.message, EX_REFUSED) from None
-    except (Outage, mongo.DriverError) as error:
+    except (Outage, mongo_errors.DriverError) as error:
         raise ended(_unavailable(error, settings, advice), os.EX_UNAVAILABLE) from None
     except OSError as error:
         raise ended(f"{error.filename or 'a file'}: {error.strerror}", os.EX_IOERR) from None

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from libs.catalog.catalog import Catalog
 from libs.catalog.status import STAGES, Overview, overview, queue_names, queue_states
-from libs.shared import mongo
+from libs.shared import mongo, mongo_errors
 from libs.shared.rabbitmq import Publisher
 from libs.shared.settings import address_of
 from libs.shared.subscription import Lag
@@ -113,7 +113,7 @@ async def _look(catalog: Catalog, publisher: Publisher, settings: CommandSetting
 
     async def ask_catalog_and_broker() -> None:
         nonlocal found, states
-        with anyio.move_on_after(ASK_SECONDS), suppress(mongo.DriverError):
+        with anyio.move_on_after(ASK_SECONDS), suppress(mongo_errors.DriverError):
             found = await overview(catalog)
         names = queue_names(found.subscribers if found else ())
         states = dict.fromkeys(names)

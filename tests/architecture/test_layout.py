@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "motor": {"libs/shared/mongo.py"},
     "pymongo": {
         "libs/shared/mongo.py",
+        "libs/shared/mongo_errors.py",
         "libs/shared/gridfs.py",
         "libs/shared/subscription.py",
         "libs/audit/",

@@ -20,7 +20,8 @@ from libs.catalog.images import find_thumbnails
 from libs.catalog.uploads import Intent
 from libs.shared.errors import Outage
 from libs.shared.events import BlobRef, Context
-from libs.shared.mongo import DriverError, Transaction, in_time, patiently
+from libs.shared.mongo import Transaction, in_time, patiently
+from libs.shared.mongo_errors import DriverError
 from services.api.lookup import SharedLookup
 from tests.support.shelf import CALLER, Shelf, a_shelf
 from tests.support.waiting import eventually

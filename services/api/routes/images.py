@@ -11,7 +11,7 @@ from libs.catalog import deletions
 from libs.catalog.images import find_image
 from libs.catalog.records import job_id_of, thumbnail_id_of
 from libs.shared.errors import AlbumError
-from libs.shared.mongo import DriverError
+from libs.shared.mongo_errors import DriverError
 from services.api import media, problems, uploads
 from services.api.answers import JOB_CODES, STREAMED, processing, refusals
 from services.api.background import in_background

@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse, Response
 from libs.shared.errors import Refusal
 from libs.shared.events import EVENTS, schema_path
 from libs.shared.metrics import CONTENT_TYPE
-from libs.shared.mongo import DriverError, in_time
+from libs.shared.mongo import in_time
+from libs.shared.mongo_errors import DriverError
 from services.api import contracts
 from services.api.access import SAFE_METHODS
 from services.api.answers import Responses

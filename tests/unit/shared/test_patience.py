@@ -7,7 +7,8 @@ import pytest
 from pymongo.errors import AutoReconnect, DuplicateKeyError, OperationFailure
 
 from libs.shared.errors import Outage
-from libs.shared.mongo import StorageFull, patiently, persistently
+from libs.shared.mongo import patiently, persistently
+from libs.shared.mongo_errors import LockedOut, StorageFull
 from libs.shared.outages import outage_of, until_outage
 from libs.shared.worker import wait_out
 
@@ -37,7 +38,11 @@ async def test_an_operation_is_tried_until_the_database_is_back() -> None:
 
 @pytest.mark.parametrize(
     ("error", "raised"),
-    [(DuplicateKeyError("there"), DuplicateKeyError), (OperationFailure("full", 14031), StorageFull)],
+    [
+        (DuplicateKeyError("there"), DuplicateKeyError),
+        (OperationFailure("full", 14031), StorageFull),
+        (OperationFailure("not you", 18), LockedOut),
+    ],
 )
 async def test_what_waiting_does_not_mend_is_raised_at_once(error: Exception, raised: type[Exception]) -> None:
     operation = Failing(error)
