@@ -21,6 +21,8 @@ from libs.shared.mongo import Document, patiently
 BUDGET = 5
 """How many dead letters an image may leave before it fails with ``attempts-exhausted``."""
 BATCH = 100
+LIMITS = frozenset({"expired", "maxlen"})
+"""Reasons that say nothing of the message: its queue has a limit, of age or length, by an operator's policy."""
 MOST_BYTES = 1_048_576
 """How much is kept of a letter that cannot be read; a document holds no more than 16 MB."""
 _IDS = uuid.UUID("0d8e2a55-6a43-4d4e-8f6e-0b3f8f0d2a9c")
@@ -82,7 +84,7 @@ async def bury(catalog: Catalog, body: bytes, queue: str, reason: str) -> str | 
         reason: why, in the broker's words: ``delivery_limit``, ``rejected``.
 
     Returns:
-        The image whose events now wait to be published, if any.
+        The image that is given to its stage again, or given up, if any.
     """
     try:
         envelope = Envelope.from_json(body)
@@ -92,10 +94,17 @@ async def bury(catalog: Catalog, body: bytes, queue: str, reason: str) -> str | 
         return None
     about = {"image_id": event.image_id} if isinstance(event, ImageEvent) else {}
     kept = {"envelope": envelope.model_dump(mode="json", exclude_none=True), **about}
-    await _keep(catalog, body, queue, reason.replace("_", "-"), kept)
+    is_limit = reason in LIMITS
+    # However often a limit throws out an image's messages, one letter tells of it.
+    named = envelope.subject.encode() if is_limit else body
+    await _keep(catalog, named, queue, reason.replace("_", "-"), kept)
     if not isinstance(event, Attempt):
         return None
     wanted = {"_id": event.image_id, "generation": event.generation, "state": {"$in": ["queued", "encoded"]}}
+    if is_limit:
+        # No stage has seen it, so nothing is counted; and by the reconciler, lest a short limit make a fast circle.
+        due = await catalog.images.update_one(wanted, {"$set": {"check_at": utc_now()}})
+        return event.image_id if due.matched_count else None
     document = await catalog.images.find_one(wanted)
     if document is None:
         return None
@@ -175,9 +184,9 @@ async def _queue_again(catalog: Catalog, image: Image) -> bool:
     return True
 
 
-async def _keep(catalog: Catalog, body: bytes, queue: str, code: str, what: Document) -> None:
+async def _keep(catalog: Catalog, named: bytes, queue: str, code: str, what: Document) -> None:
     # The same message dead in the same queue is the same letter, so that burying it twice keeps one.
-    letter_id = str(uuid.uuid5(_IDS, queue + "\0" + body.hex()))
+    letter_id = str(uuid.uuid5(_IDS, queue + "\0" + named.hex()))
     letter: Document = {"at": utc_now(), "queue": queue, "stage": _stage(queue), "code": code, **what}
     await catalog.dead_letters.replace_one({"_id": letter_id}, letter, upsert=True)
 

@@ -6,12 +6,13 @@ import json
 
 import pytest
 
+from libs.catalog import repairs
 from libs.catalog.albums import Caller
 from libs.catalog.catalog import Catalog
 from libs.catalog.dead_letters import BUDGET, MOST_BYTES, Letter, Outcome, Selection, bury, drop, letters, retry_letters
 from libs.catalog.deletions import delete_image
 from libs.catalog.records import Image
-from libs.catalog.requests import request_thumbnail
+from libs.catalog.requests import emit_again, request_thumbnail
 from libs.shared.errors import Outage
 from libs.shared.events import Context, ImageUploaded, work_envelope
 from tests.support.shelf import CALLER, Shelf
@@ -147,6 +148,22 @@ async def test_an_image_fails_when_its_budget_is_spent_and_a_retry_gives_it_a_ne
 
     assert await kept(shelf) == []
     assert await shelf.requests(image.id) == ["io.album.image.uploaded.v1"]
+    assert (await die(shelf, image.id, BUDGET - 1)).state == "queued"
+
+
+@pytest.mark.parametrize("reason", ["expired", "maxlen"])
+async def test_what_a_limit_of_the_queue_throws_out_costs_no_budget_and_is_one_letter(
+    shelf: Shelf, reason: str
+) -> None:
+    image = await shelf.queued()
+    for _ in range(BUDGET + 1):
+        assert await bury(shelf.catalog, message(await shelf.image(image.id)), DECODER, reason) == image.id
+        [still] = await repairs.standing_still(shelf.catalog, ["queued"])
+        assert await emit_again(shelf.catalog, still.image, still.checks + 1, Context())
+
+    waiting = await shelf.image(image.id)
+    assert (waiting.state, waiting.generation) == ("queued", BUDGET + 2)
+    assert [(letter.code, letter.image_id) for letter in await kept(shelf)] == [(reason, image.id)]
     assert (await die(shelf, image.id, BUDGET - 1)).state == "queued"
 
 

@@ -74,6 +74,28 @@ def test_a_picture_that_was_given_up_is_tried_again_and_becomes_ready(
         assert succeeded(stack.environment, "dead-letters", "list") == []
 
 
+def test_a_picture_whose_messages_expire_by_a_policy_waits_until_a_decoder_takes_it(
+    start_stack: StartStack, broker_api: httpx.Client
+) -> None:
+    stack = start_stack(decoders=0, ALBUM_RECONCILE_SECONDS="0.1")
+    vhost = urlsplit(stack.environment["ALBUM_AMQP_URL"]).path.lstrip("/")
+    policy = {"pattern": r"^album\.", "apply-to": "queues", "definition": {"message-ttl": 100}}
+    with stack.client() as client:
+        broker_api.put(f"policies/{vhost}/ttl", json=policy).raise_for_status()
+        job_id = queued(stack, client)
+        images = stack.database["images"]
+        more_than_the_budget = {"_id": job_id.removesuffix("job"), "generation": {"$gt": 7}}
+        eventually(lambda: images.find_one(more_than_the_budget), 60, "its messages have expired again and again")
+        assert client.job(job_id)["state"] == "queued"
+        [letter] = succeeded(stack.environment, "dead-letters", "list")
+        assert (letter["code"], letter["stage"]) == ("expired", "decoder")
+
+        broker_api.delete(f"policies/{vhost}/ttl").raise_for_status()
+        stack.start("decoder")
+
+        assert client.job(job_id, wait_seconds=30)["state"] == "ready"
+
+
 def test_a_message_that_cannot_be_read_is_shown_as_it_is_and_dropped(
     start_stack: StartStack, broker_api: httpx.Client
 ) -> None:
