@@ -11,6 +11,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import BulkWriteError
 
 from libs.audit.entries import GENESIS, HASH, Anchor, Entry, Fact, chained
+from libs.shared import indexes
 from libs.shared.mongo import Database, Document
 from libs.shared.mongo_errors import DUPLICATE_KEY
 
@@ -46,12 +47,11 @@ class AuditLog:
 
     async def ensure_indexes(self) -> None:
         """Make an index for every query, and for what must be unique."""
-        await self._entries.create_indexes(
-            [
-                IndexModel([("event_id", ASCENDING)], unique=True),
-                IndexModel([("album_id", ASCENDING), ("_id", ASCENDING)]),
-                IndexModel([("time", ASCENDING)]),
-            ]
+        await indexes.ensure(
+            self._entries,
+            IndexModel([("event_id", ASCENDING)], unique=True),
+            IndexModel([("album_id", ASCENDING), ("_id", ASCENDING)]),
+            IndexModel([("time", ASCENDING)]),
         )
 
     async def append(self, facts: Sequence[Fact]) -> None:

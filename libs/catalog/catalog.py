@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 import anyio
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from libs.shared import event_log, mongo
+from libs.shared import event_log, indexes, mongo
 from libs.shared.event_log import Entry
 from libs.shared.events import Context, Envelope, Event, public_envelope, utc_now, work_envelope
 from libs.shared.mongo import Client, Document, Transaction
@@ -73,61 +73,53 @@ class Catalog:
 
     async def ensure_indexes(self) -> None:
         """Make an index for every query that the catalog asks."""
-        await self.albums.create_indexes(
-            [
-                # With the state, as below: ids of deleted albums stay taken, so their records are never gone.
-                IndexModel(
-                    [("owner", ASCENDING), ("state", ASCENDING), ("create_date", DESCENDING), ("_id", DESCENDING)]
-                ),
-                IndexModel([("sweep", ASCENDING)], partialFilterExpression={"sweep": True}),
-            ]
+        await indexes.ensure(
+            self.albums,
+            # With the state, as below: ids of deleted albums stay taken, so their records are never gone.
+            IndexModel([("owner", ASCENDING), ("state", ASCENDING), ("create_date", DESCENDING), ("_id", DESCENDING)]),
+            IndexModel([("sweep", ASCENDING)], partialFilterExpression={"sweep": True}),
         )
-        await self.images.create_indexes(
-            [
-                # With the state, or whatever lists or sweeps an album would pass over all that was ever deleted in it.
-                IndexModel([("album_id", ASCENDING), ("state", ASCENDING), ("order", ASCENDING)]),
-                IndexModel(
-                    [("state", ASCENDING), ("check_at", ASCENDING)],
-                    partialFilterExpression={"check_at": {"$exists": True}},
-                ),
-                IndexModel([("lease_until", ASCENDING)], partialFilterExpression={"state": "receiving"}),
-                IndexModel([("purge", ASCENDING)], partialFilterExpression={"purge": True}),
-                IndexModel([("blob_id", ASCENDING)], partialFilterExpression={"state": "receiving"}),
-                IndexModel([("checks", ASCENDING)], partialFilterExpression={"checks": {"$gte": 1}}),
-                IndexModel(
-                    [("state", ASCENDING), ("code", ASCENDING), ("create_date", DESCENDING)],
-                    partialFilterExpression={"state": "failed"},
-                ),
-                # All that is asked, or each look for uploads to drop would pass over all that were dropped before.
-                IndexModel(
-                    [("encoded", ASCENDING), ("is_original_kept", ASCENDING), ("event_at", ASCENDING)],
-                    partialFilterExpression={"state": "failed"},
-                ),
-                IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
-                # All that `usage.stored_bytes` adds up, so that it need not look at the images.
-                IndexModel([(field, ASCENDING) for field in _STORED]),
-            ]
+        await indexes.ensure(
+            self.images,
+            # With the state, or whatever lists or sweeps an album would pass over all that was ever deleted in it.
+            IndexModel([("album_id", ASCENDING), ("state", ASCENDING), ("order", ASCENDING)]),
+            IndexModel(
+                [("state", ASCENDING), ("check_at", ASCENDING)],
+                partialFilterExpression={"check_at": {"$exists": True}},
+            ),
+            IndexModel([("lease_until", ASCENDING)], partialFilterExpression={"state": "receiving"}),
+            IndexModel([("purge", ASCENDING)], partialFilterExpression={"purge": True}),
+            IndexModel([("blob_id", ASCENDING)], partialFilterExpression={"state": "receiving"}),
+            IndexModel([("checks", ASCENDING)], partialFilterExpression={"checks": {"$gte": 1}}),
+            IndexModel(
+                [("state", ASCENDING), ("code", ASCENDING), ("create_date", DESCENDING)],
+                partialFilterExpression={"state": "failed"},
+            ),
+            # All that is asked, or each look for uploads to drop would pass over all that were dropped before.
+            IndexModel(
+                [("encoded", ASCENDING), ("is_original_kept", ASCENDING), ("event_at", ASCENDING)],
+                partialFilterExpression={"state": "failed"},
+            ),
+            IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
+            # All that `usage.stored_bytes` adds up, so that it need not look at the images.
+            IndexModel([(field, ASCENDING) for field in _STORED]),
         )
-        await self.events.create_indexes(
-            [
-                IndexModel(
-                    [("pending", ASCENDING), ("at", ASCENDING)], partialFilterExpression={"pending": {"$gt": ""}}
-                ),
-                IndexModel([("subject", ASCENDING), ("sequence", ASCENDING)]),
-                IndexModel([("at", ASCENDING), ("sequence", ASCENDING), ("_id", ASCENDING)]),
-                IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
-            ]
+        await indexes.ensure(
+            self.events,
+            IndexModel([("pending", ASCENDING), ("at", ASCENDING)], partialFilterExpression={"pending": {"$gt": ""}}),
+            IndexModel([("subject", ASCENDING), ("sequence", ASCENDING)]),
+            IndexModel([("at", ASCENDING), ("sequence", ASCENDING), ("_id", ASCENDING)]),
+            IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
         )
-        await self.idempotency.create_index([("expire_at", ASCENDING)], expireAfterSeconds=0)
-        await self.sessions.create_index([("expire_date", ASCENDING)], expireAfterSeconds=0)
-        await self.files.create_index([("metadata.image_id", ASCENDING)])
-        await self.dead_letters.create_indexes(
-            [
-                IndexModel([("at", DESCENDING), ("_id", DESCENDING)]),
-                IndexModel([("stage", ASCENDING), ("code", ASCENDING)]),
-                IndexModel([("code", ASCENDING)]),
-                IndexModel([("image_id", ASCENDING)]),
-            ]
+        await indexes.ensure(self.idempotency, IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0))
+        await indexes.ensure(self.sessions, IndexModel([("expire_date", ASCENDING)], expireAfterSeconds=0))
+        await indexes.ensure(self.files, IndexModel([("metadata.image_id", ASCENDING)]))
+        await indexes.ensure(
+            self.dead_letters,
+            IndexModel([("at", DESCENDING), ("_id", DESCENDING)]),
+            IndexModel([("stage", ASCENDING), ("code", ASCENDING)]),
+            IndexModel([("code", ASCENDING)]),
+            IndexModel([("image_id", ASCENDING)]),
         )
 
     async def transact(self, work: Callable[[Transaction], Result]) -> Result:

@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 import anyio
 from bson.int64 import Int64
-from pymongo import ASCENDING
+from pymongo import ASCENDING, IndexModel
 from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteConcernError
 
-from libs.shared import tracing
+from libs.shared import indexes, tracing
 from libs.shared.errors import BlobMissing, Outage
 from libs.shared.events import BlobRef, utc_now
 from libs.shared.mongo import Collection, Database, cleanup_seconds, patiently, to_its_end
@@ -49,8 +49,8 @@ class GridFsBlobStore:
 
     async def ensure_indexes(self) -> None:
         """Make the two indexes that the GridFS specification asks for."""
-        await self._files.create_index([("filename", ASCENDING), ("uploadDate", ASCENDING)])
-        await self._chunks.create_index([("files_id", ASCENDING), ("n", ASCENDING)], unique=True)
+        await indexes.ensure(self._files, IndexModel([("filename", ASCENDING), ("uploadDate", ASCENDING)]))
+        await indexes.ensure(self._chunks, IndexModel([("files_id", ASCENDING), ("n", ASCENDING)], unique=True))
 
     async def find(self, *blob_ids: str) -> dict[str, tuple[str, BlobKind, BlobRef]]:
         """Those of the blobs that exist: the image each was written for, as what, and what is known of it."""

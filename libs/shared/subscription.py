@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 from pymongo import ASCENDING, IndexModel, UpdateOne
 
-from libs.shared import event_log
+from libs.shared import event_log, indexes
 from libs.shared.errors import ContractBreach, Outage
 from libs.shared.events import Envelope, Event, utc_now
 from libs.shared.logs import get_logger
@@ -98,11 +98,10 @@ class Subscription:
 
     async def begin(self) -> None:
         """Make it known that there is this subscriber, and let positions expire."""
-        await self._positions.create_indexes(
-            [
-                IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
-                IndexModel([("until", ASCENDING)], partialFilterExpression=_OF_LOOKS),
-            ]
+        await indexes.ensure(
+            self._positions,
+            IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
+            IndexModel([("until", ASCENDING)], partialFilterExpression=_OF_LOOKS),
         )
         await self._note_look(event_log.BEGINNING)
 

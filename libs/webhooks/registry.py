@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from libs.shared import indexes
 from libs.shared.mongo import Database
 from libs.webhooks.settings import WebhookSettings
 
@@ -25,14 +26,13 @@ class Registry:
 
     async def ensure_indexes(self) -> None:
         """Make an index for every query that is asked of webhooks and deliveries."""
-        await self.webhooks.create_index([("owner", ASCENDING), ("create_date", ASCENDING)])
-        await self.deliveries.create_indexes(
-            [
-                IndexModel(
-                    [("webhook_id", ASCENDING), ("due_at", ASCENDING)],
-                    partialFilterExpression={"due_at": {"$exists": True}},
-                ),
-                IndexModel([("webhook_id", ASCENDING), ("create_date", DESCENDING), ("_id", DESCENDING)]),
-                IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
-            ]
+        await indexes.ensure(self.webhooks, IndexModel([("owner", ASCENDING), ("create_date", ASCENDING)]))
+        await indexes.ensure(
+            self.deliveries,
+            IndexModel(
+                [("webhook_id", ASCENDING), ("due_at", ASCENDING)],
+                partialFilterExpression={"due_at": {"$exists": True}},
+            ),
+            IndexModel([("webhook_id", ASCENDING), ("create_date", DESCENDING), ("_id", DESCENDING)]),
+            IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
         )

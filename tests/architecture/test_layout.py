@@ -20,6 +20,7 @@ MAY_IMPORT = {
         "libs/shared/mongo.py",
         "libs/shared/mongo_errors.py",
         "libs/shared/gridfs.py",
+        "libs/shared/indexes.py",
         "libs/shared/subscription.py",
         "libs/audit/",
         "libs/catalog/",
