@@ -23,6 +23,7 @@ from pydantic import SecretStr
 
 from libs.shared import tracing
 from libs.shared.amqp_properties import leave_out_what_cannot_be_read
+from libs.shared.broker_replies import outage_in
 from libs.shared.errors import Outage, origin_of
 from libs.shared.events import CONTENT_TYPE, Envelope
 from libs.shared.logs import get_logger
@@ -49,7 +50,7 @@ BROKER_ERRORS = (AMQPError, pamqp.exceptions.PAMQPException, OSError, RuntimeErr
 def outage(error: BaseException) -> Outage | None:
     """The outage that a driver's error stands for, or None if it is a bug of ours."""
     passing = (AMQPError, ChannelInvalidStateError, pamqp.exceptions.PAMQPException, ConnectionError)
-    return Outage("the broker does not answer") if isinstance(error, passing) else None
+    return outage_in(error) if isinstance(error, passing) else None
 
 
 @dataclass(frozen=True)
@@ -240,7 +241,7 @@ class Publisher:
             raise Outage(f"the broker did not take {envelope.routing_key}") from error
         except BROKER_ERRORS as error:
             await self._drop(link)
-            raise Outage("the broker does not answer") from error
+            raise outage_in(error) from error
 
     async def queue_state(self, queue: str) -> QueueState:
         """Whether messages wait in a queue and who takes them; nothing and nobody if the queue does not exist.
@@ -259,7 +260,7 @@ class Publisher:
             # A queue without a leader does not answer either, and what is being published to others must not suffer.
             if not isinstance(error, (TimeoutError, asyncio.TimeoutError)):
                 await self._drop(link)
-            raise Outage("the broker does not answer") from error
+            raise outage_in(error) from error
 
     async def close(self) -> None:
         """Close the connection if there is one."""
@@ -297,14 +298,7 @@ class Publisher:
 class Consumer:
     """Connect, declare, consume; on any break begin again, with backoff and jitter, until stopped."""
 
-    def __init__(
-        self,
-        url: SecretStr,
-        queue: Queue,
-        *,
-        prefetch: int,
-        grace_seconds: float = 25.0,
-    ) -> None:
+    def __init__(self, url: SecretStr, queue: Queue, *, prefetch: int, grace_seconds: float = 25.0) -> None:
         """Describe a consumer of ``queue``.
 
         Args:
@@ -319,6 +313,7 @@ class Consumer:
         """Whether it is registered at the broker."""
         self._is_stopping = False
         self._changed = anyio.Event()
+        self._lost: BaseException | None = None
 
     def stop(self) -> None:
         """Take no more messages, finish or give back those in hand, and let `run` return."""
@@ -331,7 +326,7 @@ class Consumer:
             try:
                 await self._consume(handle)
             except BROKER_ERRORS as error:
-                get_logger().warning("the broker is away", queue=self._queue.name, error=origin_of(error))
+                self._warn("the broker is away", error)
             if not self._is_stopping:
                 self._changed = anyio.Event()
                 with anyio.move_on_after(random.uniform(*RECONNECT_SECONDS)):
@@ -358,6 +353,7 @@ class Consumer:
 
                     with anyio.fail_after(DECLARE_SECONDS):
                         tag = await queue.consume(on_message)
+                    self._lost = None
                     self._note(True)
                     stack.callback(self._note, False)
                     get_logger().info("consuming", queue=self._queue.name, prefetch=self._prefetch)
@@ -365,9 +361,9 @@ class Consumer:
                         in_hand.cancel_scope.deadline = anyio.current_time() + self._grace_seconds
                         await queue.cancel(tag)
                         return
-                    get_logger().warning("lost the consumer, starting again", queue=self._queue.name)
+                    self._warn("lost the consumer, starting again", self._lost)
                 except BROKER_ERRORS as error:
-                    get_logger().warning("the broker is away", queue=self._queue.name, error=origin_of(error))
+                    self._warn("the broker is away", error)
                 # Whatever is in hand is delivered again, so it need not be finished here.
                 in_hand.cancel_scope.cancel()
 
@@ -388,8 +384,13 @@ class Consumer:
     def _note(self, is_consuming: bool) -> None:
         self.is_consuming = is_consuming
 
-    def _wake(self, *_: object) -> None:
+    def _wake(self, *of: object) -> None:
+        # Of a channel or a connection that ended it is told why.
+        self._lost = next((error for error in of if isinstance(error, BaseException)), None)
         self._changed.set()
+
+    def _warn(self, what: str, error: BaseException | None) -> None:
+        get_logger().warning(what, queue=self._queue.name, **({} if error is None else outage_in(error).told()))
 
 
 async def _close_quietly(connection: AbstractConnection) -> None:
