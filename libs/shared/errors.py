@@ -42,7 +42,9 @@ class AlbumError(Exception):
 
     def told(self) -> dict[str, str]:
         """What a log says of it."""
-        return {"reason": self.message, "error": origin_of(self)}
+        number = getattr(self.__cause__, "code", None)
+        numbered = {"error_code": str(number)} if isinstance(number, int) else {}
+        return {"reason": self.message, "error": origin_of(self), **numbered}
 
 
 class Refusal(AlbumError):

@@ -63,6 +63,7 @@ _REFUSING_CODES = frozenset(
 _PASSING_LABELS = ("TransientTransactionError", "RetryableWriteError", "RetryableError", "SystemOverloadedError")
 DUPLICATE_KEY = 11000
 _OUT_OF_DISK_SPACE = 14031
+_DOCUMENT_VALIDATION_FAILURE = 121
 
 
 class StorageFull(Outage):
@@ -74,29 +75,28 @@ class StorageFull(Outage):
 
 
 class LockedOut(Outage):
-    """The database refuses our user, or what the user must be allowed to do; asking again soon will not help."""
+    """The database refuses our user, what it must be allowed to do or to store; asking again soon will not help."""
 
-    def __init__(self) -> None:
-        super().__init__("the database does not let this service in")
+    def __init__(self, message: str = "the database does not let this service in") -> None:
+        super().__init__(message)
 
 
 def outage(error: BaseException) -> Outage | None:
     """The outage that a driver's error stands for, or None if it is a bug of ours."""
     if not isinstance(error, PyMongoError):
         return None
-    if isinstance(error, BulkWriteError):
-        codes = {entry.get("code") for entry in (error.details or {}).get("writeErrors", ())}
+    if isinstance(error, OperationFailure):
+        is_bulk = isinstance(error, BulkWriteError)
+        codes = {one.get("code") for one in (error.details or {}).get("writeErrors", ())} if is_bulk else {error.code}
         if _OUT_OF_DISK_SPACE in codes:
             return StorageFull()
-        passing = codes <= _PASSING_CODES
-    elif isinstance(error, OperationFailure):
-        if error.code == _OUT_OF_DISK_SPACE:
-            return StorageFull()
-        if error.code in _REFUSING_CODES:
+        if _DOCUMENT_VALIDATION_FAILURE in codes:
+            return LockedOut("a validator of the database's refuses what this service stores")
+        if codes & _REFUSING_CODES:
             return LockedOut()
         labelled = any(map(error.has_error_label, _PASSING_LABELS))
         kind = isinstance(error, (CursorNotFound, ExecutionTimeout, WriteConcernError))
-        passing = labelled or kind or error.code in _PASSING_CODES
+        passing = codes <= _PASSING_CODES or (not is_bulk and (labelled or kind))
     else:
         passing = isinstance(error, ConnectionFailure) or error.timeout
     is_untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)

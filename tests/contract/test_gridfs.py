@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from libs.shared import mongo
-from libs.shared.errors import BlobMissing
+from libs.shared.errors import BlobMissing, Outage
 from libs.shared.events import BlobRef
 from libs.shared.gridfs import CHUNK_BYTES, GridFsBlobStore
 from libs.shared.settings import SharedSettings
@@ -169,3 +169,22 @@ async def test_writes_that_are_cancelled_leave_nothing(store: GridFsBlobStore, p
                 group.start_soon(cancelled, milliseconds)
 
     assert (plain["fs.files"].count_documents({}), plain["fs.chunks"].count_documents({})) == before
+
+
+@pytest.mark.parametrize("collection", ["fs.files", "fs.chunks"])
+async def test_what_a_validator_of_the_operators_refuses_is_an_outage_that_nobody_waits_for(
+    store: GridFsBlobStore, plain: Database[dict[str, Any]], collection: str
+) -> None:
+    plain.command("collMod", collection, validator={"approved_by": {"$exists": True}})
+    try:
+        with pytest.raises(Outage) as refused:
+            await write(store, pieces(b"a picture"))
+    finally:
+        plain.command("collMod", collection, validator={})
+
+    told = refused.value.told()
+    assert told["reason"] == "a validator of the database's refuses what this service stores"
+    assert told["error_code"] == (
+        "121" if collection == "fs.files" else "65"
+    )  # of several at once: MultipleErrorsOccurred
+    assert await read(store, await write(store, pieces(b"a picture"))) == b"a picture"
