@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, cast
 
 import pillow_heif
-from PIL import ImageFile, JpegImagePlugin, WebPImagePlugin, features
+from PIL import Image, ImageFile, JpegImagePlugin, WebPImagePlugin, features
 from PIL.Image import DecompressionBombError
 
 from libs.shared.boxes import boxes, find_top_level, has_too_many_boxes, lacks_parts, primary_item, without_exif
@@ -184,3 +184,9 @@ def _is_mere_film(data: bytes) -> bool:
     """Whether a file has a track but no still picture, which pillow-heif wants."""
     meta, moov = (find_top_level(data, kind, len(data)) for kind in (b"meta", b"moov"))
     return moov is not None and meta is None
+
+
+# A confined child may not be able to read what it would import later (packages may be installed anywhere), and would
+# take that for a damaged picture.
+Image.preinit()
+decoders(features.check("avif"))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import Image, WebPImagePlugin
 
 from libs.shared.errors import Rejection
 from libs.shared.imaging import Pixels
 from libs.shared.spool import Spool
 
-_ENCODED_FORMATS = ("JPEG", "PNG", "WEBP")
+# A confined child may not be able to read what it would import later: packages may be installed anywhere.
+Image.preinit()
+
+_ENCODED_FORMATS = ("JPEG", "PNG", WebPImagePlugin.WebPImageFile.format)
 """What the decoder writes; nothing else is opened."""
 
 
