@@ -13,7 +13,9 @@ from libs.shared import mongo_errors, rabbitmq
 from libs.shared.errors import Outage
 from libs.shared.logs import get_logger
 
-_NONE_LEFT = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC})
+_NONE_LEFT = frozenset({errno.EAGAIN, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC})
+_NO_THREAD = "can't start new thread"
+"""How Python says it, in an error of no type of its own."""
 
 
 def outage_of(error: BaseException) -> Outage | None:
@@ -39,6 +41,9 @@ def until_outage(message: str, **about: object) -> Iterator[None]:
 
 
 def _of_machine(error: BaseException) -> Outage | None:
-    if isinstance(error, OSError) and error.errno in _NONE_LEFT:
-        return Outage("this machine has no files, processes or memory left")
-    return None
+    is_short = (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno in _NONE_LEFT)
+        or (isinstance(error, RuntimeError) and str(error) == _NO_THREAD)
+    )
+    return Outage("this machine has no files, processes or memory left") if is_short else None

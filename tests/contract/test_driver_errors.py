@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import inspect
+import threading
 from types import ModuleType
 
 import aio_pika.exceptions
@@ -110,10 +111,21 @@ def test_a_full_disk_is_an_outage_of_its_own() -> None:
     assert isinstance(outage_of(bulk), StorageFull)
 
 
-@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC])
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC])
 def test_what_the_machine_has_none_left_of_is_an_outage(number: int) -> None:
     assert outage_of(OSError(number, "no more")) is not None
     assert outage_of(FileNotFoundError(errno.ENOENT, "no such file")) is None
+
+
+def test_a_process_that_gets_no_memory_and_no_thread_meets_an_outage() -> None:
+    usual = threading.stack_size(1 << 46)  # more than there are addresses for
+    try:
+        with pytest.raises(RuntimeError) as refused:
+            threading.Thread(target=int).start()
+    finally:
+        threading.stack_size(usual)
+    assert outage_of(refused.value) is not None
+    assert outage_of(MemoryError()) is not None
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), RuntimeError("x"), AssertionError("x")])
