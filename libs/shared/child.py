@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import signal
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 
 import anyio
@@ -20,6 +22,8 @@ MAX_TASKS = 500
 """After so many calls a child makes way for a fresh one, so that whatever a decoder leaks stays small."""
 
 _START_SECONDS = 30
+_UNKNOWN = 255
+"""What multiprocessing takes for the exit code of a child that nobody tells about any more."""
 
 
 class ChildEnded(Exception):
@@ -38,6 +42,7 @@ class ChildSlot:
         self._process: ForkServerProcess | None = None
         self._channel: socket.socket | None = None
         self._calls = 0
+        self._server: int | None = None
         self.owner: str | None = None
         """Whose picture the child was given last."""
 
@@ -46,6 +51,7 @@ class ChildSlot:
 
         Raises:
             ChildEnded: there will be none. The next call gets a fresh child.
+            Outage: there will be none, and the machine is at fault.
         """
         if self._calls and self.owner != owner:
             await self.end()
@@ -66,9 +72,17 @@ class ChildSlot:
             if not answer:
                 code = await self.end()
         if not answer:
+            if code is None:
+                raise Outage("a decode process ended with the fork server")
             raise ChildEnded(_code_of(code))
         if answer == sandbox.OUT_OF_MEMORY:
             await self.end()
+            raise ChildEnded("decode-out-of-memory")
+        if answer == sandbox.NO_THREADS:
+            await self.end()
+            # The child's word alone does not count: one that was taken over would keep its picture in hand for good.
+            if not sandbox.can_start_threads():
+                raise Outage("this machine has no threads left for decoders")
             raise ChildEnded("decode-out-of-memory")
         return answer
 
@@ -105,7 +119,11 @@ class ChildSlot:
             raise Outage("a decode process ended before it was ready")
 
     async def end(self) -> int | None:
-        """Kill the child, if there is one; its exit code, negative for a signal."""
+        """Kill the child, if there is one.
+
+        Returns:
+            Its exit code, negative for a signal; None if there was none, or if the fork server took it along.
+        """
         process, channel = self._process, self._channel
         self._process = self._channel = None
         if process is None or channel is None:
@@ -114,7 +132,9 @@ class ChildSlot:
         channel.close()
         code: int | None = None
         with anyio.CancelScope(shield=True):
-            code = await asyncio.get_running_loop().run_in_executor(self._thread, _reap, process, had_ended)
+            code = await asyncio.get_running_loop().run_in_executor(
+                self._thread, _reap, process, had_ended, self._server
+            )
         return code
 
     def _start(self) -> None:
@@ -130,15 +150,28 @@ class ChildSlot:
                 ours.close()
                 raise
         self._process, self._channel, self._calls = process, ours, 0
+        self._server = _fork_server()
 
 
-def _reap(process: ForkServerProcess, had_ended: bool) -> int | None:
+def _reap(process: ForkServerProcess, had_ended: bool, server: int | None) -> int | None:
     if had_ended:
         process.join(1.0)
     if process.exitcode is None:
         process.kill()
         process.join()
-    return process.exitcode
+    return None if process.exitcode == _UNKNOWN and _has_ended(server) else process.exitcode
+
+
+def _fork_server() -> int | None:
+    server: int | None = vars(forkserver)["_forkserver"]._forkserver_pid
+    return server
+
+
+def _has_ended(server: int | None) -> bool:
+    """Whether the children of this fork server were killed by its end: it does not survive a fork that is refused."""
+    if server is None or server != _fork_server():
+        return True
+    return os.waitid(os.P_PID, server, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _is_readable(channel: socket.socket) -> bool:

@@ -17,6 +17,7 @@ import pickle
 import resource
 import signal
 import socket
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -32,6 +33,9 @@ MAX_MESSAGE_BYTES = 128 * 1024
 
 OUT_OF_MEMORY = b"out of memory"
 """What a child answers when there was none left; nothing that it does afterwards can be relied on."""
+
+NO_THREADS = b"no threads"
+"""What a child answers that found a picture at fault where decoders can start no threads: HEIF's needs one."""
 
 READY = b"ready"
 """What a child says once it is confined; one that ends before it is not a picture's fault."""
@@ -103,6 +107,17 @@ def confine(limits: ChildLimits) -> None:
     forbid_calls()
 
 
+def can_start_threads() -> bool:
+    """Whether the machine and the limits of this process and its user leave room for one more thread."""
+    thread = threading.Thread(target=int)
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    thread.join()
+    return True
+
+
 def dump_call(function: Any, arguments: tuple[Any, ...]) -> tuple[bytes, list[int]]:
     """A call as bytes, and the descriptors of the spools among its arguments, to be sent beside them."""
     buffer = io.BytesIO()
@@ -137,6 +152,8 @@ def _answer(message: bytes, spools: list[Spool]) -> bytes:
         function, arguments = _CallUnpickler(message, spools).load()
         answer: tuple[Any, ...] = ("returned", function(*arguments))
     except Rejection as rejection:
+        if not can_start_threads():
+            return NO_THREADS
         answer = ("rejected", rejection.code, rejection.message, rejection.details)
     except MemoryError:
         return OUT_OF_MEMORY
@@ -146,4 +163,6 @@ def _answer(message: bytes, spools: list[Spool]) -> bytes:
 def _allow_cpu(seconds: float) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = math.ceil(used.ru_utime + used.ru_stime + seconds) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
+    # The worker itself may have a limit, which only root may raise.
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))

@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 import stat
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -77,6 +78,12 @@ def die(number: int) -> None:
 
 def reject() -> None:
     raise Rejection("corrupt-image", "the picture is damaged", limit=3)
+
+
+def reject_without_threads() -> None:
+    """Find fault with a picture where the memory for another thread is not to be had."""
+    threading.stack_size(1 << 46)
+    reject()
 
 
 def blunder() -> None:

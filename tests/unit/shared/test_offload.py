@@ -10,7 +10,9 @@ import random
 import resource
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -18,7 +20,7 @@ import pytest
 from anyio import to_thread
 
 from libs.shared.child import MAX_TASKS
-from libs.shared.errors import Rejection
+from libs.shared.errors import Outage, Rejection
 from libs.shared.offload import DecodePool
 from libs.shared.settings import StageSettings
 from libs.shared.spool import Spool
@@ -234,13 +236,49 @@ async def test_children_killed_at_random_never_stop_the_pool(pool: DecodePool) -
 
 
 async def test_the_pool_outlives_its_fork_server(pool: DecodePool) -> None:
-    server = await pool.run(children.parent_id)
+    server = parent = await pool.run(children.parent_id)
     os.kill(server, signal.SIGKILL)
-    assert [await pool.run(children.take, size) for size in range(5)] == list(range(5))
     # The kernel takes a moment to end the children of a server that is gone.
     with anyio.fail_after(30):
-        while await pool.run(children.parent_id) == server:
-            continue
+        while parent == server:
+            with suppress(Outage):
+                parent = await pool.run(children.parent_id)
+    assert [await pool.run(children.take, size) for size in range(5)] == list(range(5))
+
+
+async def test_a_fork_server_that_ends_is_no_fault_of_the_pictures_in_its_children(pool: DecodePool) -> None:
+    server = await pool.run(children.parent_id)
+    with Spool() as started_here:
+        async with anyio.create_task_group() as group:
+
+            async def call() -> None:
+                with pytest.raises(Outage):
+                    await pool.run(children.hang, started_here)
+
+            group.start_soon(call)
+            await started(started_here)
+            os.kill(server, signal.SIGKILL)
+    assert await pool.run(children.take, 1) == 1
+
+
+async def test_without_threads_no_picture_is_at_fault(pool: DecodePool) -> None:
+    usual = threading.stack_size(1 << 46)  # more than there are addresses for
+    try:
+        with pytest.raises(Outage):
+            await pool.run(children.reject_without_threads)
+    finally:
+        threading.stack_size(usual)
+
+
+async def test_a_child_does_not_keep_its_picture_in_hand_by_saying_that_there_are_no_threads(pool: DecodePool) -> None:
+    assert await code_of(pool.run(children.reject_without_threads)) == "decode-out-of-memory"
+
+
+async def test_a_limit_on_the_processor_time_of_the_worker_stays() -> None:
+    async with DecodePool(StageSettings(processes=1)) as pool:
+        resource.prlimit(await pool.run(children.process_id), resource.RLIMIT_CPU, (3000, 3000))
+
+        assert (await pool.run(children.rights)).limits["CPU"][1] == 3000
 
 
 async def test_children_are_replaced_regularly() -> None:
