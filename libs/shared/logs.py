@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
@@ -52,7 +54,7 @@ def configure(service: str, settings: SharedSettings) -> None:
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.log_level.upper())),
         # Not through the standard library's loggers, as what libraries log: that takes twice as long.
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _StandardError())),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
@@ -65,6 +67,18 @@ _LOGGER: FilteringBoundLogger = structlog.get_logger()
 def _add_trace(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
     line.update(tracing.ids())
     return line
+
+
+class _StandardError:
+    """Standard error as far as it takes anything: a log that is full, or that nobody reads any more, stops no work."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
 
 
 def get_logger() -> FilteringBoundLogger:
