@@ -193,7 +193,8 @@ class StageSettings(ConsumerSettings):
         description="children that decode at the same time; default: the cores this process may use",
     )
     deadline_seconds: float = Field(30.0, gt=0, description="how long one decode may take")
-    memory_bytes: int = Field(1_073_741_824, description="address space of one decode child")
+    # Below, a child cannot load its libraries, or sound pictures within the usual limits fail for want of memory.
+    memory_bytes: int = Field(1_073_741_824, ge=268_435_456, description="address space of one decode child")
 
 
 class SubscriberSettings(ConsumerSettings):

@@ -41,6 +41,17 @@ def test_a_service_ends_naming_the_variable(service: str, environment: dict[str,
     assert "hunter2" not in ended.stderr
 
 
+@pytest.mark.parametrize("stage", ["decoder", "thumbnailer"])
+def test_a_stage_wants_the_memory_that_a_child_needs_for_any_picture(stage: str) -> None:
+    variable = f"ALBUM_{stage.upper()}_MEMORY_BYTES"
+    environment = inherited_environment() | {variable: "134217728"}
+    command = [sys.executable, "-m", f"services.{stage}"]
+
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (ended.returncode, ended.stderr.split(": ")[:2]) == (os.EX_CONFIG, [stage, variable])
+
+
 @pytest.mark.parametrize(
     ("variable", "command"),
     [
