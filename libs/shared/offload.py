@@ -66,6 +66,7 @@ class DecodePool:
 
     async def __aenter__(self) -> DecodePool:
         settings = self._settings
+        sandbox.keep_stacks_small()
         limits = ChildLimits(settings.memory_bytes, MAX_RESULT_BYTES, settings.deadline_seconds)
         self._all = [ChildSlot(limits, self._preload, self._thread) for _ in range(settings.processes)]
         self._idle = list(self._all)

@@ -45,6 +45,8 @@ _OPEN_FILES = 16
 _MOST_DESCRIPTORS = 65_536
 NICENESS = 10
 """Whoever answers people or feeds the decoders goes first (nice(2))."""
+_STACK_BYTES = 8_388_608
+"""The usual limit (setrlimit(2)), which is also what each thread of a decoder gets (pthread_create(3))."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -105,6 +107,13 @@ def confine(limits: ChildLimits) -> None:
         resource.setrlimit(kind, (most, most))
     forbid_files()
     forbid_calls()
+
+
+def keep_stacks_small() -> None:
+    """Have threads of children take little of their address space; before there are any, whose programs look once."""
+    most, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    if most > _STACK_BYTES:  # which the lack of a limit is not: libc has a default of its own then
+        resource.setrlimit(resource.RLIMIT_STACK, (_STACK_BYTES, hard))
 
 
 def can_start_threads() -> bool:

@@ -333,6 +333,22 @@ async def test_arguments_that_belong_in_a_spool_are_refused(pool: DecodePool) ->
         await pool.run(children.take, bytes(MEGABYTE))
 
 
+async def test_decoders_have_their_threads_where_stacks_may_be_larger_than_a_childs_memory() -> None:
+    script = (
+        "import anyio, resource\n"
+        "from libs.shared.offload import DecodePool\n"
+        "from libs.shared.settings import StageSettings\n"
+        "from tests.support import children\n"
+        "resource.setrlimit(resource.RLIMIT_STACK, (1 << 31, resource.getrlimit(resource.RLIMIT_STACK)[1]))\n"
+        "async def main():\n"
+        "    async with DecodePool(StageSettings(processes=1)) as pool:\n"
+        "        print(await pool.run(children.in_a_thread))\n"
+        "anyio.run(main)\n"
+    )
+    ended = await anyio.run_process([sys.executable, "-c", script], cwd=Path(__file__).parents[3])
+    assert ended.stdout == b"7\n"
+
+
 async def test_no_child_outlives_a_worker_that_was_killed() -> None:
     script = (
         "import anyio, sys\n"
