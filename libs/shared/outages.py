@@ -33,7 +33,7 @@ def until_outage(message: str, **about: object) -> Iterator[None]:
     """Do what is within until an outage ends it, and say so in the log; a bug goes on its way."""
     try:
         yield
-    except (Outage, mongo_errors.DriverError) as error:
+    except (Outage, mongo_errors.DriverError, OSError, RuntimeError, MemoryError) as error:
         outage = outage_of(error)
         if outage is None:
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import anyio
 import pytest
 from pymongo.errors import AutoReconnect, DuplicateKeyError, OperationFailure
@@ -85,13 +87,17 @@ async def test_a_step_with_a_message_that_meets_a_bug_is_not_tried_again() -> No
     assert step.tries == 1
 
 
-@pytest.mark.parametrize("error", [Outage("away"), AutoReconnect("away")])
+@pytest.mark.parametrize(
+    "error", [Outage("away"), AutoReconnect("away"), OSError(errno.EMFILE, "no more"), MemoryError()]
+)
 def test_what_goes_on_after_an_outage_is_not_ended_by_it(error: Exception) -> None:
     with until_outage("waiting"):
         raise error
 
 
-@pytest.mark.parametrize("error", [DuplicateKeyError("bug"), OperationFailure("bug", 9), KeyError("bug")])
+@pytest.mark.parametrize(
+    "error", [DuplicateKeyError("bug"), OperationFailure("bug", 9), KeyError("bug"), RuntimeError("bug")]
+)
 def test_what_goes_on_after_an_outage_is_ended_by_a_bug(error: Exception) -> None:
     with pytest.raises(type(error)), until_outage("waiting"):
         raise error

@@ -14,6 +14,7 @@ from services.api.settings import ApiSettings
 from services.cli.settings import PROJECT, UpSettings
 from services.decoder.settings import DecoderSettings
 from services.notifier.settings import NotifierSettings
+from services.thumbnailer.settings import ThumbnailerSettings
 from tests.support import operator
 
 WRONG = {
@@ -39,17 +40,6 @@ def test_a_service_ends_naming_the_variable(service: str, environment: dict[str,
     assert ended.stderr.startswith(f"{service}: {variable}: ")
     assert ended.stderr.count("\n") == 1
     assert "hunter2" not in ended.stderr
-
-
-@pytest.mark.parametrize("stage", ["decoder", "thumbnailer"])
-def test_a_stage_wants_the_memory_that_a_child_needs_for_any_picture(stage: str) -> None:
-    variable = f"ALBUM_{stage.upper()}_MEMORY_BYTES"
-    environment = inherited_environment() | {variable: "134217728"}
-    command = [sys.executable, "-m", f"services.{stage}"]
-
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-
-    assert (ended.returncode, ended.stderr.split(": ")[:2]) == (os.EX_CONFIG, [stage, variable])
 
 
 @pytest.mark.parametrize(
@@ -87,6 +77,8 @@ def test_every_variable_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) 
         ("ALBUM_PORT", "70000", SharedSettings, "Input should be less than or equal to 65535"),
         ("ALBUM_DATABASE", "my album", SharedSettings, "String should match pattern"),
         ("ALBUM_MAX_BYTES", "-1", LimitSettings, "Input should be greater than 0"),
+        ("ALBUM_DECODER_MEMORY_BYTES", "134217728", DecoderSettings, "Input should be greater than or equal to 2684"),
+        ("ALBUM_THUMBNAILER_MEMORY_BYTES", "134217728", ThumbnailerSettings, "Input should be greater than or equal"),
     ],
 )
 def test_what_no_server_could_do_is_told_before_it_is_asked(
