@@ -11,8 +11,8 @@ from libs.shared.errors import Outage
 
 # As in "PRECONDITION_FAILED - inequivalent arg ...": https://www.rabbitmq.com/amqp-0-9-1-reference#constants
 _REPLY = re.compile(r"[A-Z]+(_[A-Z]+)+ - ")
-# What aiormq says of a refusal to open the virtual host; the broker's own words are lost in it (7.2).
-_NOT_OPENED = "['Connection.OpenOk'], got <Connection.Close"
+# What aiormq waited for when the virtual host was refused; the broker's own words are lost in its error (6.9 and 7.2).
+_NOT_OPENED = "['Connection.OpenOk']"
 _NO_VIRTUAL_HOST = (
     "no entry to the virtual host: it is not there, this user has no rights in it, or its limit is reached"
 )
