@@ -33,6 +33,7 @@ _REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _PREFIXES = ("ALBUM_", "OTEL_")
 _HUNDRED_YEARS = {"days": 36_500, "hours": 876_000, "seconds": 3_153_600_000}
 """By the units that names of settings end in."""
+_MONGODBS_OWN = ("admin", "config", "local")
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(str.lower)]
 
@@ -129,6 +130,14 @@ class SharedSettings(Settings):
         "auto", description="json, text, or auto: text on a terminal, else json"
     )
     tracing: bool = Field(False, description="send traces by OTLP/HTTP, where the standard `OTEL_...` variables say")
+
+    @field_validator("database")
+    @classmethod
+    def _takes_transactions(cls, name: str) -> str:
+        # https://www.mongodb.com/docs/manual/core/transactions/#restrictions
+        if name.lower() in _MONGODBS_OWN:
+            raise ValueError("admin, config and local are MongoDB's own: no transaction is possible there")
+        return name
 
     @property
     def base_url(self) -> str:

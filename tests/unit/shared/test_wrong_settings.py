@@ -76,6 +76,7 @@ def test_every_variable_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) 
         ("ALBUM_NOTIFIER_RETENTION_DAYS", "3000000", NotifierSettings, "Input should be at most a hundred years"),
         ("ALBUM_PORT", "70000", SharedSettings, "Input should be less than or equal to 65535"),
         ("ALBUM_DATABASE", "my album", SharedSettings, "String should match pattern"),
+        ("ALBUM_DATABASE", "Admin", SharedSettings, "admin, config and local are MongoDB's own"),
         ("ALBUM_MAX_BYTES", "-1", LimitSettings, "Input should be greater than 0"),
         ("ALBUM_DECODER_MEMORY_BYTES", "134217728", DecoderSettings, "Input should be greater than or equal to 2684"),
         ("ALBUM_THUMBNAILER_MEMORY_BYTES", "134217728", ThumbnailerSettings, "Input should be greater than or equal"),
