@@ -6,18 +6,18 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import anyio
 
-from libs.shared.errors import AlbumError
+from libs.shared.errors import MACHINE_ERRORS, AlbumError
 from libs.shared.mongo_errors import DriverError
 
 
 async def side_by_side(works: Iterable[Callable[[], Awaitable[None]]]) -> None:
     """Do all of it at once. The first error ends the rest, and is raised as it is instead of inside a group."""
-    failures: list[AlbumError | DriverError | OSError] = []
+    failures: list[Exception] = []
 
     async def run(work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
-        except (AlbumError, DriverError, OSError) as error:
+        except (AlbumError, DriverError, *MACHINE_ERRORS) as error:
             failures.append(error)
             group.cancel_scope.cancel()
 

@@ -18,6 +18,9 @@ FailureCode = Literal[
 ]
 """Why a job failed: the closed list of the contract."""
 
+MACHINE_ERRORS = (OSError, RuntimeError, MemoryError)
+"""How Python says that the machine has none left of something, and much else: `libs.shared.outages` tells which."""
+
 
 def origin_of(error: BaseException) -> str:
     """The type of the driver's error that an error comes from: all that is told of one, whose text may hold secrets."""

@@ -19,10 +19,10 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.errors import BulkWriteError, DuplicateKeyError, WriteConcernError
 
 from libs.shared import indexes, tracing
-from libs.shared.errors import BlobMissing, Outage
+from libs.shared.errors import MACHINE_ERRORS, BlobMissing, Outage
 from libs.shared.events import BlobRef, utc_now
 from libs.shared.mongo import Collection, Database, cleanup_seconds, patiently, to_its_end
-from libs.shared.mongo_errors import DUPLICATE_KEY
+from libs.shared.mongo_errors import DUPLICATE_KEY, DriverError
 from libs.shared.ports import BlobKind
 
 CHUNK_BYTES = 255 * 1024
@@ -188,12 +188,12 @@ def _described(file: dict[str, Any]) -> tuple[str, BlobKind, BlobRef]:
 
 async def _all(*writes: Awaitable[None]) -> None:
     """Wait for writes side by side, for all of them even when one fails: a clean-up must not overtake the others."""
-    errors: list[Outage] = []
+    errors: list[Exception] = []
 
     async def wait(write: Awaitable[None]) -> None:
         try:
             await write
-        except Outage as error:
+        except (Outage, DriverError, *MACHINE_ERRORS) as error:
             errors.append(error)
 
     async with anyio.create_task_group() as group:

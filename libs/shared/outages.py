@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from libs.shared import mongo_errors, rabbitmq
-from libs.shared.errors import Outage
+from libs.shared.errors import MACHINE_ERRORS, Outage
 from libs.shared.logs import get_logger
 
 _NONE_LEFT = frozenset({errno.EAGAIN, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC})
@@ -33,7 +33,7 @@ def until_outage(message: str, **about: object) -> Iterator[None]:
     """Do what is within until an outage ends it, and say so in the log; a bug goes on its way."""
     try:
         yield
-    except (Outage, mongo_errors.DriverError, OSError, RuntimeError, MemoryError) as error:
+    except (Outage, mongo_errors.DriverError, *MACHINE_ERRORS) as error:
         outage = outage_of(error)
         if outage is None:
             raise

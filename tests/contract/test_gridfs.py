@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -27,13 +30,19 @@ LENGTHS = [1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES, 5 
 OTHER_CHUNK_BYTES = [1000, CHUNK_BYTES, 1024 * 1024]
 
 
-@pytest.fixture
-async def store(mongo_url: str, database: str) -> AsyncIterator[GridFsBlobStore]:
+@asynccontextmanager
+async def store_at(mongo_url: str, database: str) -> AsyncIterator[GridFsBlobStore]:
     client = mongo.connect(SharedSettings(mongo_url=SecretStr(mongo_url)))
     store = GridFsBlobStore(client[database])
     await store.ensure_indexes()
     yield store
     client.close()
+
+
+@pytest.fixture
+async def store(mongo_url: str, database: str) -> AsyncIterator[GridFsBlobStore]:
+    async with store_at(mongo_url, database) as store:
+        yield store
 
 
 @pytest.fixture
@@ -188,3 +197,22 @@ async def test_what_a_validator_of_the_operators_refuses_is_an_outage_that_nobod
         "121" if collection == "fs.files" else "65"
     )  # of several at once: MultipleErrorsOccurred
     assert await read(store, await write(store, pieces(b"a picture"))) == b"a picture"
+
+
+async def test_a_write_that_gets_no_thread_meets_an_outage_at_its_end_too(mongo_url: str, database: str) -> None:
+    script = (
+        "import asyncio, sys, threading\n"
+        "from libs.shared.outages import outage_of\n"
+        "from tests.contract.test_gridfs import pieces, store_at, write\n"
+        "async def main():\n"
+        "    async with store_at(*sys.argv[1:]) as store:\n"
+        "        threading.stack_size(1 << 46)\n"
+        "        writes = [write(store, pieces(b'content')) for _ in range(50)]\n"
+        "        ends = await asyncio.gather(*writes, return_exceptions=True)\n"
+        "    failures = [end for end in ends if isinstance(end, BaseException)]\n"
+        "    print(bool(failures), {repr(error) for error in failures if outage_of(error) is None})\n"
+        "asyncio.run(main())\n"
+    )
+    command = [sys.executable, "-c", script, mongo_url, database]
+    ended = await anyio.run_process(command, cwd=Path(__file__).parents[2])
+    assert ended.stdout == b"True set()\n"
