@@ -35,7 +35,7 @@ async def ensure(collection: Collection, *indexes: IndexModel) -> None:
 async def _judge(collection: Collection, wanted: Mapping[str, Any]) -> None:
     """Say which index is in the way, unless it does what the wanted one would."""
     there = await collection.index_information()
-    alike = {name: index for name, index in there.items() if dict(index["key"]) == dict(wanted["key"])}
+    alike = {name: index for name, index in there.items() if index["key"] == list(wanted["key"].items())}
     if not any(_options(index) == _options(wanted) for index in alike.values()):
         get_logger().error(
             "an index is in the way of one that is needed: drop it and start the service again",
@@ -45,4 +45,5 @@ async def _judge(collection: Collection, wanted: Mapping[str, Any]) -> None:
 
 
 def _options(index: Mapping[str, Any]) -> list[Any]:
-    return [index.get(option) for option in _OPTIONS]
+    # To say that it is not unique is to say nothing of it.
+    return [None if index.get(option) is False else index.get(option) for option in _OPTIONS]

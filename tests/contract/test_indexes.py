@@ -23,7 +23,15 @@ def of_operator(mongo_url: str, name: str) -> Database[dict[str, Any]]:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("there", [{"name": "of_the_operator", "expireAfterSeconds": 0}, {}], ids=["alike", "other"])
+@pytest.mark.parametrize(
+    "there",
+    [
+        {"name": "of_the_operator", "expireAfterSeconds": 0},
+        {"name": "explicit", "expireAfterSeconds": 0, "sparse": False},
+        {},
+    ],
+    ids=["alike", "explicit", "other"],
+)
 async def test_an_index_that_is_there_already_is_used_or_said_to_be_in_the_way(
     mongo_url: str, database: str, there: dict[str, Any]
 ) -> None:
@@ -37,6 +45,21 @@ async def test_an_index_that_is_there_already_is_used_or_said_to_be_in_the_way(
     assert sorted(await collection.index_information()) == sorted(["_id_", made, "at_1"])
     in_the_way = [(line["collection"], line["index"]) for line in said if "is in the way" in line["event"]]
     assert in_the_way == ([] if there else [("things", ["expire_at_1"])])
+    client.close()
+
+
+@pytest.mark.anyio
+async def test_an_index_of_the_same_name_whose_fields_are_in_another_order_is_said_to_be_in_the_way(
+    mongo_url: str, database: str
+) -> None:
+    client = mongo.connect(SharedSettings(mongo_url=mongo_url))
+    collection = client[database]["things"]
+    await collection.create_index([("n", ASCENDING), ("files_id", ASCENDING)], name="files_id_1_n_1")
+
+    with capture_logs() as said:
+        await indexes.ensure(collection, IndexModel([("files_id", ASCENDING), ("n", ASCENDING)]))
+
+    assert [line["index"] for line in said if "is in the way" in line["event"]] == [["files_id_1_n_1"]]
     client.close()
 
 
