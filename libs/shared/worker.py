@@ -81,24 +81,23 @@ class Worker:
         Returns:
             The type of the error that it met, None if it was acked.
         """
-        with structlog.contextvars.bound_contextvars():
-            try:
-                if message.redeliveries:
-                    await self._process_alone(message.body)
-                else:
-                    await self._process(message.body)
-            except ContractBreach as error:
-                get_logger().error("parked a message that cannot be read", reason=error.message)
-                await message.reject(requeue=False)
-                return type(error).__name__
-            except Exception as error:
-                is_parked = message.redeliveries >= BUG_REDELIVERIES
-                get_logger().exception("a bug met a message", is_parked=is_parked)
-                await message.reject(requeue=not is_parked)
-                return type(error).__name__
+        try:
+            if message.redeliveries:
+                await self._process_alone(message.body)
             else:
-                await message.ack()
-                return None
+                await self._process(message.body)
+        except ContractBreach as error:
+            get_logger().error("parked a message that cannot be read", reason=error.message)
+            await message.reject(requeue=False)
+            return type(error).__name__
+        except Exception as error:
+            is_parked = message.redeliveries >= BUG_REDELIVERIES
+            get_logger().exception("a bug met a message", is_parked=is_parked)
+            await message.reject(requeue=not is_parked)
+            return type(error).__name__
+        else:
+            await message.ack()
+            return None
 
     async def _process_alone(self, body: bytes) -> None:
         """Process a message that came back, one at a time and in random order.
