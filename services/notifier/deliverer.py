@@ -54,11 +54,12 @@ class Deliverer:
         async with anyio.create_task_group() as group:
             while not self._is_stopping:
                 self._wake = anyio.Event()
-                for webhook_id in await mongo.persistently(self._due):
-                    # One more at each look, as long as more is due than those before have taken.
-                    if self._lanes[webhook_id] < self._settings.webhook_concurrency:
-                        self._lanes[webhook_id] += 1
-                        group.start_soon(self._run_lane, webhook_id)
+                with until_outage("cannot look for what is due"):
+                    for webhook_id in await mongo.persistently(self._due):
+                        # One more at each look, as long as more is due than those before have taken.
+                        if self._lanes[webhook_id] < self._settings.webhook_concurrency:
+                            self._lanes[webhook_id] += 1
+                            group.start_soon(self._run_lane, webhook_id)
                 with anyio.move_on_after(self._settings.poll_seconds):
                     await self._wake.wait()
 
