@@ -152,3 +152,25 @@ async def test_the_feed_goes_on_when_the_log_is_made_anew(shelf: Shelf, monkeypa
             album = await create_album(shelf.catalog, CALLER, "Winter", None, Context(owner=CALLER.owner))
             assert (await news.receive()).envelope.subject == album.id
         group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("is_of_one_album", [True, False], ids=["one album", "all albums"])
+async def test_whoever_resumes_has_nobody_elses_events_read(shelf: Shelf, is_of_one_album: bool) -> None:
+    known = await shelf.catalog.events.find_one({"subject": shelf.album_id})
+    assert known is not None
+    others = {"owner": CALLER.owner, "album_id": "other"} if is_of_one_album else {"owner": "other"}
+    event = {**known, "at": known["at"] + timedelta(milliseconds=1), **others}
+    await shelf.catalog.events.insert_many({**event, "_id": f"other-{n}", "subject": f"other-{n}"} for n in range(300))
+    mine = {**event, "_id": "mine", "owner": CALLER.owner, "album_id": shelf.album_id}
+    await shelf.catalog.events.insert_one({**mine, "at": utc_now()})
+    database = shelf.catalog.database
+    await database.command("profile", 2)
+
+    album_id = shelf.album_id if is_of_one_album else None
+    found = [item async for item in event_log.since(shelf.catalog.events, known["at"], CALLER.owner, album_id)]
+
+    await database.command("profile", 0)
+    read = [each["docsExamined"] async for each in database["system.profile"].find({"op": "query"})]
+    await database["system.profile"].drop()
+    assert len(found) == 2
+    assert 2 <= sum(read) < 30
