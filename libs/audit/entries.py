@@ -91,14 +91,16 @@ async def verify(entries: AsyncIterable[Entry], anchors: Iterable[Anchor] = ()) 
     Names the first entry that was changed, removed, put in or moved. That entries were cut off at the end, or all from
     some entry on written anew, only an anchor from before can show.
     """
-    kept = {anchor.position: anchor.hash for anchor in anchors}
+    kept: dict[int, set[str]] = {}
+    for anchor in anchors:
+        kept.setdefault(anchor.position, set()).add(anchor.hash)
     walk = aiter(entries)
     head = GENESIS
     async for entry in walk:
         breach = _breach_of_its_own(entry, head.position + 1)
-        if breach is None and entry["previous"] != head.hash:
+        if breach is None and entry.get("previous") != head.hash:
             breach = _breach_of_two(entry, head, await anext(walk, None))
-        if breach is None and kept.get(entry["position"], entry[HASH]) != entry[HASH]:
+        if breach is None and kept.get(entry["position"], {entry[HASH]}) != {entry[HASH]}:
             breach = Breach(entry["position"], "is not the one of the anchor: it, or one before it, was written anew")
         if breach is not None:
             return Verdict(head, breach)

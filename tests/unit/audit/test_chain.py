@@ -92,6 +92,11 @@ TAMPERING: dict[str, tuple[Callable[[list[Entry]], Any], int, str]] = {
         1,
         "was replaced",
     ),
+    "cut loose and signed": (
+        lambda log: log.insert(2, signed({name: of for name, of in log.pop(2).items() if name != "previous"})),
+        3,
+        "was replaced",
+    ),
     "unhooked and signed": (lambda log: log.insert(2, signed({**log.pop(2), "previous": "0" * 64})), 3, "was replaced"),
 }
 
@@ -123,6 +128,15 @@ def test_a_log_written_anew_shows_against_an_anchor_alone(log: list[Entry]) -> N
     breach = checked(anew, kept).breach
     assert breach is not None
     assert breach.position == 5
+
+
+def test_no_anchor_makes_up_for_another_one_of_its_position(log: list[Entry]) -> None:
+    kept = anchor(log[2])
+
+    breach = checked(log, Anchor(kept.position, "0" * 64), kept).breach
+
+    assert breach is not None
+    assert breach.position == kept.position
 
 
 def test_an_anchor_stays_good_while_the_log_grows(log: list[Entry]) -> None:
