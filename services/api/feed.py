@@ -15,6 +15,7 @@ from libs.shared.errors import Outage
 from libs.shared.event_log import Entry, entry
 from libs.shared.logs import get_logger
 from libs.shared.mongo import Document
+from libs.shared.outages import until_outage
 
 SUBSCRIBER_BUFFER = 1000
 POLL_SECONDS = 2.0
@@ -95,11 +96,12 @@ class Feed:
     async def run(self) -> None:
         """Follow the log until cancelled; after an outage everybody waiting looks for himself."""
         while True:
-            try:
-                async for item in self._changes():
-                    self._tell(item)
-            except mongo_errors.DriverError as error:
-                get_logger().warning("the feed lost the database", error=type(error).__name__)
+            with until_outage("the feed waits"):
+                try:
+                    async for item in self._changes():
+                        self._tell(item)
+                except mongo_errors.DriverError as error:  # whatever it is: a log that is made anew is no outage
+                    get_logger().warning("the feed lost the database", error=type(error).__name__)
             if self._following.is_set():  # else somebody may wait for it
                 self._following = anyio.Event()
             self._cut_off_all()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
 import pytest
+from motor.frameworks import asyncio as drivers
 
 from libs.catalog.albums import create_album
 from libs.shared import event_log
@@ -152,6 +154,35 @@ async def test_the_feed_goes_on_when_the_log_is_made_anew(shelf: Shelf, monkeypa
             album = await create_album(shelf.catalog, CALLER, "Winter", None, Context(owner=CALLER.owner))
             assert (await news.receive()).envelope.subject == album.id
         group.cancel_scope.cancel()
+
+
+class Short(ThreadPoolExecutor):
+    """The driver's threads on a machine that has none left when the first is needed."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.has_refused = False
+
+    def submit(self, *work: Any, **options: Any) -> Any:
+        if not self.has_refused:
+            self.has_refused = True
+            raise RuntimeError("can't start new thread")
+        return super().submit(*work, **options)
+
+
+async def test_the_feed_goes_on_when_the_machine_has_threads_again(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(drivers, "_EXECUTOR", short := Short())
+    feed = Feed(shelf.catalog)
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(feed.run)
+            await feed.follows()
+            group.cancel_scope.cancel()
+
+    assert short.has_refused
 
 
 @pytest.mark.parametrize("is_of_one_album", [True, False], ids=["one album", "all albums"])
