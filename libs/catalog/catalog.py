@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -19,6 +19,8 @@ from libs.shared.mongo import Client, Document, Transaction
 
 Result = TypeVar("Result")
 
+MOST_STEPS = 100
+"""Of an image's timeline, the last ones: it is read with the image, which a client may have tried again for ever."""
 _STORED = ("owner", "state", "is_original_kept", "original.length", "encoded.length")
 
 
@@ -191,3 +193,8 @@ def numbered(changes: Document) -> Document:
         "$inc": {**changes.get("$inc", {}), "sequence": 1},
         "$max": {**changes.get("$max", {}), "event_at": utc_now()},
     }
+
+
+def step(event: str, at: datetime) -> Document:
+    """What an update pushes to add a step to an image's timeline."""
+    return {"timeline": {"$each": [{"event": event, "at": at}], "$slice": -MOST_STEPS}}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from libs.catalog.catalog import Catalog, numbered
+from libs.catalog.catalog import Catalog, numbered, step
 from libs.catalog.records import Image
 from libs.shared.events import Context, ImageEncoded, ImageFailed, ThumbnailCreated, blob_ids, utc_now
 from libs.shared.mongo import Document, Transaction
@@ -45,7 +45,7 @@ async def accept_encoded(catalog: Catalog, event: ImageEncoded, context: Context
             "check_at": now + catalog.check_after,
         },
         "$unset": {"code": "", "failure": ""},
-        "$push": {"timeline": {"event": "encoded", "at": now}},
+        "$push": step("encoded", now),
     }
     wanted = {"_id": event.image_id, "generation": event.generation, "state": "queued"}
     image = await _change(catalog, wanted, changes, event, "decoder", context)
@@ -70,7 +70,7 @@ async def accept_thumbnail(
     changes: Document = {
         "$set": {"state": "ready", "thumbnail": event.thumbnail.model_dump()},
         "$unset": {"check_at": "", "checks": "", "early": "", "code": "", "failure": "", "deaths": ""},
-        "$push": {"timeline": {"event": "ready", "at": now}},
+        "$push": step("ready", now),
     }
     # Decided once: a thumbnail that is made again neither brings an original back nor takes it away.
     decision = {"is_original_kept": keep_original}
@@ -124,7 +124,7 @@ def failure(code: str, message: str, attempts: int) -> Document:
     return {
         "$set": {"state": "failed", "code": code, "failure": message, "attempts": attempts},
         "$unset": {"check_at": "", "checks": "", "early": ""},
-        "$push": {"timeline": {"event": "failed", "at": utc_now()}},
+        "$push": step("failed", utc_now()),
     }
 
 

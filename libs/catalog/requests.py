@@ -5,7 +5,7 @@ Each begins a new generation, so that whatever an older attempt still delivers i
 
 from __future__ import annotations
 
-from libs.catalog.catalog import Catalog, numbered
+from libs.catalog.catalog import Catalog, numbered, step
 from libs.catalog.records import Image
 from libs.shared.errors import Refusal
 from libs.shared.events import Context, ImageUploaded, ThumbnailRequested, utc_now
@@ -97,7 +97,7 @@ async def _again(
     if is_after_death:
         changes["$inc"] = {"deaths": 1}
     if state != image.state:
-        changes["$push"] = {"timeline": {"event": state, "at": now}}
+        changes["$push"] = step(state, now)
     is_public = is_told and image.encoded is None
     ids = {"album_id": image.album_id, "image_id": image.id, "generation": generation}
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from libs.catalog import deletions, progress, repairs, uploads
-from libs.catalog.requests import request_thumbnail
+from libs.catalog.requests import request_thumbnail, retry
 from libs.catalog.uploads import Intent
 from libs.shared.errors import Outage, Refusal
-from libs.shared.events import Context, utc_now
+from libs.shared.events import Context, ImageFailed, utc_now
 from tests.support.shelf import CALLER, CONTENT, Shelf, stream
 
 pytestmark = pytest.mark.anyio
@@ -122,3 +122,16 @@ async def test_a_record_that_cannot_be_read_holds_up_no_other(shelf: Shelf, monk
     found = [[still.image.id for still in await repairs.standing_still(shelf.catalog, ["queued"])] for _ in range(2)]
 
     assert found == [[], [sound.id]]
+
+
+async def test_the_record_of_a_job_that_is_retried_for_ever_does_not_grow_for_ever(shelf: Shelf) -> None:
+    image = await shelf.queued()
+    for _ in range(60):
+        of_it = {"album_id": image.album_id, "image_id": image.id, "generation": image.generation}
+        failed = ImageFailed(**of_it, stage="decoder", code="corrupt-image", message="broken", attempts=1)
+        outcome = await progress.accept_failed(shelf.catalog, failed, Context())
+        assert outcome.image is not None
+        image = await retry(shelf.catalog, outcome.image, Context())
+
+    assert len(image.timeline) == 100
+    assert [step.event for step in image.timeline[-2:]] == ["failed", "queued"]
