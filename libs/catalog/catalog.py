@@ -112,7 +112,10 @@ class Catalog:
             IndexModel([("subject", ASCENDING), ("sequence", ASCENDING)]),
             IndexModel([("at", ASCENDING), ("sequence", ASCENDING), ("_id", ASCENDING)]),
             # With the album last, or one album's stream that resumes would have all of its owner's events read.
-            IndexModel([(field, ASCENDING) for field in ("owner", "at", "sequence", "_id", "album_id")]),
+            IndexModel(
+                [(field, ASCENDING) for field in ("owner", "at", "sequence", "_id", "album_id")],
+                partialFilterExpression={"is_public": True},
+            ),
             IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0),
         )
         await indexes.ensure(self.idempotency, IndexModel([("expire_at", ASCENDING)], expireAfterSeconds=0))
