@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import anyio
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from libs.catalog.settings import CatalogSettings
 from libs.shared import event_log, indexes, mongo
 from libs.shared.event_log import Entry
 from libs.shared.events import Context, Envelope, Event, public_envelope, utc_now, work_envelope
@@ -27,35 +28,22 @@ _STORED = ("owner", "state", "is_original_kept", "original.length", "encoded.len
 class Catalog:
     """The albums, images and events of one database."""
 
-    def __init__(
-        self,
-        client: Client,
-        database: str,
-        *,
-        event_retention: timedelta = timedelta(days=30),
-        check_after: timedelta = timedelta(seconds=90),
-        upload_lease: timedelta = timedelta(seconds=60),
-        tombstone_retention: timedelta | None = None,
-        base_url: str = "http://127.0.0.1:8000",
-    ) -> None:
-        """Look at one database.
+    def __init__(self, client: Client, settings: CatalogSettings) -> None:
+        """Look at the database that the settings name.
 
-        Args:
-            client: of the server.
-            database: its name there.
-            event_retention: how long the event log keeps its events.
+        Attributes:
             check_after: how long an accepted image may stand still before the reconciler looks at it.
             upload_lease: how long an intent, or the hold on an idempotency key, outlives the last sign of its upload.
             tombstone_retention: how long the record of a deleted image is kept; None for good.
-            base_url: where the API is reached; the schemas of events are below it.
         """
         self._client = client
-        self.check_after = check_after
-        self.upload_lease = upload_lease
-        self.tombstone_retention = tombstone_retention
-        self._event_retention = event_retention
-        self._base_url = base_url
-        self.database = client[database]
+        self.check_after = timedelta(seconds=settings.check_after_seconds)
+        self.upload_lease = timedelta(seconds=settings.upload_lease_seconds)
+        kept = settings.deleted_retention_days
+        self.tombstone_retention = None if kept is None else timedelta(days=kept)
+        self._event_retention = timedelta(days=settings.event_retention_days)
+        self._base_url = settings.base_url
+        self.database = client[settings.database]
         self.albums = self.database["albums"]
         self.images = self.database["images"]
         self.events = self.database[event_log.COLLECTION]

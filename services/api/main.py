@@ -7,7 +7,6 @@ import signal
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -160,16 +159,7 @@ async def _lifespan(
         stack.push_async_callback(public.close)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
-        retention = timedelta(days=settings.event_retention_days)
-        catalog = Catalog(
-            client,
-            settings.database,
-            event_retention=retention,
-            check_after=timedelta(seconds=settings.check_after_seconds),
-            upload_lease=timedelta(seconds=settings.upload_lease_seconds),
-            tombstone_retention=_days(settings.deleted_retention_days),
-            base_url=settings.base_url,
-        )
+        catalog = Catalog(client, settings)
         core = Core(
             settings=settings,
             limits=limits,
@@ -215,10 +205,6 @@ async def _lifespan(
             raise
         finally:
             await stop()
-
-
-def _days(number: float | None) -> timedelta | None:
-    return None if number is None else timedelta(days=number)
 
 
 async def _begin(core: Core) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from libs.shared.settings import SharedSettings
+from libs.catalog.settings import CatalogSettings
 
 
-class ApiSettings(SharedSettings):
+class ApiSettings(CatalogSettings):
     """What the API alone can be told."""
 
     first_key_file: Path | None = Field(
@@ -48,17 +48,6 @@ class ApiSettings(SharedSettings):
     thumbnail_wait_seconds: float = Field(10.0, ge=0, description="how long a request waits for a missing thumbnail")
     failed_retention_days: float | None = Field(
         None, gt=0, description="how long the upload of a failed image is kept for a retry; default: as long as it"
-    )
-    deleted_retention_days: float | None = Field(
-        None, gt=0, description="how long the record of a deleted image, its job's too, is kept; default: for good"
-    )
-    check_after_seconds: float = Field(
-        90.0,
-        gt=0,
-        description="how long an image may stand still before it is given to its stage again: longer than two decodes",
-    )
-    upload_lease_seconds: float = Field(
-        60.0, gt=0, description="how long an upload that died is left before it is undone"
     )
     fsck_interval_hours: float = Field(24.0, gt=0, description="how often what is stored is checked and repaired")
     reconcile_seconds: float = Field(3.0, gt=0, description="how often the reconciler looks")

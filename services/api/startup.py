@@ -33,7 +33,7 @@ async def settle(settings: ApiSettings) -> None:
     """
     client = mongo.connect(settings)
     try:
-        await _settle(Catalog(client, settings.database), settings)
+        await _settle(Catalog(client, settings), settings)
     finally:
         client.close()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -82,8 +81,7 @@ def _unavailable(error: Exception, settings: CommandSettings, advice: str) -> st
 async def _connected(work: Work[Result], settings: CommandSettings, is_to_be_upgraded: bool) -> Result:
     client = mongo.connect(settings)
     try:
-        retention = timedelta(days=settings.event_retention_days)
-        catalog = Catalog(client, settings.database, event_retention=retention, base_url=settings.base_url)
+        catalog = Catalog(client, settings)
         if is_to_be_upgraded:
             await require_upgraded(catalog)
         return await work(catalog)

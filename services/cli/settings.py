@@ -9,7 +9,8 @@ from pydantic import Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from libs.shared.settings import Settings, SharedSettings, address_of
+from libs.catalog.settings import CatalogSettings
+from libs.shared.settings import Settings, address_of
 from services.cli.running import running_stack
 
 PROJECT = Path(__file__).parents[2]
@@ -44,7 +45,7 @@ class UpSettings(DataSettings):
         return address_of(self.host, self.port)
 
 
-class CommandSettings(SharedSettings):
+class CommandSettings(CatalogSettings):
     """Where the servers are that a command works on: those of the settings, else those of the stack that runs here."""
 
     @property

@@ -85,7 +85,7 @@ async def _show(once: bool, as_json: bool) -> None:
     settings = CommandSettings()
     client = mongo.connect(settings)
     publisher = Publisher(settings.amqp_url)
-    catalog = Catalog(client, settings.database)
+    catalog = Catalog(client, settings)
     console = Console(highlight=False)
     try:
         seen = await _look(catalog, publisher, settings)

@@ -19,6 +19,7 @@ from libs.catalog.deletions import delete_album, delete_image, sweep_album
 from libs.catalog.keys import LOCAL_OWNER, SCOPES, create_key, has_keys
 from libs.catalog.repairs import albums_to_sweep
 from libs.catalog.restore import restore
+from libs.catalog.settings import CatalogSettings
 from libs.shared.events import EVENTS, BlobRef, Context, Envelope
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.mongo import Document
@@ -148,7 +149,7 @@ async def test_whose_the_first_key_is_stays_known_where_a_backup_has_it(
 
         listener = BetweenTwoReadings({"keys", "owners"}, make_first_key)
         client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(mongo_url, tz_aware=True, event_listeners=[listener])
-        await backup(Catalog(client, database), shelf.blobs, tmp_path, print)
+        await backup(Catalog(client, CatalogSettings(database=database)), shelf.blobs, tmp_path, print)
         client.close()
         assert await has_keys(shelf.catalog)
 

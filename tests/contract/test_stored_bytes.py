@@ -16,6 +16,7 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.deletions import delete_image, purge_image
 from libs.catalog.findings import Finding, Options
 from libs.catalog.requests import retry
+from libs.catalog.settings import CatalogSettings
 from libs.catalog.uploads import Intent, begin
 from libs.shared.errors import Refusal
 from libs.shared.events import BlobRef, Context, utc_now
@@ -335,7 +336,7 @@ async def test_a_check_may_take_long_to_pass_over_what_was_ever_deleted(
     listener = Hurried()
     client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(mongo_url, tz_aware=True, event_listeners=[listener])
 
-    await fsck.run(Catalog(client, database), shelf.blobs, "test", Options(), print)
+    await fsck.run(Catalog(client, CatalogSettings(database=database)), shelf.blobs, "test", Options(), print)
     client.close()
 
     assert listener.all

@@ -39,6 +39,24 @@ def test_lost_pictures_come_back_and_what_nobody_names_goes(start_stack: StartSt
         assert "all is well" in clean.stdout
 
 
+def test_what_a_repair_deletes_is_forgotten_when_the_settings_say(start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0)
+    with stack.client() as client:
+        album_id = client.create()
+        image_id = client.upload(album_id, picture("PNG", 32, 32)).json()["image_id"]
+    stack.stop()
+    # As an API leaves it that dies in the middle of a deletion.
+    long_ago = datetime.now(timezone.utc) - timedelta(hours=1)
+    left = {"state": "deleted", "sweep": True, "event_at": long_ago}
+    stack.database["albums"].update_one({"_id": album_id}, {"$set": left})
+
+    succeeded(stack.environment | {"ALBUM_DELETED_RETENTION_DAYS": "2"}, "fsck", "--repair")
+
+    tombstone = stack.database["images"].find_one({"_id": image_id})
+    assert tombstone is not None
+    assert tombstone["expire_at"] - tombstone["event_at"] > timedelta(days=1.9)
+
+
 def test_the_lease_holder_checks_and_repairs_on_a_schedule(start_stack: StartStack) -> None:
     second = str(1 / 3600)
     stack = start_stack(decoders=0, thumbnailers=0, ALBUM_FSCK_INTERVAL_HOURS=second, ALBUM_RECONCILE_SECONDS="0.2")

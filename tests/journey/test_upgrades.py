@@ -22,6 +22,7 @@ from deploy.local.process import Process
 from libs.catalog import migrations
 from libs.catalog.catalog import Catalog
 from libs.catalog.migrations import BATCH, NEWEST
+from libs.catalog.settings import CatalogSettings
 from libs.shared import mongo
 from libs.shared.errors import Outage
 from libs.shared.events import ImageUploaded, utc_now
@@ -142,7 +143,7 @@ def test_who_loses_the_lease_in_the_middle_stops_and_another_one_finishes(old: S
 
     async def lose_it_then_finish() -> None:
         client = mongo.connect(SharedSettings(mongo_url=old.environment["ALBUM_MONGO_URL"]))
-        catalog = Catalog(client, old.environment["ALBUM_DATABASE"])
+        catalog = Catalog(client, CatalogSettings(database=old.environment["ALBUM_DATABASE"]))
         try:
             with pytest.raises(Outage):
                 await migrations.migrate(catalog, go_on, print)

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 
 from libs.catalog.catalog import Catalog
+from libs.catalog.settings import CatalogSettings
 from libs.shared import mongo
 from libs.shared.events import (
     BlobRef,
@@ -81,7 +82,7 @@ def write_events(stack: Stack, images: int, *, are_published: bool = True) -> li
 
 async def _write(stack: Stack, ids: list[str], are_published: bool) -> None:
     client = mongo.connect(SharedSettings(mongo_url=stack.environment["ALBUM_MONGO_URL"]))
-    catalog = Catalog(client, stack.environment["ALBUM_DATABASE"])
+    catalog = Catalog(client, CatalogSettings(database=stack.environment["ALBUM_DATABASE"]))
     wanted = [(image_id, sequence) for sequence in range(1, EVENTS_OF_AN_IMAGE + 1) for image_id in ids]
 
     async def write(some: list[tuple[str, int]]) -> None:

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from libs.catalog import fsck
 from libs.catalog.catalog import Catalog
 from libs.catalog.findings import Options, Report
+from libs.catalog.settings import CatalogSettings
 from libs.shared import mongo
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.settings import SharedSettings
@@ -23,7 +24,7 @@ def repair(stack: Stack, *, hash: bool = False) -> Report:
         url = SecretStr(stack.environment["ALBUM_MONGO_URL"])
         client = mongo.connect(SharedSettings(mongo_url=url))
         try:
-            catalog = Catalog(client, stack.environment["ALBUM_DATABASE"])
+            catalog = Catalog(client, CatalogSettings(database=stack.environment["ALBUM_DATABASE"]))
             options = Options(repair=True, hash=hash, horizon=timedelta(0))
             return await fsck.run(catalog, GridFsBlobStore(catalog.database), "test", options, lambda finding: None)
         finally:

@@ -16,6 +16,7 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.findings import Finding, Options, Report
 from libs.catalog.fsck import Tell
 from libs.catalog.records import Image
+from libs.catalog.settings import CatalogSettings
 from libs.catalog.uploads import Intent
 from libs.shared import mongo
 from libs.shared.events import BlobRef, Context, ImageEncoded, ThumbnailCreated
@@ -127,7 +128,7 @@ class Shelf:
 async def a_shelf(mongo_url: str, database: str) -> AsyncIterator[Shelf]:
     """A shelf in this database, in place of whatever a test before has left there."""
     client = mongo.connect(SharedSettings(mongo_url=SecretStr(mongo_url)))
-    catalog = Catalog(client, database)
+    catalog = Catalog(client, CatalogSettings(database=database))
     blobs = GridFsBlobStore(catalog.database)
     try:
         await catalog.ensure_indexes()
