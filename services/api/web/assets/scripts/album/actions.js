@@ -54,7 +54,7 @@ const removal = ({ name }) => ({
 export async function remove(store, item) {
   if (!(await confirm(item.id ? deletion(item) : removal(item)))) return false;
   if (isSending(item) || item.stage === "stopped") {
-    cancel(item);
+    cancel(store, item);
     return true;
   }
   try {

@@ -11,7 +11,7 @@ import { AlbumView } from "./view.js";
 
 const activity = new Activity();
 const tray = new Tray(activity, {
-  cancel: (item) => cancel(item),
+  cancel: (item) => cancel(storeOf(item.albumId), item),
   retry: (item) => retry(storeOf(item.albumId), item),
   remove: (item) => remove(storeOf(item.albumId), item),
   retryAll: () => retryAll(activity.entries.filter(isFailed).map((item) => [storeOf(item.albumId), item])),

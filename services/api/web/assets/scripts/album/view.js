@@ -27,7 +27,7 @@ export class AlbumView {
     this.store = store;
     this.activity = activity;
     const actions = {
-      cancel,
+      cancel: (item) => cancel(store, item),
       retry: (item) => retry(store, item),
       remove: (item) => remove(store, item),
       turnTo: (item) => this.#turnTo(item),

@@ -33,13 +33,13 @@ async function takeGroup(files, store, activity) {
     shownAt = performance.now();
     patience = Math.min(2 * patience, MOST_SHOW_MS);
   }
-  const items = taken.reverse();
+  const items = taken.reverse().filter((item) => !item.isGone);
   activity.refuse(refused.reverse());
   activity.add(items);
-  return items.filter((item) => !item.isGone);
+  return items;
 }
 
 function show(looked, taken, refused, store) {
   refused.push(...looked.filter(({ refusal }) => refusal));
-  taken.push(...store.addFiles(looked.filter(({ refusal }) => !refusal), taken.at(-1)));
+  taken.push(...store.addFiles(looked.filter(({ refusal }) => !refusal), taken.findLast((item) => !item.isGone)));
 }

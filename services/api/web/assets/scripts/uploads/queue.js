@@ -25,21 +25,20 @@ export function enqueue(store, items) {
 /** Whether anything would be lost if the page were closed. */
 export const isBusy = () => uploads.size > 0;
 
-/** Give up an upload and its item. */
-export function cancel(item) {
+/** Give up an item of a store, and its upload if it is queued already. */
+export function cancel(store, item) {
   const upload = uploads.get(item);
-  if (!upload) return;
   uploads.delete(item);
   const index = waiting.indexOf(item);
   if (index >= 0) waiting.splice(index, 1);
-  upload.controller.abort();
-  upload.store.remove(item);
+  upload?.controller.abort();
+  store.remove(item);
 }
 
 /** The album is gone, and with it all that was to be sent to it. */
 function giveUp(store) {
   const items = [...uploads.keys()].filter((item) => uploads.get(item).store === store);
-  items.forEach(cancel);
+  for (const item of items) cancel(store, item);
   notify(`${count(items.length, "picture")} could not be added: the album was deleted.`);
 }
 

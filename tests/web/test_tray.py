@@ -1,0 +1,43 @@
+"""The list of uploads: what is taken off it, and how often it asks for what it shows."""
+
+from __future__ import annotations
+
+import time
+
+from playwright.sync_api import expect
+
+from tests.support.client import AlbumClient
+from tests.support.pictures import picture
+from tests.web.screen import Screen
+
+# The first six files are looked at in four frames, the others when the test says so.
+HOLD_LOOKS = """() => {
+  const read = Blob.prototype.arrayBuffer;
+  let looks = 0;
+  const frames = async (number) => { for (; number; number -= 1) await new Promise(requestAnimationFrame); };
+  const released = new Promise((resolve) => (window.release = resolve));
+  Blob.prototype.arrayBuffer = async function () {
+    looks += 1;
+    await (looks > 6 ? released : frames(4));
+    return read.call(this);
+  };
+}"""
+
+
+def test_an_upload_is_cancelled_before_all_that_were_chosen_with_it_have_been_looked_at(
+    screen: Screen, album: AlbumClient
+) -> None:
+    album_id = screen.open().create_album("Second thoughts")
+    screen.page.evaluate(HOLD_LOOKS)
+    screen.choose({f"{n:02}.png": picture("PNG", 64, 48) for n in range(8)})
+    screen.expect_stage("07.png", "waiting")
+
+    screen.tile("07.png").hover()
+    screen.tile("07.png").get_by_role("button", name="Cancel the upload of 07.png").click()
+
+    expect(screen.tile("07.png")).to_have_count(0)
+    expect(screen.row("07.png")).to_have_count(0)
+    screen.page.evaluate("release()")
+    screen.expect_stage("06.png", "ready")
+    screen.expect_stage("00.png", "ready")
+    assert album.post("/album/get", album_id=album_id).json()["album_snapshot"]["content_count"] == 7
