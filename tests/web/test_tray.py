@@ -41,3 +41,21 @@ def test_an_upload_is_cancelled_before_all_that_were_chosen_with_it_have_been_lo
     screen.expect_stage("06.png", "ready")
     screen.expect_stage("00.png", "ready")
     assert album.post("/album/get", album_id=album_id).json()["album_snapshot"]["content_count"] == 7
+
+
+def test_failures_that_were_cleared_from_the_list_stay_so_when_the_page_is_looked_at_again(
+    screen: Screen, album: AlbumClient
+) -> None:
+    album_id = album.create("Cleared")
+    album.settled(album.upload(album_id, picture("PNG", 320, 240)[:900], "a.png"))
+    screen.open_album(album_id)
+    screen.page.get_by_role("button", name="Clear the list").click()
+    expect(screen.page.locator(".tray")).to_be_hidden()
+    screen.turn_away()
+    album.ready(album_id, picture("PNG", 64, 48), "b.png")
+
+    screen.turn_away(False)
+    screen.expect_shows("b.png", "server")
+    screen.choose({"empty.png": b""})
+
+    expect(screen.page.locator(".tray-title")).to_have_text("1 not accepted")

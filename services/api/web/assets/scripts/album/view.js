@@ -161,7 +161,7 @@ export class AlbumView {
   }
 
   #loaded() {
-    this.activity.add(this.store.items.filter((item) => item.stage !== "ready"));
+    this.activity.pickUp(this.store.items);
     if (this.#wantedImage && !this.store.find(this.#wantedImage)) {
       notify("This picture does not exist any more.");
       this.#closeViewer();

@@ -5,6 +5,7 @@ import { isFailed, isSending, isSettled } from "../album/item.js";
 export class Activity extends EventTarget {
   #entries = new Set();
   #followed = new WeakSet();
+  #cleared = new WeakSet();
   #openAlbum = null;
 
   get entries() {
@@ -12,8 +13,16 @@ export class Activity extends EventTarget {
   }
 
   add(items) {
-    for (const item of items) this.#entries.add(item);
+    for (const item of items) {
+      this.#entries.add(item);
+      this.#cleared.delete(item);
+    }
     if (items.length) this.dispatchEvent(new Event("entries"));
+  }
+
+  /** An open album was read: tell of what is not finished in it, but not again of failures that were cleared. */
+  pickUp(items) {
+    this.add(items.filter((item) => item.stage !== "ready" && !(isFailed(item) && this.#cleared.has(item))));
   }
 
   /** A file that is not sent, with the sentence that says why. */
@@ -50,7 +59,9 @@ export class Activity extends EventTarget {
 
   /** Forget what needs no more attention. */
   clear() {
-    this.drop(this.entries.filter((item) => item.stage === "refused" || isSettled(item)));
+    const cleared = this.entries.filter((item) => item.stage === "refused" || isSettled(item));
+    for (const item of cleared) this.#cleared.add(item);
+    this.drop(cleared);
   }
 
   /** The open album is left; what is still being sent to it stays. */
