@@ -59,3 +59,20 @@ def test_failures_that_were_cleared_from_the_list_stay_so_when_the_page_is_looke
     screen.choose({"empty.png": b""})
 
     expect(screen.page.locator(".tray-title")).to_have_text("1 not accepted")
+
+
+def test_a_thumbnail_that_does_not_come_is_not_asked_for_at_every_change_of_the_list(screen: Screen) -> None:
+    begun = time.monotonic()
+    screen.open().create_album("Without thumbnail")
+    asked: list[str] = []
+    screen.page.on("request", lambda request: asked.append(request.url) if "/thumbnail/" in request.url else None)
+    screen.page.route("**/album/thumbnail/*", lambda route: route.abort())
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    screen.expect_stage("a.png", "ready")
+    screen.until(lambda: asked, "asked")
+    first = asked[0]
+    screen.choose({f"{n}.png": picture("PNG", 64, 48) for n in range(12)})
+    for n in range(12):
+        screen.expect_stage(f"{n}.png", "ready")
+    # The tile asks five times, the list once in three seconds.
+    assert asked.count(first) <= 6 + (time.monotonic() - begun) / 3

@@ -5,7 +5,11 @@ import { icon, iconButton, setLabel } from "../icons.js";
 import { Picture } from "../pictures/picture.js";
 import { shareDone } from "./activity.js";
 
+const AGAIN_MS = 3000;
+
 export class TrayRow {
+  #missing = null;
+
   constructor(item, actions) {
     this.item = item;
     this.picture = new Picture("");
@@ -35,6 +39,13 @@ export class TrayRow {
     setLabel(this.cancel, `${isSending(item) ? "Cancel" : "Remove"} ${item.name}`);
     this.picture.hint(item.placeholder);
     const address = item.stage === "refused" ? null : tileAddress(item);
-    if (address) this.picture.show(address);
+    if (address && address !== this.#missing) this.#show(address);
+  }
+
+  /** Show a picture; one that does not come is not asked for at every change, of which there are many a second. */
+  async #show(address) {
+    if ((await this.picture.show(address)) !== null) return;
+    this.#missing = address;
+    setTimeout(() => (this.#missing = null), AGAIN_MS);
   }
 }
