@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from playwright.sync_api import APIResponse, Route, expect
 
 from tests.support.client import AlbumClient
@@ -9,6 +11,8 @@ from tests.support.pictures import picture
 from tests.support.stack import StartStack
 from tests.web.conftest import OpenScreen
 from tests.web.screen import PATIENCE_MS, Screen
+
+TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def test_a_picture_uploaded_elsewhere_appears(screen: Screen, album: AlbumClient) -> None:
@@ -197,3 +201,46 @@ def test_covers_that_did_not_come_come_at_the_next_news(screen: Screen, album: A
     album.create("News")
 
     screen.until(lambda: screen.is_on_screen(card), "the cover is shown")
+
+
+def test_a_picture_that_was_deleted_while_the_connection_was_away_is_not_being_prepared_for_ever(
+    open_screen: OpenScreen, start_stack: StartStack
+) -> None:
+    stack = start_stack(decoders=0)
+    with stack.client() as client:
+        album_id = client.create("Deleted in a tunnel")
+        screen = open_screen(stack=stack).open_album(album_id)
+        screen.choose({"a.png": picture("PNG", 64, 48)})
+        screen.expect_stage("a.png", "queued")
+        expect(screen.row("a.png")).to_be_visible()
+        screen.turn_away()
+        image = client.post("/album/images", album_id=album_id).json()["images"][0]
+        client.post("/album/image/delete", album_id=album_id, image_id=image["id"])
+
+        screen.turn_away(False)
+
+        expect(screen.tile("a.png")).to_have_count(0)
+        expect(screen.page.locator(".tray")).to_be_hidden(timeout=8000)
+
+
+def test_a_picture_that_comes_while_a_long_album_is_read_stays(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Long")
+    album.ready(album_id, picture("PNG", 64, 48), "a.png")
+    held: list[Route] = []
+
+    def begin(route: Route) -> None:
+        route.fulfill(json={**route.fetch().json(), "next": "more"})
+
+    screen.page.route("**/album/images", begin, times=1)
+    screen.page.route(
+        "**/album/images",
+        lambda route: held.append(route) if '"more"' in (route.request.post_data or "") else route.fallback(),
+    )
+    screen.open(f"#/album/{album_id}")
+    screen.until(lambda: held, "the rest is asked for")
+    album.ready(album_id, picture("PNG", 64, 48), "b.png")
+    screen.expect_shows("b.png", "server")
+
+    held[0].fulfill(json={"status": "success", "images": [], "next": None})
+
+    expect(screen.page.locator(".page-detail")).to_have_text("2 pictures")

@@ -27,6 +27,8 @@ const BLANK = {
   isUnshowable: false,
   sequence: 0,
   toldAt: 0,
+  knownAt: 0,
+  isGone: false,
 };
 
 /** An item for a file that passed inspection. */

@@ -58,11 +58,12 @@ export class AlbumStore extends EventTarget {
     }
     this.items.push(...fresh);
     const listed = new Set(order);
-    // An upload that was accepted while this was read may be missing from it without being gone.
-    this.#replace(this.items.filter((item) => !item.id || listed.has(item.id) || item.acceptedAt >= startedAt));
+    // What became known while this was read may be missing from it without being gone.
+    const gone = this.#keep((item) => !item.id || listed.has(item.id) || item.knownAt >= startedAt);
     if (!isFirst && fresh.length) this.#arrange(order);
     this.isLoaded = true;
     this.#tell("items");
+    gone.forEach((item) => this.#tellOf(item));
     this.#tell("loaded");
   }
 
@@ -84,15 +85,18 @@ export class AlbumStore extends EventTarget {
   accepted(item, answer) {
     const { image_id: id, job_id: jobId, thumbnail_id: thumbnailId } = answer;
     const double = this.#byId.get(id);
-    Object.assign(item, { id, jobId, thumbnailId, stage: "queued", progress: 1, acceptedAt: performance.now() });
+    Object.assign(item, { id, jobId, thumbnailId, stage: "queued", progress: 1, knownAt: performance.now() });
     if (double && double !== item) {
       // An event was faster than the answer, and the listing had it already.
-      this.#replace(this.items.filter((other) => other !== double));
+      this.#keep((other) => other !== double);
       Object.assign(item, { stage: double.stage, code: double.code, hasPicture: double.hasPicture });
       if (double.placeholder) item.placeholder = double.placeholder;
-      this.#tell("items");
     }
     this.#byId.set(id, item);
+    if (double?.isGone) {
+      this.#tell("items");
+      this.#tellOf(double);
+    }
     for (const event of this.#strays.get(id) ?? []) takeEvent(item, event);
     this.#strays.delete(id);
     if (this.#gone.has(id)) this.remove(item);
@@ -122,17 +126,15 @@ export class AlbumStore extends EventTarget {
   changed(item) {
     if (item.stage === "stopped") this.#gatherSoon();
     if (item.stage === "ready" && item.file) setTimeout(() => releaseFile(item), RELEASE_MS);
-    this.dispatchEvent(new CustomEvent("item", { detail: item }));
+    this.#tellOf(item);
   }
 
   remove(item) {
     if (item.isGone) return; // the answer to a deletion and the event that tells of it come in any order
     if (item.id) this.#gone.add(item.id);
-    this.#replace(this.items.filter((other) => other !== item));
-    item.isGone = true;
-    setTimeout(() => releaseFile(item), RELEASE_MS);
+    this.#keep((other) => other !== item);
     this.#tell("items");
-    this.dispatchEvent(new CustomEvent("item", { detail: item }));
+    this.#tellOf(item);
   }
 
   /** Read what events would have told: what is new, and everything if something is gone. */
@@ -190,7 +192,7 @@ export class AlbumStore extends EventTarget {
       return null;
     }
     if (this.#mayBeOurs(card)) return null;
-    const item = itemOfCard(card, this.albumId);
+    const item = Object.assign(itemOfCard(card, this.albumId), { knownAt: performance.now() });
     for (const event of this.#strays.get(card.id) ?? []) takeEvent(item, event);
     this.#strays.delete(card.id);
     this.#byId.set(item.id, item);
@@ -202,10 +204,20 @@ export class AlbumStore extends EventTarget {
     return this.#strays.has(card.id) && this.items.some((item) => item.stage === "uploading" && item.name === card.name);
   }
 
-  #replace(items) {
-    const kept = new Set(items);
-    for (const item of this.items) if (item.id && !kept.has(item)) this.#byId.delete(item.id);
-    this.items = items;
+  /** Keep some items. Returns the others, which are gone: who knows them is yet to be told. */
+  #keep(isKept) {
+    const gone = this.items.filter((item) => !isKept(item));
+    this.items = this.items.filter(isKept);
+    for (const item of gone) {
+      if (item.id) this.#byId.delete(item.id);
+      item.isGone = true;
+      setTimeout(() => releaseFile(item), RELEASE_MS);
+    }
+    return gone;
+  }
+
+  #tellOf(item) {
+    this.dispatchEvent(new CustomEvent("item", { detail: item }));
   }
 
   #tell(type) {
