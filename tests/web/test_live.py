@@ -203,6 +203,11 @@ def test_covers_that_did_not_come_come_at_the_next_news(screen: Screen, album: A
     screen.until(lambda: screen.is_on_screen(card), "the cover is shown")
 
 
+def refuse(route: Route) -> None:
+    """Answer as a server does whose store is away."""
+    route.fulfill(status=503, json={"status": "fail", "code": "unavailable", "message": "the store is away"})
+
+
 def test_a_picture_that_was_deleted_while_the_connection_was_away_is_not_being_prepared_for_ever(
     open_screen: OpenScreen, start_stack: StartStack
 ) -> None:
@@ -244,3 +249,38 @@ def test_a_picture_that_comes_while_a_long_album_is_read_stays(screen: Screen, a
     held[0].fulfill(json={"status": "success", "images": [], "next": None})
 
     expect(screen.page.locator(".page-detail")).to_have_text("2 pictures")
+
+
+def test_an_album_whose_listing_was_refused_for_a_moment_is_read_again(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Refused")
+    album.ready(album_id, picture("PNG", 64, 48), "a.png")
+    screen.page.route("**/album/images", refuse, times=1)
+    screen.open(f"#/album/{album_id}")
+    expect(screen.page.locator(".page-detail")).to_have_text("1 picture")
+
+
+def test_a_list_of_albums_that_was_refused_for_a_moment_is_read_again(screen: Screen, album: AlbumClient) -> None:
+    name = f"Refused {uuid.uuid4()}"
+    album.create(name)
+    screen.page.route("**/album/list", refuse, times=2)
+    screen.open()
+    expect(screen.page.get_by_role("link", name=name)).to_be_visible(timeout=12000)
+
+
+def test_an_album_that_was_left_says_nothing_of_the_connection_later(screen: Screen, album: AlbumClient) -> None:
+    name = f"Left at once {uuid.uuid4()}"
+    album.create(name)
+    held: list[Route] = []
+    screen.open()
+    screen.page.route("**/events?album_id=*", lambda _route: None)
+    screen.page.route("**/album/get", lambda route: held.append(route))
+    screen.page.get_by_role("link", name=name).click()
+    screen.until(lambda: held, "the album is asked for")
+    screen.page.go_back()
+    expect(screen.page.get_by_role("link", name=name)).to_be_visible()
+
+    with screen.page.expect_event("requestfailed"):
+        held[0].abort()
+    screen.page.evaluate(TWO_FRAMES)
+
+    expect(screen.page.locator(".notice:visible")).to_have_count(0)

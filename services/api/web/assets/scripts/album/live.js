@@ -20,6 +20,7 @@ export class Live extends EventTarget {
   #hasMissed = false;
   #poll = 0;
   #renew = 0;
+  #again = 0;
   #isClosed = false;
 
   /** `look` reads the news by asking; it rejects if the server does not answer. */
@@ -48,6 +49,12 @@ export class Live extends EventTarget {
     this.#rest();
   }
 
+  /** What was missed could not be read: it is told of once more, in a while. */
+  again() {
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => this.#tell("missed"), RENEW_MS);
+  }
+
   #onOffline = () => this.#lost();
   #onOnline = () => this.#connect();
 
@@ -67,6 +74,7 @@ export class Live extends EventTarget {
     clearTimeout(this.#poll);
     this.#poll = 0;
     clearTimeout(this.#renew);
+    clearTimeout(this.#again);
   }
 
   #connect() {

@@ -124,8 +124,13 @@ export class AlbumView {
   }
 
   #failed(error) {
-    if (error.code === "album-not-found" || error.code === "invalid-request") this.#leave();
-    else if (error.code !== "unreachable") notify(reason(error.code, error.message));
+    if (this.#listeners.signal.aborted) return;
+    if (error.code === "album-not-found" || error.code === "invalid-request") {
+      this.#leave();
+      return;
+    }
+    this.live.again();
+    if (error.code !== "unreachable") notify(reason(error.code, error.message));
     else if (this.live.status === "connecting") showConnection("away");
   }
 

@@ -71,7 +71,7 @@ export class AlbumsView {
   #loadSoon() {
     this.#timer ||= setTimeout(() => {
       this.#timer = 0;
-      this.#load().catch(() => {});
+      this.#load().catch(() => this.live.again());
     }, GATHER_MS);
   }
 
