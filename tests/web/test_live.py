@@ -267,6 +267,24 @@ def test_a_list_of_albums_that_was_refused_for_a_moment_is_read_again(screen: Sc
     expect(screen.page.get_by_role("link", name=name)).to_be_visible(timeout=12000)
 
 
+def test_events_that_are_back_early_are_not_asked_for_anew(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Back sooner")
+    asked: list[str] = []
+    screen.page.on("request", lambda request: asked.append(request.url) if "/events" in request.url else None)
+    screen.page.route("**/events*", refuse, times=1)
+    screen.page.clock.install()
+    screen.page.goto(f"{screen.url}/#/album/{album_id}")
+    screen.until(lambda: asked, "events are asked for")
+    screen.page.evaluate(TWO_FRAMES)
+
+    screen.page.evaluate("dispatchEvent(new Event('online'))")
+    expect(screen.page.locator(".page-detail")).to_have_text("0 pictures")
+    screen.page.clock.fast_forward(10_000)
+    screen.page.evaluate(TWO_FRAMES)
+
+    assert len(asked) == 2
+
+
 def test_an_album_that_was_left_says_nothing_of_the_connection_later(screen: Screen, album: AlbumClient) -> None:
     name = f"Left at once {uuid.uuid4()}"
     album.create(name)

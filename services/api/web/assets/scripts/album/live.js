@@ -79,6 +79,7 @@ export class Live extends EventTarget {
 
   #connect() {
     if (document.hidden) return;
+    clearTimeout(this.#renew);
     this.#source?.close();
     const source = new EventSource(eventsAddress(this.#albumId));
     this.#source = source;
