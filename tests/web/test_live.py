@@ -302,3 +302,65 @@ def test_an_album_that_was_left_says_nothing_of_the_connection_later(screen: Scr
     screen.page.evaluate(TWO_FRAMES)
 
     expect(screen.page.locator(".notice:visible")).to_have_count(0)
+
+
+def test_a_list_of_albums_that_was_read_before_a_deletion_does_not_undo_it(screen: Screen, album: AlbumClient) -> None:
+    name, news = f"Short-lived {uuid.uuid4()}", f"News {uuid.uuid4()}"
+    album_id = album.create(name)
+    held: list[tuple[Route, APIResponse]] = []
+    screen.open()
+    link = screen.page.get_by_role("link", name=name)
+    expect(link).to_be_visible()
+    screen.page.route("**/album/list", lambda route: held.append((route, route.fetch())))
+    album.create(news)
+    screen.until(lambda: any(news in listing.text() for _, listing in held), "the list is read")
+    album.post("/album/delete", album_id=album_id)
+    expect(link).to_have_count(0)
+
+    for route, listing in held:
+        route.fulfill(response=listing)
+
+    expect(screen.page.get_by_role("link", name=news)).to_be_visible()
+    expect(link).to_have_count(0)
+
+
+def test_a_list_of_albums_that_comes_late_does_not_undo_a_newer_one(screen: Screen, album: AlbumClient) -> None:
+    first, second = f"First {uuid.uuid4()}", f"Second {uuid.uuid4()}"
+    held: list[tuple[Route, APIResponse]] = []
+    screen.open()
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+    screen.page.route("**/album/list", lambda route: held.append((route, route.fetch())))
+    album.create(first)
+    screen.until(lambda: any(first in listing.text() for _, listing in held), "the list is read")
+    album.create(second)
+    screen.until(lambda: second in held[-1][1].text(), "the list is read again")
+
+    for route, listing in reversed(held):
+        route.fulfill(response=listing)
+        screen.page.evaluate(TWO_FRAMES)
+
+    expect(screen.page.get_by_role("link", name=second)).to_have_count(1)
+
+
+def test_pictures_that_were_listed_late_do_not_take_the_place_of_newer_ones_on_a_cover(
+    screen: Screen, album: AlbumClient
+) -> None:
+    album_id = album.create("Cover twice")
+    album.ready(album_id, picture("PNG", 64, 48), "a.png")
+    held: list[tuple[Route, APIResponse]] = []
+    screen.page.route(
+        "**/album/images",
+        lambda route: (
+            held.append((route, route.fetch())) if album_id in (route.request.post_data or "") else route.continue_()
+        ),
+    )
+    screen.open()
+    screen.until(lambda: held, "the cover is asked for")
+    album.ready(album_id, picture("PNG", 64, 48), "b.png")
+    screen.until(lambda: len(held[-1][1].json()["images"]) == 2, "it is asked for again")
+    card = screen.page.locator(".album", has=screen.page.locator(f'[href="#/album/{album_id}"]'))
+    for route, listing in reversed(held):
+        route.fulfill(response=listing)
+        screen.page.evaluate(TWO_FRAMES)
+    screen.page.unroute("**/album/images")
+    expect(card.locator(".cover img")).to_have_count(2)

@@ -17,6 +17,7 @@ const nearScreen = new IntersectionObserver(
 
 export class AlbumCard {
   #seen = null;
+  #asked = 0;
   #isNear = false;
   #pictures = new Map();
 
@@ -48,6 +49,7 @@ export class AlbumCard {
     // What is not finished yet may have got its thumbnail; a full set of finished ones changes only with the count.
     if (this.#seen === total) return;
     this.#seen = total;
+    const turn = (this.#asked += 1);
     let images = [];
     try {
       images = total ? (await listImages(id, PICTURES * 2)).images : [];
@@ -55,6 +57,7 @@ export class AlbumCard {
       this.#seen = null;
       return;
     }
+    if (turn !== this.#asked) return; // and was asked again since
     const pictured = images.filter((image) => image.content_type).slice(0, PICTURES);
     if (images.some((image) => image.state === "queued" || image.state === "encoded")) {
       this.#seen = null;

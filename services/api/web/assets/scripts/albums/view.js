@@ -17,6 +17,9 @@ const GATHER_MS = 500;
 
 export class AlbumsView {
   #cards = new Map();
+  #gone = new Set();
+  #asked = 0;
+  #read = 0;
   #timer = 0;
   #isClosed = false;
   #left;
@@ -48,6 +51,7 @@ export class AlbumsView {
     document.title = "Album";
     const following = this.live.open();
     await this.#load().catch((error) => {
+      if (this.#isClosed) return;
       if (error.code !== "unreachable") notify(reason(error.code, error.message));
       else if (this.live.status === "connecting") showConnection("away");
     });
@@ -64,7 +68,7 @@ export class AlbumsView {
   }
 
   #onEvent({ type, data }) {
-    if (type === "io.album.album.deleted.v1") this.#drop(data.album_id);
+    if (type === "io.album.album.deleted.v1") this.#forget(data.album_id);
     else if (/album\.created|uploaded|deleted|thumbnail/.test(type)) this.#loadSoon();
   }
 
@@ -76,6 +80,7 @@ export class AlbumsView {
   }
 
   async #load() {
+    const turn = (this.#asked += 1);
     const albums = [];
     for (let after = null; ; ) {
       const page = await listAlbums(after);
@@ -83,7 +88,10 @@ export class AlbumsView {
       after = page.next;
       if (!after || this.#isClosed) break;
     }
-    if (!this.#isClosed) this.#show(albums);
+    // One that was asked for later knows more; of what was deleted meanwhile only its event does.
+    if (this.#isClosed || turn < this.#read) return;
+    this.#read = turn;
+    this.#show(albums.filter(({ id }) => !this.#gone.has(id)));
   }
 
   #show(albums) {
@@ -112,6 +120,12 @@ export class AlbumsView {
   #count() {
     this.empty.hidden = this.#cards.size > 0;
     setText(this.total, count(this.#cards.size, "album"));
+  }
+
+  /** An album was deleted: no listing brings it back. */
+  #forget(id) {
+    this.#gone.add(id);
+    this.#drop(id);
   }
 
   #drop(id) {
@@ -150,7 +164,7 @@ export class AlbumsView {
 
   async #delete(album) {
     if (!(await removeAlbum(album.id, album.name, album.content_count))) return;
-    this.#drop(album.id);
+    this.#forget(album.id);
     announce(`${album.name} deleted`);
     this.title.focus();
   }
