@@ -27,6 +27,7 @@ export const isBusy = () => uploads.size > 0;
 
 /** Give up an item of a store, and its upload if it is queued already. */
 export function cancel(store, item) {
+  if (item.id) return; // it was accepted in the moment in which it was given up
   const upload = uploads.get(item);
   uploads.delete(item);
   const index = waiting.indexOf(item);
