@@ -18,6 +18,8 @@ MAX_BOXES = 20_000
 _CONTAINERS = {b"meta", b"iinf", b"iprp", b"ipco"}
 _SMALLEST_ENTRIES = {b"iloc": 6, b"ipma": 3, b"iref": 2}
 """The boxes that hold a table about items, and how few bytes one entry can take."""
+_HEAD_BYTES = 4096
+"""Of coded data; more than a sequence header and what comes before it can take."""
 
 
 class TooManyBoxes(ValueError):
@@ -135,7 +137,7 @@ def lacks_parts(data: bytes) -> bool:
     meta = find_top_level(data, b"meta", len(data))
     try:
         inside = {box.kind: box for box in boxes(data, meta.start + 4, meta.end)} if meta else {}
-        ends, sources = _ends(data, inside[b"iloc"]), _references(data, inside.get(b"iref"), b"dimg")
+        places, sources = _places(data, inside[b"iloc"]), _references(data, inside.get(b"iref"), b"dimg")
         unread, parts = [_primary(data, inside[b"pitm"])], set[int]()
         while unread:
             part = unread.pop()
@@ -144,7 +146,20 @@ def lacks_parts(data: bytes) -> bool:
                 unread += sources.get(part, [])
     except (ValueError, LookupError):
         return False
-    return any(ends.get(part, 0) > len(data) for part in parts)
+    return any(places[part][1] > len(data) for part in parts if part in places)
+
+
+def coded_head(data: bytes) -> bytes:
+    """The first bytes of what the primary item is coded as, or the first item that it is made of; none if it is odd."""
+    meta = find_top_level(data, b"meta", len(data))
+    try:
+        inside = {box.kind: box for box in boxes(data, meta.start + 4, meta.end)} if meta else {}
+        primary = _primary(data, inside[b"pitm"])
+        item = next(iter(_references(data, inside.get(b"iref"), b"dimg").get(primary, [])), primary)
+        start, end = _places(data, inside[b"iloc"])[item]
+    except (ValueError, LookupError):
+        return b""
+    return data[start : min(end, start + _HEAD_BYTES)]
 
 
 def without_exif(data: bytes) -> bytes:
@@ -239,8 +254,8 @@ def _references(data: bytes, iref: Box | None, kind: bytes) -> dict[int, list[in
     return found
 
 
-def _ends(data: bytes, iloc: Box) -> dict[int, int]:
-    """Where in the file the bytes of each item end; less for those in ``idat``, which the ``meta`` box brings along."""
+def _places(data: bytes, iloc: Box) -> dict[int, tuple[int, int]]:
+    """Where in the file the bytes of each item start and end; not of those that the ``meta`` box brings along."""
     position = iloc.start + 4
 
     def take(length: int) -> int:
@@ -254,15 +269,20 @@ def _ends(data: bytes, iloc: Box) -> dict[int, int]:
         index_bytes = 0
     has_extents = offset_bytes + length_bytes + index_bytes > 0
     item_bytes = 4 if version == 2 else 2
-    ends: dict[int, int] = {}
+    places: dict[int, tuple[int, int]] = {}
     for _ in range(take(item_bytes)):
         item = take(item_bytes)
-        take(4 if version else 2)
+        is_in_file = not version or not take(2) & 15
+        take(2)
         base, extents = take(base_bytes), take(2)
         for _ in range(extents if has_extents else 0):
             take(index_bytes)
-            ends[item] = max(ends.get(item, 0), base + take(offset_bytes) + take(length_bytes))
-    return ends
+            start = base + take(offset_bytes)
+            end = start + take(length_bytes)
+            if is_in_file:
+                first, last = places.get(item, (start, end))
+                places[item] = first, max(last, end)
+    return places
 
 
 def _associated(data: bytes, ipma: Box, item: int) -> list[int]:

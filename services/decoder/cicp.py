@@ -11,9 +11,9 @@ from functools import lru_cache
 
 from PIL import ImageFilter
 
-from libs.shared.boxes import primary_item
+from libs.shared.boxes import coded_head, primary_item
 from libs.shared.formats import Format
-from services.decoder import png_chunks
+from services.decoder import av1_header, png_chunks
 from services.decoder.colour import Meaning
 from services.decoder.matrix_profile import BT709, SRGB_CURVE, Curve, Primaries, matrix_profile
 
@@ -64,6 +64,7 @@ _MATRICES = {9: _FROM_BT2020, 12: _FROM_P3}
 def code_points(data: bytes, format: Format) -> CodePoints | None:
     """What a file says of its colours by code points, where it does.
 
+    Of an AVIF whose boxes say nothing, the coded picture itself does, as in browsers (AV1 bitstream, 5.5.2).
     In a PNG only what makes sense counts, as in browsers: both known, no matrix, full range (third edition, 11.3.2.6).
     """
     if format == "PNG":
@@ -74,7 +75,7 @@ def code_points(data: bytes, format: Format) -> CodePoints | None:
     for content in item.values(b"colr") if item else ():
         if content[:4] == b"nclx" and len(content) >= 10:
             return int.from_bytes(content[4:6], "big"), int.from_bytes(content[6:8], "big")
-    return None
+    return av1_header.code_points(coded_head(data)) if format == "AVIF" else None
 
 
 @lru_cache(maxsize=8)

@@ -112,6 +112,22 @@ def with_code_points(data: bytes, primaries: int, transfer: int) -> bytes:
     return data[:place] + primaries.to_bytes(2, "big") + transfer.to_bytes(2, "big") + data[place + 4 :]
 
 
+def with_code_points_in_av1_alone(data: bytes, primaries: int, transfer: int) -> bytes:
+    """An AVIF of Pillow's with other colour code points, which no box tells any more but the coded picture does."""
+    place = data.index(b"colrnclx") + 8
+    told = int.from_bytes(data[place : place + 6], "big")
+    primaries_in_box, transfer_in_box, matrix = told >> 32, told >> 16 & 0xFFFF, told & 0xFFFF
+    old, new = (
+        f"1{first:08b}{second:08b}{matrix:08b}"
+        for first, second in ((primaries_in_box, transfer_in_box), (primaries, transfer))
+    )
+    start = _find(data, 0, len(data), b"mdat").start
+    header = "".join(f"{byte:08b}" for byte in data[start : start + 24])
+    assert old in header, "the encoder tells the colours in its sequence header, too"
+    changed = int(header.replace(old, new, 1), 2).to_bytes(24, "big")
+    return (data[:start] + changed + data[start + 24 :]).replace(b"colrnclx", b"freenclx")
+
+
 def as_tile(data: bytes) -> bytes:
     """A file whose picture is a grid of one tile, the one of a file of one item; of its own the grid has but a size."""
     item, coded = primary_item(data), _find(data, 0, len(data), b"mdat")

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms, ImageFilter
 
+from libs.shared.boxes import coded_head
+from services.decoder import av1_header
 from services.decoder.cicp import meaning_of
 from services.decoder.colour import to_srgb
 from services.decoder.png_chunks import SIGNATURE, chunk
-from tests.support.boxes import as_tile, with_code_points
+from tests.support.boxes import as_tile, with_code_points, with_code_points_in_av1_alone
 from tests.support.ciede2000 import delta, mean_difference
 from tests.support.decoding import opened, processed
 from tests.support.pictures import encoded, scene
@@ -254,6 +256,28 @@ def test_what_only_the_tiles_say_of_colours_counts_for_the_whole(format: str, is
     tile = encoded(wide, format, **options)
     upload = as_tile(tile if is_profile else with_code_points(tile, primaries=12, transfer=13))
     assert mean_difference(opened(processed(upload).encoded), wanted) <= MOST
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_what_only_the_coded_picture_says_of_colours_counts(frames: int) -> None:
+    """A still has a short sequence header and an animation a long one (AV1 bitstream specification, 5.5.1)."""
+    wide = moved_into(SPACES["Display P3"], chart(), "RGB")
+    film = {"save_all": True, "append_images": [wide.rotate(180)]} if frames > 1 else {}
+    upload = with_code_points_in_av1_alone(encoded(wide, "AVIF", **GENTLE["AVIF"], **film), primaries=12, transfer=13)
+    assert mean_difference(opened(processed(upload).encoded), chart()) <= MOST
+
+
+def test_a_tile_that_says_its_colours_only_in_what_is_coded_does_so_for_the_whole() -> None:
+    wanted = chart().resize((100, 80), Image.Resampling.NEAREST)
+    tile = encoded(moved_into(SPACES["Display P3"], wanted, "RGB"), "AVIF", **GENTLE["AVIF"])
+    upload = as_tile(with_code_points_in_av1_alone(tile, primaries=12, transfer=13))
+    assert mean_difference(opened(processed(upload).encoded), wanted) <= MOST
+
+
+def test_a_sequence_header_that_is_cut_off_says_nothing() -> None:
+    head = coded_head(encoded(chart(), "AVIF"))
+    assert av1_header.code_points(head) == (1, 13)
+    assert not any(av1_header.code_points(head[:length]) for length in range(10))
 
 
 @pytest.mark.parametrize(("transfer", "white"), [(16, 148), (18, 191)])
