@@ -150,6 +150,8 @@ def is_cut_off(data: bytes, format: Format) -> bool:
 
 
 def _open(data: bytes, format: Format) -> ImageFile.ImageFile:
+    if format == "PNG" and png_chunks.has_misleading_text(data):
+        return _opened_for_pixels(data, format)
     try:
         return decoders(features.check("avif"))[format](io.BytesIO(data))
     except (ValueError, SyntaxError):
@@ -159,8 +161,8 @@ def _open(data: bytes, format: Format) -> ImageFile.ImageFile:
 def _opened_for_pixels(data: bytes, format: Format) -> ImageFile.ImageFile:
     """Open a file without the metadata that its decoder may have stumbled over.
 
-    PNG limits its text and profiles, AVIF wants sound EXIF; none of it is a reason to refuse a picture. Both kinds of
-    PNG's may come after the pixels.
+    PNG limits its text and profiles and takes some text for more than that, AVIF wants sound EXIF; none of it is a
+    reason to refuse a picture. Both kinds of PNG's may come after the pixels.
     """
     if format == "PNG":
         data = png_chunks.without_text_and_profiles(data)

@@ -22,7 +22,10 @@ _PLACES = {
 
 _GRAY, _RGB, _PALETTE = 0, 2, 3
 _DEPTHS = {1, 2, 4, 8}
-_LIMITED = {b"tEXt", b"zTXt", b"iTXt", b"iCCP"}
+_TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
+_LIMITED = _TEXTS | {b"iCCP"}
+_NAMES = (b"exif\0", b"interlace\0", b"transparency\0")
+"""Of texts that Pillow would keep in the place of what other chunks say."""
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -130,6 +133,14 @@ def without_text_and_profiles(data: bytes) -> bytes:
     except ValueError:
         parts.append(data[done:])
     return b"".join(parts)
+
+
+def has_misleading_text(data: bytes) -> bool:
+    """Whether Pillow would take a text of the file for what decides how the picture is read or shown."""
+    try:
+        return any(kind in _TEXTS and data.startswith(_NAMES, start, end) for kind, start, end in places(data))
+    except ValueError:
+        return False
 
 
 def _counts(data: bytes, start: int, end: int) -> bool:

@@ -12,7 +12,8 @@ from PIL import Image, PngImagePlugin
 from services.decoder import png_chunks
 from tests.support.boxes import imir, irot, with_transforms
 from tests.support.decoding import difference, opened, processed
-from tests.support.pictures import FORMATS, ORIENTATION, encoded, picture, scene, stored
+from tests.support.pictures import CORNERS, FORMATS, ORIENTATION, encoded, picture, scene, stored
+from tests.support.png import with_chunks
 
 SIZE = (96, 64)
 NEAR = 6.0
@@ -160,3 +161,15 @@ def test_an_avif_with_broken_exif_is_still_a_picture() -> None:
 def test_alpha_is_turned_along() -> None:
     upload = picture("PNG", *SIZE, mode="RGBA", orientation=6)
     assert difference(opened(processed(upload).encoded), scene(SIZE[1], SIZE[0], "RGBA")) == 0
+
+
+@pytest.mark.parametrize("name", ["exif", "interlace", "transparency"])
+def test_a_text_in_png_with_a_name_of_pillow_s_changes_nothing(name: str) -> None:
+    """Pillow keeps texts where it keeps what other chunks say, and what comes last stays."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    clear = b"".join(level.to_bytes(2, "big") for level in CORNERS["top left"])
+    told = (b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")), (b"tRNS", clear)
+    upload = with_chunks(picture("PNG"), *told, (b"iTXt", name.encode() + b"\0\0\0\0\0yes"))
+    without = with_chunks(picture("PNG"), *told)
+    assert difference(opened(processed(upload).encoded), opened(processed(without).encoded)) == 0
