@@ -73,10 +73,10 @@ def strip(data: bytes) -> bytes | None:
     kept: list[tuple[bytes, bytes]] = []
     _, colour_type = samples(data)
     try:
-        for kind, content in chunks(data):
+        for kind, start, end in places(data):
             is_idle = kind == b"PLTE" and colour_type != _PALETTE
-            if kind in _PLACES and not is_idle:
-                kept.append((kind, content))
+            if kind in _PLACES and not is_idle and _counts(data, start, end):
+                kept.append((kind, data[start:end]))
             elif kind[:1].isupper() and not is_idle:
                 return None
     except ValueError:

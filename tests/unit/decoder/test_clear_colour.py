@@ -11,7 +11,7 @@ import pytest
 from services.decoder.png_chunks import chunk
 from services.decoder.work import Work
 from services.thumbnailer.pixels import shrink
-from tests.support.decoding import opened, processed
+from tests.support.decoding import difference, opened, processed
 from tests.support.png import GRAY, PALETTE, RGB, Chunk, png
 
 SIDEWAYS: Chunk = (b"eXIf", b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0")
@@ -103,3 +103,12 @@ def test_transparency_that_was_meant_for_another_header_is_passed_over(first: by
     """Pillow takes files with two headers, and stumbles over what it has read in between."""
     upload = first[:33] + chunk(b"tRNS", b"\0\1\0\2\0\3") + second[8:]
     assert opened(processed(upload).encoded).size == (2, 1)
+
+
+def test_transparency_with_a_wrong_checksum_is_not_made_valid() -> None:
+    """No decoder obeys it, so the copy must not have it with a right one."""
+    upload = png(8, PALETTE, [[0, 1]], (b"PLTE", bytes((200, 30, 60, 10, 90, 20))), (b"tRNS", b"\0\0"))
+    end = upload.index(b"tRNS") + 6
+    work = processed(upload[:end] + bytes(4) + upload[end + 4 :])
+    assert difference(opened(work.encoded), work.shown) == 0
+    assert b"tRNS" not in work.encoded
