@@ -55,16 +55,13 @@ class Deliverer:
             while not self._is_stopping:
                 self._wake = anyio.Event()
                 with until_outage("cannot look for what is due"):
-                    for webhook_id in await mongo.persistently(self._due):
+                    for webhook_id in await sending.webhooks_with_due(self._registry):
                         # One more at each look, as long as more is due than those before have taken.
                         if self._lanes[webhook_id] < self._settings.webhook_concurrency:
                             self._lanes[webhook_id] += 1
                             group.start_soon(self._run_lane, webhook_id)
                 with anyio.move_on_after(self._settings.poll_seconds):
                     await self._wake.wait()
-
-    async def _due(self) -> list[str]:
-        return await sending.webhooks_with_due(self._registry)
 
     async def _run_lane(self, webhook_id: str) -> None:
         """Deliver one after the other to a webhook, the longest due first, until nothing is due."""
