@@ -153,10 +153,18 @@ async def _change(
 
 
 async def _keep_for_later(catalog: Catalog, event: ThumbnailCreated | ImageFailed) -> bool:
-    """Keep the thumbnailer's answer to a picture that the catalog has not heard of yet; the first one is kept."""
-    wanted = {"_id": event.image_id, "generation": event.generation, "state": "queued", "early": None}
-    kept = await catalog.images.update_one(wanted, {"$set": {"early": event.model_dump(mode="json")}})
-    return bool(kept.modified_count)
+    """Keep the thumbnailer's answer to a picture that the catalog has not heard of yet.
+
+    Returns:
+        Whether it is kept: the first one is, however often it comes.
+    """
+    answer = event.model_dump(mode="json")
+    free: list[Document] = [{"early": None}]
+    if isinstance(event, ThumbnailCreated):
+        # A duplicate, whose blob the caller would else delete as one that lost.
+        free.append({"early.thumbnail.blob_id": event.thumbnail.blob_id})
+    wanted = {"_id": event.image_id, "generation": event.generation, "state": "queued", "$or": free}
+    return bool((await catalog.images.update_one(wanted, {"$set": {"early": answer}})).matched_count)
 
 
 def _is_awaited(image: Image | None, event: ThumbnailCreated | ImageFailed) -> bool:

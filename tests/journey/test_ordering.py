@@ -127,11 +127,12 @@ def test_of_two_thumbnails_the_first_wins_and_the_other_is_deleted(image: Puppet
     assert image.record["sequence"] == 3
 
 
-def test_a_thumbnail_that_comes_before_its_picture_is_applied_with_it(image: Puppet) -> None:
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_thumbnail_that_comes_before_its_picture_is_applied_with_it(image: Puppet, times: int) -> None:
     encoded = image.encoded()
     thumbnail = image.thumbnail(encoded)
-    image.send(thumbnail)
-    eventually(lambda: image.record.get("early"), what="the thumbnail waits for its picture")
+    image.send(*[thumbnail] * times)
+    settle(image)
     assert image.state == "queued"
 
     image.send(encoded)
