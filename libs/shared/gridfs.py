@@ -52,10 +52,10 @@ class GridFsBlobStore:
         await indexes.ensure(self._files, IndexModel([("filename", ASCENDING), ("uploadDate", ASCENDING)]))
         await indexes.ensure(self._chunks, IndexModel([("files_id", ASCENDING), ("n", ASCENDING)], unique=True))
 
-    async def find(self, *blob_ids: str) -> dict[str, tuple[str, BlobKind, BlobRef]]:
-        """Those of the blobs that exist: the image each was written for, as what, and what is known of it."""
+    async def find(self, *blob_ids: str) -> dict[str, dict[str, Any]]:
+        """Those of the blobs that exist, and what their records say: ``length``, and the writer's metadata."""
         documents = await patiently(lambda: self._files.find({"_id": {"$in": list(blob_ids)}}).to_list(None))
-        return {document["_id"]: _described(document) for document in documents}
+        return {file["_id"]: {**(file.get("metadata") or {}), "length": file["length"]} for file in documents}
 
     async def write(
         self,
@@ -176,14 +176,6 @@ class GridFsBlobStore:
         ids = {"$in": list(blob_ids)}
         await patiently(lambda: self._files.delete_many({"_id": ids}))
         await patiently(lambda: self._chunks.delete_many({"files_id": ids}))
-
-
-def _described(file: dict[str, Any]) -> tuple[str, BlobKind, BlobRef]:
-    known = file["metadata"]
-    ref = BlobRef(
-        blob_id=file["_id"], length=file["length"], sha256=known["sha256"], content_type=known["content_type"]
-    )
-    return known["image_id"], known["kind"], ref
 
 
 async def _all(*writes: Awaitable[None]) -> None:

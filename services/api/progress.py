@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from libs.catalog import progress
 from libs.catalog.progress import Outcome
 from libs.shared.errors import BlobMissing, ContractBreach
@@ -43,13 +45,18 @@ async def _accept(core: Core, event: Event, context: Context) -> Outcome:
 
 
 async def _require(core: Core, image_id: str, kind: BlobKind, ref: BlobRef, preview: BlobRef | None = None) -> None:
-    """What a result names is shown, or deleted, so no message may name what is another's, or the image's upload."""
-    named: dict[str, tuple[str, BlobKind, BlobRef]] = {ref.blob_id: (image_id, kind, ref)}
+    """What a result names is shown, or deleted, so no message may name what is another's, or the image's upload.
+
+    Each blob says whose it is. What else it says must be so; stages of other makes may say no more.
+    """
+    named: dict[str, dict[str, Any]] = {ref.blob_id: {"kind": kind, **ref.model_dump()}}
     if preview is not None:
-        named[preview.blob_id] = (image_id, "preview", preview)
+        named[preview.blob_id] = {"kind": "preview", **preview.model_dump()}
     found = await core.blobs.find(*named)
-    if any(named[blob_id] != stored for blob_id, stored in found.items()):
-        raise ContractBreach("it names a blob that is not its image's, or other than it says")
+    for blob_id, stored in found.items():
+        is_as_named = all(stored.get(fact, value) == value for fact, value in named[blob_id].items())
+        if stored.get("image_id") != image_id or not is_as_named:
+            raise ContractBreach("it names a blob that is not its image's, or other than it says")
     if ref.blob_id not in found:
         # Deleted with its image while the end of it was being written: that end came after the deletion.
         await core.blobs.delete(*named)

@@ -287,6 +287,17 @@ def test_a_result_that_says_of_a_blob_what_it_is_not_is_none(image: Puppet, lie:
     assert image.record.get("encoded") is None
 
 
+def test_a_blob_has_to_say_no_more_than_whose_it_is(api: Stack, image: Puppet) -> None:
+    encoded = image.encoded()
+    thumbnail = image.thumbnail(encoded)
+    mine = {"metadata.image_id": image.image_id, "metadata.kind": {"$ne": "original"}}
+    api.database["fs.files"].update_many(mine, {"$set": {"metadata": {"image_id": image.image_id}}})
+
+    image.send(encoded, thumbnail)
+
+    becomes(image, "ready")
+
+
 def parked(image: Puppet) -> None:
     letters = image.stack.database["dead_letters"]
     eventually(lambda: letters.count_documents({"image_id": image.image_id}) == 1, what="the result is parked")
