@@ -10,6 +10,8 @@ import anyio
 
 from libs.catalog import status
 from libs.shared import mongo, mongo_errors
+from libs.shared.errors import MACHINE_ERRORS
+from libs.shared.outages import outage_of
 from libs.shared.subscription import lags
 from libs.shared.topology import QueueState
 from services.api.core import Core
@@ -59,7 +61,7 @@ async def _answer(question: Callable[[], Awaitable[Result]]) -> Result | None:
     try:
         with mongo.in_time(ASK_SECONDS), anyio.move_on_after(ASK_SECONDS):
             return await question()
-    except mongo_errors.DriverError as error:
-        if mongo_errors.outage(error) is None:
+    except (mongo_errors.DriverError, *MACHINE_ERRORS) as error:
+        if outage_of(error) is None:
             raise
     return None
