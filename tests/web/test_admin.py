@@ -39,6 +39,22 @@ def test_an_operator_sees_the_stages_and_why_pictures_failed_and_tries_them_agai
     page.until(lambda: len(own_album.job(job["job_id"])["timeline"]) > 2, "the job is tried again")
 
 
+def test_a_job_that_is_being_tried_again_goes_from_the_list_it_was_chosen_from(
+    page: Screen, own_album: AlbumClient, own_stack: Stack
+) -> None:
+    job = own_album.settled(own_album.upload(own_album.create(), CORRUPT))
+    page.page.get_by_role("row", name=job["code"]).get_by_role("button", name="Show").click()
+    listed = page.page.get_by_role("row", name=job["image_id"])
+    decoder = own_stack.processes["decoder-0"]
+    decoder.pause()
+
+    listed.get_by_role("button", name="Retry").click()
+
+    expect(listed).to_be_hidden()
+    decoder.resume()
+    expect(listed).to_contain_text("2")
+
+
 def test_who_presses_a_button_by_key_stays_in_its_panel(page: Screen, own_album: AlbumClient) -> None:
     own_album.settled(own_album.upload(own_album.create(), CORRUPT))
     panel = page.page.get_by_role("group", name="Failed jobs")

@@ -93,6 +93,7 @@ const failed = new Panel("Failed jobs", (codes) =>
     : el("p", {}, "None."),
 );
 
+let shownCode = null;
 const jobs = new Panel("Jobs that failed", ({ code, jobs: list }) => [
   el("p", {}, reason(code)),
   table(
@@ -108,9 +109,15 @@ const jobs = new Panel("Jobs that failed", ({ code, jobs: list }) => [
 ]);
 jobs.element.hidden = true;
 
+async function readJobs(code) {
+  const { jobs: list } = await failedJobs(code);
+  if (code === shownCode) jobs.show({ code, jobs: list });
+}
+
 async function showJobs(code) {
+  shownCode = code;
   try {
-    jobs.show({ code, jobs: (await failedJobs(code)).jobs });
+    await readJobs(code);
     jobs.element.hidden = false;
     jobs.body.focus();
   } catch (error) {
@@ -173,6 +180,7 @@ async function look() {
   failed.show(overview.failed);
   letters.show(overview.pulse.dead_letters ? (await deadLetters()).letters : []);
   store.show(checks);
+  if (shownCode) await readJobs(shownCode);
 }
 
 let isSignedOut = false;
