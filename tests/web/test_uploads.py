@@ -368,3 +368,23 @@ def test_leaving_the_album_does_not_stop_its_uploads(screen: Screen, album: Albu
     screen.until(lambda: count() == 1, "the upload arrives")
     screen.open_album(album_id)
     screen.expect_shows("a.png", "server")
+
+
+def test_thousands_of_pictures_of_an_album_that_is_deleted_go_at_once(screen: Screen) -> None:
+    screen.open().create_album("Another one")
+    given_up = """async (content) => {
+      const { AlbumStore } = await import('/assets/any/scripts/album/store.js');
+      const { enqueue, isBusy } = await import('/assets/any/scripts/uploads/queue.js');
+      const store = new AlbumStore(crypto.randomUUID());
+      const file = (_, n) => ({ file: new File([new Uint8Array(content)], `${n}.png`), width: 64, height: 48 });
+      const items = store.addFiles(Array.from({ length: 4000 }, file));
+      let redrawn = 0;
+      let told = 0;
+      store.addEventListener('items', () => (redrawn += 1));
+      store.addEventListener('item', ({ detail }) => (told += detail.isGone));
+      enqueue(store, items);
+      while (isBusy()) await new Promise((resolve) => setTimeout(resolve, 20));
+      return [redrawn, told, store.items.length];
+    }"""
+
+    assert screen.page.evaluate(given_up, list(picture("PNG", 64, 48))) == [1, 4000, 0]

@@ -130,11 +130,17 @@ export class AlbumStore extends EventTarget {
   }
 
   remove(item) {
-    if (item.isGone) return; // the answer to a deletion and the event that tells of it come in any order
-    if (item.id) this.#gone.add(item.id);
-    this.#keep((other) => other !== item);
+    this.removeAll([item]);
+  }
+
+  removeAll(items) {
+    // The answer to a deletion and the event that tells of it come in any order.
+    const going = new Set(items.filter((item) => !item.isGone));
+    if (!going.size) return;
+    for (const { id } of going) if (id) this.#gone.add(id);
+    this.#keep((item) => !going.has(item));
     this.#tell("items");
-    this.#tellOf(item);
+    going.forEach((item) => this.#tellOf(item));
   }
 
   /** Read what events would have told: what is new, and everything if something is gone. */

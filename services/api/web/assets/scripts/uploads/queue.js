@@ -10,7 +10,7 @@ const FIRST_PAUSE_MS = 1000;
 const PASSING = new Set(["busy", "unavailable", "unreachable", "rate-limited"]);
 
 const uploads = new Map();
-const waiting = [];
+let waiting = [];
 let running = 0;
 
 /** Queue items of a store. */
@@ -38,9 +38,14 @@ export function cancel(store, item) {
 
 /** The album is gone, and with it all that was to be sent to it. */
 function giveUp(store) {
-  const items = [...uploads.keys()].filter((item) => uploads.get(item).store === store);
-  for (const item of items) cancel(store, item);
-  notify(`${count(items.length, "picture")} could not be added: the album was deleted.`);
+  const items = new Set([...uploads.keys()].filter((item) => uploads.get(item).store === store));
+  waiting = waiting.filter((item) => !items.has(item));
+  for (const item of items) {
+    uploads.get(item).controller.abort();
+    uploads.delete(item);
+  }
+  store.removeAll([...items]);
+  notify(`${count(items.size, "picture")} could not be added: the album was deleted.`);
 }
 
 /** Send a stopped item again, under the same key: if the server did get it, it is not stored twice. */
