@@ -8,7 +8,8 @@ from typing import Literal
 
 from libs.catalog.catalog import Catalog
 from libs.shared.event_log import BATCH, Entry, entry
-from libs.shared.events import utc_now
+from libs.shared.events import EVENTS, TYPE_PREFIX, utc_now
+from libs.shared.mongo import Document
 
 Half = Literal["work", "public"]
 """To whom an event still has to be published: the pipeline, or everybody."""
@@ -22,8 +23,13 @@ async def pending_of(catalog: Catalog, half: Half, subjects: Iterable[str]) -> l
 
 
 async def overdue(catalog: Catalog, half: Half, age: timedelta) -> list[Entry]:
-    """What has waited longer than ``age``: whoever recorded it has died, or the broker was away."""
-    oldest = {"pending": half, "at": {"$lt": utc_now() - age}}
+    """What has waited longer than ``age``: whoever recorded it has died, or the broker was away.
+
+    Work that this release does not know is left to the one that does: it must not stand before the rest for ever.
+    """
+    oldest: Document = {"pending": half, "at": {"$lt": utc_now() - age}}
+    if half == "work":
+        oldest["envelope.type"] = {"$in": [TYPE_PREFIX + event.routing_key for event in EVENTS]}
     late = await catalog.events.find(oldest, {"subject": 1}).sort("at").limit(BATCH).to_list(None)
     return await pending_of(catalog, half, {document["subject"] for document in late}) if late else []
 

@@ -10,6 +10,9 @@ import anyio.to_thread
 import pytest
 from pydantic import SecretStr
 
+from libs.catalog import outbox
+from libs.catalog.records import Image
+from libs.shared.event_log import BATCH
 from libs.shared.events import ImageUploaded, utc_now
 from libs.shared.rabbitmq import Publisher
 from libs.shared.topology import stage_queue
@@ -29,19 +32,34 @@ async def publisher(fresh_vhost: Callable[[], str]) -> AsyncIterator[Publisher]:
     await publisher.close()
 
 
-async def test_work_of_a_release_that_is_not_known_here_is_left_to_it(shelf: Shelf, publisher: Publisher) -> None:
-    image = await shelf.queued()
+async def newer(shelf: Shelf, image: Image, count: int) -> list[str]:
+    """Work that another release has left in the log long ago; its subjects."""
     event = await shelf.catalog.events.find_one({"subject": image.id})
     assert event is not None
-    envelope = {**event["envelope"], "id": "newer", "subject": "newer", "type": UNKNOWN}
-    newer = {"_id": "newer", "subject": "newer", "at": utc_now() - timedelta(minutes=1), "envelope": envelope}
-    await shelf.catalog.events.insert_one({**event, **newer})
+    subjects = [f"newer-{number}" for number in range(count)]
+    at = utc_now() - timedelta(minutes=1)
+    await shelf.catalog.events.insert_many(
+        {
+            **event,
+            "_id": subject,
+            "subject": subject,
+            "at": at,
+            "envelope": {**event["envelope"], "id": subject, "subject": subject, "type": UNKNOWN},
+        }
+        for subject in subjects
+    )
+    return subjects
+
+
+async def test_work_of_a_release_that_is_not_known_here_is_left_to_it(shelf: Shelf, publisher: Publisher) -> None:
+    image = await shelf.queued()
+    [left] = await newer(shelf, image, 1)
 
     def pending() -> dict[str, list[str]]:
         return {each["subject"]: each["pending"] for each in shelf.catalog.events.delegate.find()}
 
     def is_published() -> bool:
-        return pending() == {shelf.album_id: [], image.id: [], "newer": ["work"]}
+        return pending() == {shelf.album_id: [], image.id: [], left: ["work"]}
 
     async with anyio.create_task_group() as group:
         group.start_soon(Relay(shelf.catalog, publisher, publisher, lambda: None).run)
@@ -49,3 +67,13 @@ async def test_work_of_a_release_that_is_not_known_here_is_left_to_it(shelf: She
         group.cancel_scope.cancel()
 
     assert (await publisher.queue_state(QUEUE.name)).messages == 1
+
+
+async def test_work_that_is_left_to_another_release_does_not_stand_before_younger_work(shelf: Shelf) -> None:
+    image = await shelf.queued()
+    await newer(shelf, image, BATCH)
+    await shelf.catalog.events.update_one({"subject": image.id}, {"$set": {"at": utc_now() - timedelta(seconds=30)}})
+
+    found = await outbox.overdue(shelf.catalog, "work", timedelta(seconds=1))
+
+    assert [entry.envelope.subject for entry in found] == [image.id]
