@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -33,6 +35,8 @@ _REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _PREFIXES = ("ALBUM_", "OTEL_")
 _HUNDRED_YEARS = {"days": 36_500, "hours": 876_000, "seconds": 3_153_600_000}
 """By the units that names of settings end in."""
+_CERTIFICATES = ("cafile", "capath", "certfile", "keyfile")
+"""How a broker's url names the files of its connection."""
 _MONGODBS_OWN = ("admin", "config", "local")
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(str.lower)]
@@ -103,8 +107,24 @@ def _is(adapter: TypeAdapter[Any]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _can_be_trusted(url: SecretStr) -> SecretStr:
+    """Refuse a broker's url whose certificates cannot be read, without which no connection ever comes about."""
+    for address in url.get_secret_value().split(","):
+        parts = urlsplit(address)
+        files = {name: file for name, file in parse_qsl(parts.query) if name in _CERTIFICATES}
+        if parts.scheme != "amqps" or not files:
+            continue
+        try:
+            context = ssl.create_default_context(cafile=files.get("cafile"), capath=files.get("capath"))
+            if "certfile" in files:
+                context.load_cert_chain(files["certfile"], files.get("keyfile"))
+        except OSError as error:
+            raise ValueError(f"{' or '.join(files.values())}: {error.strerror}") from None
+    return url
+
+
 MongoUrl = Annotated[SecretStr, _is(TypeAdapter(MongoDsn))]
-AmqpUrl = Annotated[SecretStr, _is(TypeAdapter(AmqpDsn))]
+AmqpUrl = Annotated[SecretStr, _is(TypeAdapter(AmqpDsn)), AfterValidator(_can_be_trusted)]
 
 
 class SharedSettings(Settings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,10 +25,15 @@ WRONG = {
     "audit": {"ALBUM_METRICS_PORT": "-1"},
     "notifier": {"ALBUM_NOTIFIER_ALLOW_NETWORKS": "mine"},
 }
-UNUSABLE = {"ALBUM_MONGO_URL": "mongodb://anna:hunter2@db/?tls=true&tlsCAFile=/nowhere/authority.pem"}
+UNUSABLE = [
+    {"ALBUM_MONGO_URL": "mongodb://anna:hunter2@db/?tls=true&tlsCAFile=/nowhere/authority.pem"},
+    {"ALBUM_AMQP_URL": "amqps://anna:hunter2@broker/?cafile=/nowhere/authority.pem"},
+]
 
 
-@pytest.mark.parametrize(("service", "environment"), [*WRONG.items(), *((service, UNUSABLE) for service in WRONG)])
+@pytest.mark.parametrize(
+    ("service", "environment"), [*WRONG.items(), *((service, urls) for service in WRONG for urls in UNUSABLE)]
+)
 def test_a_service_ends_naming_the_variable(service: str, environment: dict[str, str]) -> None:
     [variable] = environment
     command = [sys.executable, "-m", f"services.{service}"]
@@ -163,3 +169,19 @@ def test_a_level_may_be_written_in_capitals(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("ALBUM_LOG_LEVEL", "WARNING")
 
     assert SharedSettings().log_level == "warning"
+
+
+@pytest.mark.parametrize("option", ["cafile", "certfile"])
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"], ids=["missing", "empty", "something else"])
+def test_a_broker_whose_certificates_cannot_be_read_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str, content: bytes | None
+) -> None:
+    file = tmp_path / "authority.pem"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("ALBUM_AMQP_URL", f"amqps://a:hunter2@one/,amqps://a:hunter2@two/?{option}={file}")
+
+    with pytest.raises(WrongSetting, match=f"^ALBUM_AMQP_URL: {file}: ") as told:
+        SharedSettings()
+
+    assert "hunter2" not in str(told.value)
