@@ -144,6 +144,15 @@ class Archive:
         except (FileNotFoundError, ValueError, TypeError):
             raise Refusal("backup-incomplete", f"{name}.jsonl is missing or damaged in this backup") from None
 
+    def require_finished(self) -> None:
+        """Look for what a backup leaves last.
+
+        Raises:
+            Refusal: ``backup-incomplete``, if none has ended here.
+        """
+        if not self.is_complete:
+            raise Refusal("backup-incomplete", f"there is no backup in {self._directory}, or none that was finished")
+
     def require_whole(self) -> Document:
         """Look at all but the blobs, which are looked at one by one as they are read.
 
@@ -153,8 +162,7 @@ class Archive:
         Raises:
             Refusal: ``backup-incomplete``, if it did not end, has another format, or its records have changed.
         """
-        if not self.is_complete:
-            raise Refusal("backup-incomplete", f"there is no backup in {self._directory}, or none that was finished")
+        self.require_finished()
         hashes: dict[str, str] = {}
         header: Document = {}
         is_ended = False

@@ -15,7 +15,7 @@ from libs.audit.log import AuditLog, Selection
 from libs.catalog.catalog import Catalog
 from libs.shared.events import TYPE_PREFIX, rfc3339
 from services.cli.catalog import with_catalog
-from services.cli.console import counted
+from services.cli.console import MOST_LINES, counted
 from services.cli.times import moment
 
 EX_BROKEN = 1
@@ -41,7 +41,7 @@ Time = Annotated[str | None, typer.Option(metavar="TIME", parser=_moment, help="
 
 @app.command()
 def tail(
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many entries.")] = 20,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, max=MOST_LINES, help="How many entries.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with those that come, until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -19,11 +19,13 @@ from deploy.local.claim import AlreadyClaimed, claimed
 from deploy.local.node import NodeFailed, running
 from libs.catalog import backup as backups
 from libs.catalog import restore as restores
+from libs.catalog.archive import Archive
 from libs.catalog.backup import Copied
 from libs.catalog.catalog import Catalog
 from libs.catalog.restore import Restored
+from libs.shared.errors import Refusal
 from libs.shared.gridfs import GridFsBlobStore
-from services.cli.catalog import ended, with_catalog
+from services.cli.catalog import EX_REFUSED, about_file, ended, with_catalog
 from services.cli.console import counted
 from services.cli.settings import CommandSettings, DataSettings
 
@@ -72,6 +74,8 @@ def restore(
 
     own = DataSettings().data.resolve()
     advice = f"`album restore {directory} --data {own}` restores for that stack while it does not run"
+    if data:
+        _require_backup(directory)  # before a database is started for it
     with _database_in(data) if data else nullcontext() as settings:
         restored = with_catalog(work, settings, is_to_be_upgraded=False, advice=advice)
         if drop and data:
@@ -80,6 +84,15 @@ def restore(
                 shutil.rmtree(data / rabbitmq.DIRECTORY)
     again = ("image was in flight and is queued again", "images were in flight and are queued again")
     _print(restored, counted(restored.requeued, *again), as_json=as_json)
+
+
+def _require_backup(directory: Path) -> None:
+    try:
+        Archive(directory).require_finished()
+    except Refusal as refusal:
+        raise ended(refusal.message, EX_REFUSED) from None
+    except OSError as error:
+        raise ended(about_file(error), os.EX_IOERR) from None
 
 
 @contextmanager
@@ -92,6 +105,8 @@ def _database_in(data: Path) -> Iterator[CommandSettings]:
         raise ended(f"{error}: stop it first", os.EX_UNAVAILABLE) from None
     except NodeFailed as error:
         raise ended(str(error), os.EX_UNAVAILABLE) from None
+    except OSError as error:
+        raise ended(about_file(error), os.EX_IOERR) from None
 
 
 def _tell(sentence: str) -> None:

@@ -16,7 +16,7 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.dead_letters import Letter, Outcome, Selection
 from libs.shared.events import TYPE_PREFIX, rfc3339
 from services.cli.catalog import Work, ended, with_catalog
-from services.cli.console import counted, show_table
+from services.cli.console import MOST_LINES, counted, show_table
 
 EX_NOT_ALL = 1
 SHOWN_BODY = 2000
@@ -34,7 +34,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 def list_letters(
     stage: Stage = None,
     code: Code = None,
-    limit: Annotated[int, typer.Option(min=1, help="Most letters to show.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_LINES, help="Most letters to show.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List letters, newest first, with the present state of their images."""

@@ -17,7 +17,7 @@ from libs.webhooks.records import Attempt
 from libs.webhooks.registry import Registry
 from libs.webhooks.settings import WebhookSettings
 from services.cli.catalog import with_catalog
-from services.cli.console import counted, show_table
+from services.cli.console import MOST_LINES, counted, show_table
 from services.cli.times import moment
 
 Result = TypeVar("Result")
@@ -51,7 +51,7 @@ def list_webhooks(as_json: AsJson = False) -> None:
 @app.command("deliveries")
 def list_deliveries(
     webhook_id: Id,
-    limit: Annotated[int, typer.Option(min=1, help="Most deliveries to show.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_LINES, help="Most deliveries to show.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List what a webhook was or will be told, newest first, with the last attempt at each."""

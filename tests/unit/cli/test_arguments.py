@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +51,33 @@ def test_what_is_left_behind_for_so_long_began_at_some_date(hours: str) -> None:
 
     assert refused.exit_code == EX_USAGE
     assert "--horizon" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("dead-letters", "list", "--limit"), ("webhooks", "deliveries", "hook", "--limit"), ("audit", "tail", "--count")],
+    ids=" ".join,
+)
+def test_nobody_is_shown_more_than_a_command_can_hold(command: tuple[str, ...]) -> None:
+    refused = operator.album({}, *command, str(10**19))
+
+    assert refused.exit_code == EX_USAGE
+    assert "1000000" in refused.stderr
+
+
+def test_no_database_is_started_for_a_backup_that_is_not_there(tmp_path: Path) -> None:
+    refused = operator.album({}, "restore", tmp_path / "missing", "--data", tmp_path / "data")
+
+    assert refused.exit_code == 1
+    assert refused.stderr == f"album: there is no backup in {tmp_path / 'missing'}, or none that was finished\n"
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_directory_of_data_that_cannot_be_made_for_a_restore_is_named(tmp_path: Path) -> None:
+    data = tmp_path / "manifest.jsonl" / "data"
+    data.parent.touch()
+
+    ended = operator.album({}, "restore", tmp_path, "--data", data)
+
+    assert ended.exit_code == os.EX_IOERR
+    assert ended.stderr == f"album: {data}: Not a directory\n"
