@@ -60,7 +60,11 @@ class Service:
     def start(self) -> None:
         """Start its process."""
         self._process.start()
-        self._output = self._console.relay(self.name, self._process.output)
+        try:
+            self._output = self._console.relay(self.name, self._process.output)
+        except RuntimeError:  # without a thread that reads what it writes, it would come to a stop
+            self._process.kill()
+            raise
 
     def terminate(self) -> None:
         """Ask it to finish what is in hand and end; returns at once."""

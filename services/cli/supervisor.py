@@ -9,6 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from libs.shared.errors import MACHINE_ERRORS
+from libs.shared.outages import outage_of
+
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0
 # One that ran this long had started well: its next failure is a new story.
@@ -58,7 +61,7 @@ class Kept:
         if self.start_at is not None:
             if now >= self.start_at:
                 self.start_at, self.started_at = None, now
-                self.child.start()
+                self._start()
         elif not self.child.is_running:
             if self.child.exit_code == os.EX_CONFIG:
                 raise Misconfigured(self.child.name)
@@ -67,6 +70,15 @@ class Kept:
             self.start_at = now + delay
             ending = describe_exit(self.child.exit_code)
             self.say(f"{self.child.name} {ending}; starting it again in {delay:g} s")
+
+    def _start(self) -> None:
+        try:
+            self.child.start()
+        except MACHINE_ERRORS as error:
+            outage = outage_of(error)
+            if outage is None:
+                raise
+            self.say(f"{self.child.name} cannot be started: {outage.message}")
 
 
 def keep_running(children: Sequence[Supervised], *, say: Callable[[str], None], on_ready: Callable[[], None]) -> None:

@@ -18,7 +18,10 @@ from deploy.local.claim import AlreadyClaimed, claimed
 from deploy.local.node import Node, NodeFailed, running
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.settings import inherited_environment
+from libs.shared.errors import MACHINE_ERRORS
+from libs.shared.outages import outage_of
 from libs.shared.settings import SharedSettings
+from services.cli.catalog import about_file
 from services.cli.console import Console
 from services.cli.running import announced
 from services.cli.service import Service
@@ -40,7 +43,7 @@ def up(settings: UpSettings, console: Console) -> None:
     """Run the stack until SIGINT or SIGTERM, then end all of it in order: services, broker, database.
 
     Raises:
-        CannotStart: the port or the data directory is in use, or a server cannot be started.
+        CannotStart: the port or the data directory is in use or not ours, or something cannot be started.
     """
     stop_on_signals()
     try:
@@ -59,6 +62,13 @@ def up(settings: UpSettings, console: Console) -> None:
         raise CannotStart(str(error)) from None
     except Misconfigured as error:
         raise CannotStart(f"{error} must not run as it is set up; it says why above") from None
+    except MACHINE_ERRORS as error:
+        if isinstance(error, OSError) and error.filename:
+            raise CannotStart(about_file(error)) from None
+        outage = outage_of(error)
+        if outage is None:
+            raise
+        raise CannotStart(outage.message) from None
 
 
 def run(settings: UpSettings, console: Console, stack: ExitStack) -> None:
