@@ -23,7 +23,7 @@ from services.cli.up import up as run_up
 
 
 class Commands(TyperGroup):
-    """The commands, each of which ends with a sentence where a setting is wrong."""
+    """The commands, each of which ends with a sentence where a setting is wrong or a file cannot be used."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run what was asked for."""
@@ -31,6 +31,10 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except WrongSetting as error:
             raise ended(str(error), os.EX_USAGE) from None
+        except BrokenPipeError:
+            raise  # whoever read has seen enough: not worth a word
+        except OSError as error:
+            raise ended(f"{error.filename or 'a file'}: {error.strerror}", os.EX_IOERR) from None
 
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_show_locals=False, add_completion=False)

@@ -25,7 +25,7 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.restore import Restored
 from libs.shared.errors import Refusal
 from libs.shared.gridfs import GridFsBlobStore
-from services.cli.catalog import EX_REFUSED, about_file, ended, with_catalog
+from services.cli.catalog import EX_REFUSED, ended, with_catalog
 from services.cli.console import counted
 from services.cli.settings import CommandSettings, DataSettings
 
@@ -91,8 +91,6 @@ def _require_backup(directory: Path) -> None:
         Archive(directory).require_finished()
     except Refusal as refusal:
         raise ended(refusal.message, EX_REFUSED) from None
-    except OSError as error:
-        raise ended(about_file(error), os.EX_IOERR) from None
 
 
 @contextmanager
@@ -105,8 +103,6 @@ def _database_in(data: Path) -> Iterator[CommandSettings]:
         raise ended(f"{error}: stop it first", os.EX_UNAVAILABLE) from None
     except NodeFailed as error:
         raise ended(str(error), os.EX_UNAVAILABLE) from None
-    except OSError as error:
-        raise ended(about_file(error), os.EX_IOERR) from None
 
 
 def _tell(sentence: str) -> None:

@@ -55,8 +55,6 @@ def with_catalog(
         raise ended(refusal.message, EX_REFUSED) from None
     except (Outage, mongo_errors.DriverError) as error:
         raise ended(_unavailable(error, settings, advice), os.EX_UNAVAILABLE) from None
-    except OSError as error:
-        raise ended(about_file(error), os.EX_IOERR) from None
 
 
 def is_refused(url: SecretStr) -> bool:
@@ -87,11 +85,6 @@ async def _connected(work: Work[Result], settings: CommandSettings, is_to_be_upg
         return await work(catalog)
     finally:
         client.close()
-
-
-def about_file(error: OSError) -> str:
-    """What the operating system says, and of which file."""
-    return f"{error.filename or 'a file'}: {error.strerror}"
 
 
 def ended(message: str, code: int) -> typer.Exit:

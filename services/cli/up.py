@@ -21,7 +21,6 @@ from deploy.local.settings import inherited_environment
 from libs.shared.errors import MACHINE_ERRORS
 from libs.shared.outages import outage_of
 from libs.shared.settings import SharedSettings
-from services.cli.catalog import about_file
 from services.cli.console import Console
 from services.cli.running import announced
 from services.cli.service import Service
@@ -64,7 +63,7 @@ def up(settings: UpSettings, console: Console) -> None:
         raise CannotStart(f"{error} must not run as it is set up; it says why above") from None
     except MACHINE_ERRORS as error:
         if isinstance(error, OSError) and error.filename:
-            raise CannotStart(about_file(error)) from None
+            raise CannotStart(f"{error.filename}: {error.strerror}") from None
         outage = outage_of(error)
         if outage is None:
             raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -81,3 +83,13 @@ def test_a_directory_of_data_that_cannot_be_made_for_a_restore_is_named(tmp_path
 
     assert ended.exit_code == os.EX_IOERR
     assert ended.stderr == f"album: {data}: Not a directory\n"
+
+
+def test_output_that_cannot_be_written_is_told_of_in_a_sentence() -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "services.cli", "audit", "--help"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+
+    assert ended.returncode == os.EX_IOERR
+    assert ended.stderr == b"album: a file: No space left on device\n"
