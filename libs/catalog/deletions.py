@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import get_args
 
 from libs.catalog.albums import Caller, album_not_found, visible_album
 from libs.catalog.catalog import Catalog, numbered
@@ -11,11 +12,11 @@ from libs.catalog.side_by_side import side_by_side
 from libs.shared.errors import Refusal
 from libs.shared.events import AlbumDeleted, Context, ImageDeleted, utc_now
 from libs.shared.mongo import Document, Transaction, patiently
-from libs.shared.ports import BlobStore
+from libs.shared.ports import BlobKind, BlobStore
 
 SWEEP_BATCH = 100
 SWEPT_AT_ONCE = 8
-_BLOBS = ("original", "encoded", "preview", "thumbnail")
+_BLOBS = get_args(BlobKind)
 
 
 async def delete_image(catalog: Catalog, caller: Caller, album_id: str, image_id: str, context: Context) -> None:

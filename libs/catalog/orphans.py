@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
 from libs.catalog.catalog import Catalog
 from libs.catalog.soundness import count_chunks
 from libs.shared.mongo import Document, patiently
+from libs.shared.ports import BlobKind
 
 FILES_BATCH = 500
 CHUNKS_BATCH = 5000
 _SHAPE = {"length": 1, "uploadDate": 1, "metadata.image_id": 1, "metadata.kind": 1}
+_KINDS = get_args(BlobKind)
 _NAMING = {
     "state": 1,
     "purge": 1,
     "blob_id": 1,
     "is_original_kept": 1,
-    "original.blob_id": 1,
-    "encoded.blob_id": 1,
-    "preview.blob_id": 1,
-    "thumbnail.blob_id": 1,
+    **{f"{kind}.blob_id": 1 for kind in _KINDS},
 }
 
 
@@ -117,9 +117,9 @@ def _why_orphan(file: Document, image: Document | None, *, is_old: bool) -> str 
 def _named(image: Document) -> set[str]:
     if image["state"] == "receiving":
         return {image["blob_id"]}
-    kinds = {"encoded", "thumbnail"}
-    if image.get("is_original_kept", True):
-        kinds.add("original")
-    if image["state"] != "ready":
-        kinds.add("preview")
+    kinds = set(_KINDS)
+    if not image.get("is_original_kept", True):
+        kinds.remove("original")
+    if image["state"] == "ready":
+        kinds.remove("preview")
     return {ref["blob_id"] for kind in kinds if (ref := image.get(kind))}
