@@ -103,7 +103,7 @@ def http() -> str:
         methods = " ".join(sorted(method.upper() for method in operations))
         operation = next(iter(operations.values()))
         lines += [f"## `{methods} {path}`", "", operation.get("description", ""), ""]
-        lines += _table(("field", "where", "type"), _request_fields(operation, schemas))
+        lines += _table(("field", "where", "type", "meaning"), _request_fields(operation, schemas))
         lines += _table(("status", "answer"), _answers(operation, schemas))
     lines += [
         "## Codes of refusals",
@@ -115,12 +115,12 @@ def http() -> str:
 
 def _request_fields(operation: Schema, schemas: dict[str, Schema]) -> Iterator[tuple[str, ...]]:
     for parameter in operation.get("parameters", ()):
-        yield f"`{parameter['name']}`", parameter["in"], _type_of(parameter["schema"])
+        yield f"`{parameter['name']}`", parameter["in"], _type_of(parameter["schema"]), parameter.get("description", "")
     for content_type, body in operation.get("requestBody", {}).get("content", {}).items():
         schema = _resolved(body["schema"], schemas)
         for name, field in schema["properties"].items():
             needed = "" if name in schema.get("required", ()) else ", optional"
-            yield f"`{name}`", content_type, _type_of(field) + needed
+            yield f"`{name}`", content_type, _type_of(field) + needed, field.get("description", "")
 
 
 def _answers(operation: Schema, schemas: dict[str, Schema]) -> Iterator[tuple[str, ...]]:

@@ -62,7 +62,7 @@ class Check(BaseModel):
 
 
 class StatusAnswer(Done):
-    """What `libs.catalog.status` knows, the queues (null where the broker does not answer), checks by their name."""
+    """How the whole is doing: what the catalog says, the queues (null if the broker is away), checks by name."""
 
     overview: Overview
     queues: dict[str, QueueState | None]

@@ -66,6 +66,14 @@ from services.api.settings import ApiSettings
 from services.api.vitals import Vitals
 
 VERSION = "0.1.0"
+DESCRIPTION = """
+Takes pictures and gives them back upright, in sRGB and without metadata, with a thumbnail each.
+
+Once there are keys, a request needs `Authorization: Bearer <key>`. Bodies are JSON, but for the upload's form and for
+pictures. Every answer in JSON has a `status` and a `message`; one with `"status": "fail"` also has a `code` that stays
+the same. 429 and 503 have `Retry-After`: ask again then, an upload best with the same `Idempotency-Key`. Ids are UUIDs,
+times are RFC 3339 in UTC, and lists come in pages: give `next` as `after`.
+"""
 DEAD_LETTERS_PREFETCH = 8
 SCAN = "scan"
 OPENING_SECONDS = 1.0
@@ -100,6 +108,7 @@ def create_app(settings: ApiSettings, limits: LimitSettings, webhook_settings: W
     app = Application(
         title="Album",
         version=VERSION,
+        description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

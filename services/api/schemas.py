@@ -43,10 +43,15 @@ def canonical_id(value: str) -> str:
 Id = Annotated[str, Field(pattern=_ID), AfterValidator(str.lower)]
 JobId = Annotated[str, Field(pattern=_JOB_ID), AfterValidator(str.lower)]
 ThumbnailId = Annotated[str, Field(pattern=_THUMBNAIL_ID), AfterValidator(str.lower)]
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
-Limit = Annotated[int, Field(ge=1, le=MAX_PAGE, strict=True)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME, description="for people; it need not be unique")]
+Limit = Annotated[int, Field(ge=1, le=MAX_PAGE, strict=True, description="most entries of this page")]
+After = Annotated[str | None, Field(description="`next` of the page before; for the first page leave it out")]
+Next = Annotated[str | None, Field(description="give it as `after` to have the next page; null on the last one")]
 WaitSeconds = Annotated[float, Field(ge=0, le=30, strict=True, allow_inf_nan=False)]
-Variant = Literal["encoded", "original"]
+Variant = Annotated[
+    Literal["encoded", "original"],
+    Field(description="`encoded`: the picture to show; `original`: the upload as it came, for the scope `write`"),
+]
 
 
 UUID_LENGTH = 36
@@ -68,7 +73,7 @@ def ids_of_thumbnail(thumbnail_id: str) -> tuple[str, str]:
 
 
 class RequestBody(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
 
 def _either_name(schema: JsonDict) -> None:
@@ -84,24 +89,26 @@ class CreateAlbum(RequestBody):
 
     album_name: Name = Field(validation_alias=AliasChoices("album_name", "name"))
     album_id: Id | None = None
+    """An id of your own choice, not used before, or one is made."""
 
 
 class GetAlbum(RequestBody):
     album_id: Id
     limit: Limit = MAX_PAGE
-    after: str | None = None
+    after: After = None
 
 
 class ListAlbums(RequestBody):
     limit: Limit = 100
-    after: str | None = None
+    after: After = None
 
 
 class ListImages(RequestBody):
     album_id: Id
     limit: Limit = 100
-    after: str | None = None
+    after: After = None
     order: Literal["oldest", "newest"] = "oldest"
+    """Which of them come first, by when they were accepted."""
 
 
 class OneAlbum(RequestBody):
@@ -116,11 +123,13 @@ class OneImage(RequestBody):
 class GetImage(OneImage):
     variant: Variant = "encoded"
     wait_seconds: WaitSeconds = 0
+    """How long to wait for a picture that is still queued before 202 is answered."""
 
 
 class GetThumbnail(RequestBody):
     thumbnail_id: ThumbnailId
     wait_seconds: WaitSeconds | None = None
+    """How long to wait for a thumbnail that there has not been yet before 202 is answered."""
 
 
 class OneJob(RequestBody):
@@ -129,11 +138,12 @@ class OneJob(RequestBody):
 
 class GetJob(OneJob):
     wait_seconds: WaitSeconds = 0
+    """The answer comes once the job is ready or has failed, or after so many seconds as it is then."""
 
 
 class _Answer(BaseModel):
     # Every answer has its status, so the description must not call it optional for having a default.
-    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True, use_attribute_docstrings=True)
 
 
 class Done(_Answer):
@@ -141,10 +151,22 @@ class Done(_Answer):
     message: str
 
 
+State = Annotated[
+    str,
+    Field(description="`queued`, `encoded` (the picture is there), `ready` (its thumbnail too) or `failed`"),
+]
+Code = Annotated[str | None, Field(description="why it failed, null unless it has")]
+Width = Annotated[int | None, Field(description="pixels of the picture across, null until it is encoded")]
+Height = Annotated[int | None, Field(description="pixels of the picture down, null until it is encoded")]
+Placeholder = Annotated[
+    str | None, Field(description="a thumbhash in Base64 to show meanwhile (https://evanw.github.io/thumbhash/)")
+]
+
+
 class Card(BaseModel):
     """What is shown of a record: its attributes of the same names, unless a field says another."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
 
 
 class AlbumCard(Card):
@@ -152,11 +174,13 @@ class AlbumCard(Card):
     name: str
     create_date: Timestamp
     content_count: int
+    """How many images it has, failed ones too."""
 
 
 class AlbumSnapshot(AlbumCard):
     content: list[str]
-    next: str | None
+    """Ids of its images, the first that was accepted first."""
+    next: Next
 
     @classmethod
     def holding(cls, album: Album, content: list[str], following: str | None) -> AlbumSnapshot:
@@ -169,7 +193,7 @@ class AlbumAnswer(Done):
 
 class AlbumsAnswer(Done):
     albums: list[AlbumCard]
-    next: str | None
+    next: Next
 
 
 class UploadAnswer(Done):
@@ -182,23 +206,26 @@ class ProcessingAnswer(_Answer):
     status: Literal["processing"] = "processing"
     message: str
     job_id: str
-    state: str
+    state: State
 
 
 class ImageCard(Card):
     id: str
     name: str
     create_date: Timestamp
-    state: str
-    code: str | None
+    state: State
+    code: Code
     job_id: str
     thumbnail_id: str
-    width: int | None
-    height: int | None
+    width: Width
+    height: Height
     animated: bool
-    placeholder: str | None
+    """Whether the upload was an animation, of which the picture is the first frame."""
+    placeholder: Placeholder
     content_type: str | None
+    """Of the picture, null until it is there."""
     length: int | None
+    """Bytes of the picture, null until it is there."""
 
 
 class ImageAnswer(Done):
@@ -207,28 +234,34 @@ class ImageAnswer(Done):
 
 class ImagesAnswer(Done):
     images: list[ImageCard]
-    next: str | None
+    next: Next
 
 
 class TimelineStep(Card):
     event: str
+    """`queued`, or another state that it came to."""
     at: Timestamp
 
 
 class Job(Card):
-    """How far an image is; size and thumbhash as soon as it is encoded (docs/decisions/0009)."""
+    """How far an image is."""
+
+    # With size and placeholder, so that a page that follows a job need not ask for the card: docs/decisions/0009.
 
     job_id: str
     image_id: str = Field(validation_alias="id")
     album_id: str
-    state: str
-    code: str | None
+    state: State
+    code: Code
     message: str | None = Field(validation_alias="failure")
+    """What `code` means for this picture, in words."""
     attempts: int
-    width: int | None
-    height: int | None
-    placeholder: str | None
+    """How often it was begun, retries included."""
+    width: Width
+    height: Height
+    placeholder: Placeholder
     timeline: list[TimelineStep]
+    """What became of it and when, the last 100 steps."""
 
 
 class JobAnswer(Done):
@@ -237,9 +270,10 @@ class JobAnswer(Done):
 
 class SignIn(RequestBody):
     key: Annotated[str, Field(max_length=MAX_NAME)]
+    """As `album keys create` printed it."""
 
 
-class SessionCard(BaseModel):
+class SessionCard(Card):
     owner: str
     scopes: list[str]
     expire_date: Timestamp
@@ -250,13 +284,17 @@ class SessionCard(BaseModel):
         return cls(owner=key.owner_name, scopes=list(key.scopes), expire_date=session.expire_date)
 
 
-class Limits(BaseModel):
-    """What is accepted of a picture: bytes of its file, pixels across and down, and whether those may be turned."""
+class Limits(Card):
+    """What is accepted of a picture."""
 
     bytes: int
+    """Most bytes of its file."""
     width: int
+    """Most pixels across."""
     height: int
+    """Most pixels down."""
     any_orientation: bool
+    """Whether width and height may also be each other's limit, for portraits."""
 
     @classmethod
     def of(cls, limits: LimitSettings) -> Limits:
@@ -270,6 +308,7 @@ class Limits(BaseModel):
 
 class SessionAnswer(Done):
     session: SessionCard | None
+    """Null for a key, and while there are no keys."""
     limits: Limits
 
 
@@ -280,4 +319,5 @@ class FailAnswer(_Answer):
 
     status: Literal["fail"] = "fail"
     code: str
+    """What to go by in a program: it stays the same, as the message may not."""
     message: str

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from libs.shared.events import EVENTS, TYPE_PREFIX, Timestamp
-from services.api.schemas import Card, Done, Id, Limit, RequestBody
+from services.api.schemas import After, Card, Done, Id, Limit, Next, RequestBody
 
 MAX_URL = 2048
 PUBLIC_TYPES = tuple(TYPE_PREFIX + event.routing_key for event in EVENTS if event.is_public)
@@ -29,8 +29,11 @@ Moment = Annotated[AwareDatetime, Field(ge=_EARLIEST, le=_LATEST)]
 
 class CreateWebhook(RequestBody):
     url: Annotated[str, Field(min_length=1, max_length=MAX_URL)]
+    """Where to POST events: http or https, at an address of the public internet."""
     album_id: Id | None = None
+    """The one album to tell of; without it all of the caller's."""
     types: Annotated[list[Type], Field(min_length=1, max_length=len(PUBLIC_TYPES))] | None = None
+    """The types of events to tell of, such as `io.album.thumbnail.created.v1`; without it all."""
 
 
 class OneWebhook(RequestBody):
@@ -39,7 +42,7 @@ class OneWebhook(RequestBody):
 
 class ListDeliveries(OneWebhook):
     limit: Limit = 100
-    after: str | None = None
+    after: After = None
 
 
 class ReplayWebhook(OneWebhook):
@@ -47,6 +50,7 @@ class ReplayWebhook(OneWebhook):
 
     delivery_id: Id | None = None
     since: Moment | None = None
+    """A time with its zone."""
 
     @model_validator(mode="after")
     def _names_one_or_since(self) -> ReplayWebhook:
@@ -56,16 +60,20 @@ class ReplayWebhook(OneWebhook):
 
 
 class WebhookCard(Card):
-    """A webhook without its secret; ``reason`` is why it is disabled."""
+    """A webhook without its secret."""
 
     id: str
     url: str
     album_id: str | None
     types: list[str] | None
+    """Null for all."""
     state: str
+    """`enabled` or `disabled`."""
     reason: str | None
+    """Why it is disabled: `gone` (the receiver answered 410) or `failing` (for days); null if it is not."""
     create_date: Timestamp
     failing_since: Timestamp | None
+    """Since when no attempt has succeeded, null if the last one has."""
 
 
 class WebhookAnswer(Done):
@@ -74,6 +82,7 @@ class WebhookAnswer(Done):
 
 class NewWebhookAnswer(WebhookAnswer):
     secret: str
+    """What its calls are signed with; it is not shown again."""
 
 
 class WebhooksAnswer(Done):
@@ -81,12 +90,14 @@ class WebhooksAnswer(Done):
 
 
 class AttemptCard(Card):
-    """One try: the status of the answer, or what kept it from coming."""
+    """One try."""
 
     at: Timestamp
     duration_seconds: float
     status: int | None
+    """Of the answer, null if there was none."""
     problem: str | None
+    """What kept the answer from coming."""
 
 
 class DeliveryCard(Card):
@@ -94,18 +105,22 @@ class DeliveryCard(Card):
     event_id: str
     type: str
     state: str
+    """`pending`, `delivered`, `failed` (given up) or `skipped` (the webhook was disabled)."""
     create_date: Timestamp
     due_at: Timestamp | None
+    """When it is tried next, null if it is not."""
     attempts: list[AttemptCard]
+    """The last 20."""
 
 
 class DeliveriesAnswer(Done):
     deliveries: list[DeliveryCard]
-    next: str | None
+    next: Next
 
 
 class ReplayAnswer(Done):
     count: int
+    """How many deliveries are made again."""
 
 
 class PingAnswer(Done):

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated
 
 import anyio
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Send
 
@@ -50,10 +50,14 @@ async def get_events(
     request: Request,
     core: CoreDependency,
     caller: ReaderDependency,
-    album_id: Id | None = None,
-    last_event_id: Annotated[str | None, Header()] = None,
+    album_id: Annotated[Id | None, Query(description="the one album to tell of; else all of the caller's")] = None,
+    last_event_id: Annotated[str | None, Header(description="the id of the last event that was had")] = None,
 ) -> Response:
-    """Each ``data:`` line is one CloudEvent and ``id:`` its id; resumes after ``Last-Event-ID``."""
+    """What happens from now on, as server-sent events: each `data:` line is one CloudEvent and `id:` its id.
+
+    With `Last-Event-ID` also what happened since, and up to a minute before that one again. An event `reset` says that
+    the log has forgotten it: read the state anew.
+    """
     # A proxy that buffers would hold events back (nginx: proxy_buffering).
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     if request.method == "HEAD":

@@ -39,16 +39,27 @@ _UPLOAD_FORM: dict[str, Any] = {
                     "type": "object",
                     "required": ["album_id", "image"],
                     "properties": {
-                        "album_id": {"type": "string", "format": "uuid"},
-                        "image": {"type": "string", "format": "binary"},
-                        "image_name": {"type": "string", "minLength": 1, "maxLength": 255},
+                        "album_id": {"type": "string", "format": "uuid", "description": "the album to put it into"},
+                        "image": {"type": "string", "format": "binary", "description": "the file"},
+                        "image_name": {
+                            "type": "string",
+                            "minLength": 1,
+                            "maxLength": 255,
+                            "description": "for people; without it the file's own name",
+                        },
                     },
                 }
             }
         },
     },
     "parameters": [
-        {"name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string", "minLength": 1}}
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "any text, best a UUID; sent again within 24 hours it is answered with the same ids",
+            "schema": {"type": "string", "minLength": 1},
+        }
     ],
 }
 
