@@ -21,7 +21,7 @@ class DataSettings(Settings):
 
     model_config = SettingsConfigDict(env_prefix="ALBUM_")
 
-    data: Path = Field(PROJECT / ".data", description="directory of the private servers' data and logs")
+    data: Path = Field(PROJECT / ".data", description="where `make up` and `album up` keep data and logs")
 
 
 class UpSettings(DataSettings):
@@ -29,8 +29,8 @@ class UpSettings(DataSettings):
 
     host: str = Field("127.0.0.1", description="address the API listens on")
     port: int = Field(8000, ge=1, le=65535, description="port the API listens on")
-    decoders: int = Field(1, ge=0, description="decoder processes to run")
-    thumbnailers: int = Field(1, ge=0, description="thumbnailer processes to run")
+    decoders: int = Field(1, ge=0, description="decoder processes that `make up` and `album up` run")
+    thumbnailers: int = Field(1, ge=0, description="thumbnailer processes that `make up` and `album up` run")
     mongo_url: SecretStr | None = Field(None, description="a MongoDB replica set to use instead of a private one")
     amqp_url: SecretStr | None = Field(None, description="a RabbitMQ to use instead of a private one")
 

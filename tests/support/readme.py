@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings
 from libs.shared.settings import LimitSettings, RuntimeSettings
 from services.api.settings import ApiSettings
 from services.audit.settings import AuditSettings
+from services.cli.settings import UpSettings
 from services.decoder.settings import DecoderSettings
 from services.notifier.settings import NotifierSettings
 from services.thumbnailer.settings import ThumbnailerSettings
@@ -23,6 +24,7 @@ from services.thumbnailer.settings import ThumbnailerSettings
 README = Path(__file__).parents[2] / "README.md"
 SETTINGS: tuple[type[BaseSettings], ...] = (
     ApiSettings,
+    UpSettings,
     RuntimeSettings,
     LimitSettings,
     DecoderSettings,
@@ -65,6 +67,7 @@ def settings_table() -> str:
                 continue
             variable = f"{prefix}{name}".upper()
             default = "" if field.default_factory or field.default is None else str(field.default)
+            default = default.removeprefix(f"{README.parent}/")
             if isinstance(field.default, SecretStr):
                 default = field.default.get_secret_value()
             shown = f"`{default}`" if default else ""
