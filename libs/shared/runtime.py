@@ -21,7 +21,7 @@ from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.logs import configure, get_logger
 from libs.shared.metrics import Metrics
 from libs.shared.offload import DecodePool
-from libs.shared.outages import outage_of, until_outage
+from libs.shared.outages import until_outage
 from libs.shared.ports import Toolbox
 from libs.shared.rabbitmq import CLOSE_SECONDS, Consumer, Delivery, Publisher
 from libs.shared.sandbox import NICENESS
@@ -93,7 +93,7 @@ async def _serve(stage: Stage, shared: RuntimeSettings, settings: StageSettings)
         async def publish(envelope: Envelope) -> None:
             await publisher.publish(WORK_EXCHANGE, envelope, mandatory=True)
 
-        worker = Worker(stage.name, stage.consumes, handle, publish=publish, outage_of=outage_of)
+        worker = Worker(stage.name, stage.consumes, handle, publish)
         consumer = Consumer(
             shared.amqp_url,
             stage_queue(stage.queue, stage.consumes),
@@ -130,7 +130,7 @@ async def _subscribe(subscriber: Subscriber, shared: RuntimeSettings, settings: 
         subscription = Subscription(subscriber.name, database, handle, retention)
         await mongo.persistently(subscription.begin)
         public = [event for event in EVENTS if event.is_public]
-        worker = Worker(subscriber.name, public, subscription.take, outage_of=outage_of)
+        worker = Worker(subscriber.name, public, subscription.take)
         catching_up = partial(_catch_up, subscription, worker, settings.catch_up_seconds)
         await _consume(consumer, metrics.measured(subscriber.queue, worker.handle_message), settings, catching_up)
     get_logger().info("stopped")

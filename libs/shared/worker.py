@@ -20,9 +20,10 @@ import structlog
 import tenacity
 
 from libs.shared import tracing
-from libs.shared.errors import BlobMissing, ContractBreach, Outage, Rejection
+from libs.shared.errors import BlobMissing, ContractBreach, Rejection
 from libs.shared.events import Attempt, Envelope, Event, ImageEvent, ImageFailed, work_envelope
 from libs.shared.logs import get_logger
+from libs.shared.outages import outage_of
 from libs.shared.topology import queue_of
 
 SUSPECT_SECONDS = 1.0
@@ -43,7 +44,6 @@ class Message(Protocol):
 
 Handle = Callable[[Envelope, Event], Awaitable["Event | None"]]
 Publish = Callable[[Envelope], Awaitable[None]]
-Classify = Callable[[BaseException], "Outage | None"]
 Result = TypeVar("Result")
 
 
@@ -51,13 +51,7 @@ class Worker:
     """Applies one handler to messages. `handle_message` is what a consumer calls for each."""
 
     def __init__(
-        self,
-        name: str,
-        consumes: Sequence[type[Event]],
-        handle: Handle,
-        *,
-        publish: Publish | None = None,
-        outage_of: Classify,
+        self, name: str, consumes: Sequence[type[Event]], handle: Handle, publish: Publish | None = None
     ) -> None:
         """Describe a worker.
 
@@ -66,13 +60,11 @@ class Worker:
             consumes: the only events that the handler is called with.
             handle: takes an event and returns the event it leads to, or None.
             publish: returns once the broker has confirmed the event; None for one that never answers.
-            outage_of: tells which errors are outages.
         """
         self._name = name
         self._consumes = tuple(consumes)
         self._handle = handle
         self._publish = publish
-        self._outage_of = outage_of
         self._suspects = anyio.Lock()
 
     async def handle_message(self, message: Message) -> str | None:
@@ -124,11 +116,11 @@ class Worker:
             await self._carry_out(here, event)
 
     async def _carry_out(self, envelope: Envelope, event: Event) -> None:
-        answer = await wait_out(lambda: self._answer(envelope, event), self._outage_of)
+        answer = await wait_out(lambda: self._answer(envelope, event))
         publish = self._publish
         if answer is not None and publish is not None:
             reply = work_envelope(answer, self._name, envelope.context.caused_by(envelope.id))
-            await wait_out(lambda: publish(reply), self._outage_of)
+            await wait_out(lambda: publish(reply))
 
     async def _answer(self, envelope: Envelope, event: Event) -> Event | None:
         try:
@@ -151,7 +143,7 @@ class Worker:
             )
 
 
-async def wait_out(step: Callable[[], Awaitable[Result]], outage_of: Classify) -> Result:
+async def wait_out(step: Callable[[], Awaitable[Result]]) -> Result:
     """Run a repeatable step until no outage stands in its way, with backoff and jitter, however long that takes."""
 
     def is_outage(error: BaseException) -> bool:

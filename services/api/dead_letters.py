@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from libs.catalog import dead_letters
 from libs.shared.logs import get_logger
-from libs.shared.outages import outage_of
 from libs.shared.rabbitmq import Delivery
 from libs.shared.worker import wait_out
 from services.api.core import Core
@@ -23,12 +22,12 @@ async def bury(core: Core, delivery: Delivery) -> str | None:
     image_id: str | None = None
     bug: str | None = None
     try:
-        image_id = await wait_out(lambda: dead_letters.bury(core.catalog, body, death.queue, death.reason), outage_of)
+        image_id = await wait_out(lambda: dead_letters.bury(core.catalog, body, death.queue, death.reason))
     except Exception as error:  # noqa: BLE001 - an edge
         get_logger().exception("a bug met a dead letter")
         bug = type(error).__name__
         problem = f"a bug here met it: {bug}"
-        await wait_out(lambda: dead_letters.set_aside(core.catalog, body, death.queue, "bug", problem), outage_of)
+        await wait_out(lambda: dead_letters.set_aside(core.catalog, body, death.queue, "bug", problem))
     get_logger().error("a dead letter", queue=death.queue, reason=death.reason, image_id=image_id)
     await delivery.ack()
     return bug

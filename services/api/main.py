@@ -26,7 +26,6 @@ from libs.shared.errors import Refusal
 from libs.shared.events import Envelope, Event
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.logs import get_logger
-from libs.shared.outages import outage_of
 from libs.shared.rabbitmq import Consumer, Publisher
 from libs.shared.settings import LimitSettings
 from libs.shared.topology import DEAD_LETTERS, WORK_EXCHANGE, queue_of, stage_queue
@@ -243,7 +242,7 @@ def _consume(core: Core, tasks: TaskGroup) -> Callable[[], Awaitable[None]]:
     async def publish(envelope: Envelope) -> None:
         await core.publisher.publish(WORK_EXCHANGE, envelope, mandatory=True)
 
-    worker = Worker("api", progress.CONSUMES, handle, publish=publish, outage_of=outage_of)
+    worker = Worker("api", progress.CONSUMES, handle, publish)
     done = anyio.Event()
 
     async def run() -> None:

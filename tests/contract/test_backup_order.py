@@ -23,7 +23,6 @@ from libs.catalog.settings import CatalogSettings
 from libs.shared.events import EVENTS, BlobRef, Context, Envelope
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.mongo import Document
-from libs.shared.outages import outage_of
 from libs.shared.subscription import Subscription
 from libs.shared.worker import Worker
 from services.audit.handler import record
@@ -43,7 +42,7 @@ async def audit_everything(shelf: Shelf) -> None:
     subscription = Subscription("audit", database, handle, timedelta(days=30))
     await subscription.begin()
     public = [event for event in EVENTS if event.is_public]
-    await subscription.catch_up(Worker("audit", public, subscription.take, outage_of=outage_of).handle_message)
+    await subscription.catch_up(Worker("audit", public, subscription.take).handle_message)
 
 
 class EventfulStore(GridFsBlobStore):

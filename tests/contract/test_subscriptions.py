@@ -14,7 +14,6 @@ from structlog.testing import capture_logs
 from libs.shared import event_log
 from libs.shared.errors import ContractBreach, Outage
 from libs.shared.events import EVENTS, Context, Envelope, ImageUploaded, utc_now, work_envelope
-from libs.shared.outages import outage_of
 from libs.shared.subscription import LATE_AFTER, Lag, Subscription, lags
 from libs.shared.worker import Worker
 from tests.support.shelf import Shelf
@@ -39,7 +38,7 @@ class Listener:
         """Start, or start again as a new process would."""
         database = self.shelf.catalog.database
         self.subscription = Subscription(self.name, database, self._hear, timedelta(days=30))
-        self.worker = Worker(self.name, PUBLIC, self.subscription.take, outage_of=outage_of)
+        self.worker = Worker(self.name, PUBLIC, self.subscription.take)
 
     async def _hear(self, events: Sequence[Envelope]) -> None:
         if self.unbearable & {event.id for event in events}:

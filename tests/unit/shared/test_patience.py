@@ -11,7 +11,7 @@ from pymongo.errors import AutoReconnect, DuplicateKeyError, OperationFailure
 from libs.shared.errors import Outage
 from libs.shared.mongo import patiently, persistently
 from libs.shared.mongo_errors import LockedOut, StorageFull
-from libs.shared.outages import outage_of, until_outage
+from libs.shared.outages import until_outage
 from libs.shared.worker import wait_out
 
 pytestmark = pytest.mark.anyio
@@ -75,7 +75,7 @@ async def test_a_full_disk_is_asked_about_now_and_then_until_there_is_room() -> 
 async def test_a_step_with_a_message_is_tried_until_no_outage_stands_in_its_way() -> None:
     step = Failing(Outage("away"), AutoReconnect("away"), ConnectionResetError("away"))
 
-    assert await wait_out(step, outage_of) == "done"
+    assert await wait_out(step) == "done"
     assert step.tries == 4
 
 
@@ -83,7 +83,7 @@ async def test_a_step_with_a_message_that_meets_a_bug_is_not_tried_again() -> No
     step = Failing(KeyError("a bug"))
 
     with pytest.raises(KeyError):
-        await wait_out(step, outage_of)
+        await wait_out(step)
     assert step.tries == 1
 
 
