@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
@@ -28,7 +27,7 @@ from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.logs import get_logger
 from libs.shared.rabbitmq import Consumer, Publisher
 from libs.shared.settings import LimitSettings
-from libs.shared.topology import DEAD_LETTERS, WORK_EXCHANGE, queue_of, stage_queue
+from libs.shared.topology import DEAD_LETTERS, queue_of, stage_queue
 from libs.shared.worker import Worker
 from libs.webhooks.registry import Registry
 from libs.webhooks.settings import WebhookSettings
@@ -201,7 +200,7 @@ async def _lifespan(
         app.state.vitals = Vitals(core)
         app.state.scan = Checkup(core, SCAN, findings.Options())
         tasks.start_soon(_begin, core)
-        stop = _consume(core, tasks)
+        stop = _consume(core)
         try:
             # It listens all the same after a while, to tell of its health; usually nobody has to be turned away.
             with anyio.move_on_after(OPENING_SECONDS):
@@ -232,17 +231,14 @@ async def _begin(core: Core) -> None:
     await mongo.persistently(core.webhooks.ensure_indexes)
 
 
-def _consume(core: Core, tasks: TaskGroup) -> Callable[[], Awaitable[None]]:
+def _consume(core: Core) -> Callable[[], Awaitable[None]]:
     """Start the API's two consumers; returns what stops them, giving back what is in hand."""
 
     async def handle(envelope: Envelope, event: Event) -> None:
         await core.access.opened.wait()
         await progress.apply(core, event, envelope.context)
 
-    async def publish(envelope: Envelope) -> None:
-        await core.publisher.publish(WORK_EXCHANGE, envelope, mandatory=True)
-
-    worker = Worker("api", progress.CONSUMES, handle, publish)
+    worker = Worker("api", progress.CONSUMES, handle)
     done = anyio.Event()
 
     async def run() -> None:
@@ -257,5 +253,5 @@ def _consume(core: Core, tasks: TaskGroup) -> Callable[[], Awaitable[None]]:
         with anyio.move_on_after(core.settings.grace_seconds):
             await done.wait()
 
-    tasks.start_soon(run)
+    core.tasks.start_soon(run)
     return stop
