@@ -42,7 +42,7 @@ class DecodePool:
     def __init__(
         self,
         settings: StageSettings,
-        preload: Sequence[str] = (),
+        preload: Sequence[str],
         *,
         on_child_end: Callable[[str], None] = lambda code: None,
     ) -> None:
@@ -51,12 +51,11 @@ class DecodePool:
         Args:
             settings: how many children, and what each may use.
             preload: modules that children find already imported, such as the one of the stage's handler; whatever a
-                call needs beside them must be part of this program. Without any, the children start at the first call,
-                with the module of its function.
+                call needs beside them must be part of this program.
             on_child_end: told the failure code of each child that ends in the middle of a call.
         """
         self._settings = settings
-        self._preload = list(preload)
+        self._preload = preload
         self._on_child_end = on_child_end
         self._turns = anyio.Semaphore(settings.processes)
         self._idle: list[ChildSlot] = []
@@ -70,10 +69,9 @@ class DecodePool:
         limits = ChildLimits(settings.memory_bytes, MAX_RESULT_BYTES, settings.deadline_seconds)
         self._all = [ChildSlot(limits, self._preload, self._thread) for _ in range(settings.processes)]
         self._idle = list(self._all)
-        if self._preload:
-            multiprocessing.get_context("forkserver").set_forkserver_preload(self._preload)
-            for slot in self._all:
-                await slot.start()
+        multiprocessing.get_context("forkserver").set_forkserver_preload(list(self._preload))
+        for slot in self._all:
+            await slot.start()
         return self
 
     async def __aexit__(
@@ -106,9 +104,6 @@ class DecodePool:
         message, descriptors = sandbox.dump_call(function, arguments)
         if len(message) > sandbox.MAX_MESSAGE_BYTES:
             raise ValueError("arguments this large belong in a spool")
-        if not self._preload:
-            self._preload.append(function.__module__)
-            multiprocessing.get_context("forkserver").set_forkserver_preload(self._preload)
         async with self._turns:
             slot = self._take(owner)
             try:

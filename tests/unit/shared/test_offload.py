@@ -29,12 +29,13 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 MEGABYTE = 1 << 20
+PRELOAD = [children.__name__]
 
 
 @pytest.fixture(scope="module")
 async def pool() -> AsyncIterator[DecodePool]:
     settings = StageSettings(processes=2, deadline_seconds=2.0, memory_bytes=512 * MEGABYTE)
-    async with DecodePool(settings, preload=["tests.support.children"]) as pool:
+    async with DecodePool(settings, PRELOAD) as pool:
         yield pool
 
 
@@ -59,7 +60,7 @@ async def test_a_call_runs_in_a_process_of_its_own(pool: DecodePool) -> None:
 
 async def test_each_child_that_ends_in_the_middle_of_a_call_is_told_of() -> None:
     endings: list[str] = []
-    async with DecodePool(StageSettings(processes=1), on_child_end=endings.append) as pool:
+    async with DecodePool(StageSettings(processes=1), PRELOAD, on_child_end=endings.append) as pool:
         assert await code_of(pool.run(children.segfault)) == "decoder-crashed"
         assert await pool.run(children.process_id)
     assert endings == ["decoder-crashed", "decoder-crashed"]
@@ -275,20 +276,20 @@ async def test_a_child_does_not_keep_its_picture_in_hand_by_saying_that_there_ar
 
 
 async def test_a_limit_on_the_processor_time_of_the_worker_stays() -> None:
-    async with DecodePool(StageSettings(processes=1)) as pool:
+    async with DecodePool(StageSettings(processes=1), PRELOAD) as pool:
         resource.prlimit(await pool.run(children.process_id), resource.RLIMIT_CPU, (3000, 3000))
 
         assert (await pool.run(children.rights)).limits["CPU"][1] == 3000
 
 
 async def test_children_are_replaced_regularly() -> None:
-    async with DecodePool(StageSettings(processes=1)) as pool:
+    async with DecodePool(StageSettings(processes=1), PRELOAD) as pool:
         seen = {await pool.run(children.process_id) for _ in range(MAX_TASKS + 1)}
     assert len(seen) == 2
 
 
 async def test_no_child_serves_two_owners() -> None:
-    async with DecodePool(StageSettings(processes=2)) as pool:
+    async with DecodePool(StageSettings(processes=2), PRELOAD) as pool:
         anna, berta, clara = (pool.of(owner) for owner in ("anna", "berta", "clara"))
         first, other = await anna.run(children.process_id), await berta.run(children.process_id)
         assert first != other
@@ -341,7 +342,7 @@ async def test_decoders_have_their_threads_where_stacks_may_be_larger_than_a_chi
         "from tests.support import children\n"
         "resource.setrlimit(resource.RLIMIT_STACK, (1 << 31, resource.getrlimit(resource.RLIMIT_STACK)[1]))\n"
         "async def main():\n"
-        "    async with DecodePool(StageSettings(processes=1)) as pool:\n"
+        "    async with DecodePool(StageSettings(processes=1), [children.__name__]) as pool:\n"
         "        print(await pool.run(children.in_a_thread))\n"
         "anyio.run(main)\n"
     )
@@ -357,7 +358,7 @@ async def test_no_child_outlives_a_worker_that_was_killed() -> None:
         "from libs.shared.spool import Spool\n"
         "from tests.support import children\n"
         "async def main():\n"
-        "    async with DecodePool(StageSettings(processes=1, deadline_seconds=60)) as pool:\n"
+        "    async with DecodePool(StageSettings(processes=1, deadline_seconds=60), [children.__name__]) as pool:\n"
         "        await pool.run(children.hang, Spool(int(sys.argv[1])))\n"
         "anyio.run(main)\n"
     )
