@@ -107,8 +107,7 @@ class _Backup:
             await side_by_side(partial(self._image, batch, place) for place in range(len(batch)))
             for document in batch:
                 lines.append({field: value for field, value in document.items() if field not in _PASSING})
-                if document["state"] != "deleted":
-                    self._list_blobs(Image.model_validate(document), manifest)
+                self._list_blobs(document, manifest)
 
     async def _next(self, name: str, after: Any, wanted: Document) -> list[Document]:
         following = wanted if after is None else {"_id": {"$gt": after}, **wanted}
@@ -120,12 +119,12 @@ class _Backup:
         async with self._slots:
             for _ in range(PATIENCE):
                 document = batch[place]
-                missing = await self._copy(Image.model_validate(document)) if document["state"] != "deleted" else set()
+                missing = await self._copy(promised_by(document))
                 if not missing:
                     return
                 wanted = {"_id": document["_id"]}
                 current = await patiently(partial(self._catalog.images.find_one, wanted))
-                if current is None or _refs(current) == _refs(document):
+                if current is None or promised_by(current) == promised_by(document):
                     break
                 batch[place] = current
         for kind in missing:
@@ -133,10 +132,10 @@ class _Backup:
         self._copied.damaged += len(missing)
         batch[place] = without(document, missing)
 
-    async def _copy(self, image: Image) -> set[BlobKind]:
-        """Which of the image's blobs cannot be had, the others being in the archive."""
+    async def _copy(self, refs: dict[BlobKind, BlobRef]) -> set[BlobKind]:
+        """Which of an image's blobs cannot be had, the others being in the archive."""
         missing: set[BlobKind] = set()
-        for kind, ref in promised(image).items():
+        for kind, ref in refs.items():
             if await anyio.to_thread.run_sync(self._archive.holds, ref, self._stamp):
                 self._copied.reused += 1
                 continue
@@ -146,18 +145,19 @@ class _Backup:
                 missing.add(kind)
         return missing
 
-    def _list_blobs(self, image: Image, manifest: Lines) -> None:
-        for kind, ref in promised(image).items():
-            manifest.append({"line": "blob", **ref.model_dump(), "kind": kind, "image_id": image.id})
+    def _list_blobs(self, document: Document, manifest: Lines) -> None:
+        for kind, ref in promised_by(document).items():
+            manifest.append({"line": "blob", **ref.model_dump(), "kind": kind, "image_id": document["_id"]})
             self._copied.blobs += 1
             self._copied.bytes += ref.length
+
+
+def promised_by(document: Document) -> dict[BlobKind, BlobRef]:
+    """The blobs that have to be there for an image's record; none for that of a deleted one."""
+    return promised(Image.model_validate(document)) if document["state"] in VISIBLE else {}
 
 
 def without(document: Document, missing: set[BlobKind]) -> Document:
     """An image's record that no longer promises these blobs."""
     kept = {field: value for field, value in document.items() if field not in missing or field == "original"}
     return {**kept, "is_original_kept": False} if "original" in missing else kept
-
-
-def _refs(document: Document) -> dict[BlobKind, BlobRef]:
-    return {} if document["state"] == "deleted" else promised(Image.model_validate(document))

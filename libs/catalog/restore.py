@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -15,14 +15,13 @@ from pymongo.errors import BulkWriteError
 
 from libs.catalog import migrations
 from libs.catalog.archive import LEFT_OUT, MANIFEST, OF_SUBSCRIBERS, RECORDS, RECORDS_OF, Archive, Totals
-from libs.catalog.backup import without
+from libs.catalog.backup import promised_by, without
 from libs.catalog.catalog import Catalog
 from libs.catalog.exhaustion import give_up
 from libs.catalog.leases import Lease
 from libs.catalog.records import VISIBLE, Image
 from libs.catalog.requests import emit_again
 from libs.catalog.side_by_side import side_by_side
-from libs.catalog.soundness import promised
 from libs.shared.errors import Refusal
 from libs.shared.events import BlobRef, utc_now
 from libs.shared.gridfs import GridFsBlobStore
@@ -194,7 +193,7 @@ class _Restore:
         await self._insert("images", [_resting(document, present) for document in batch])
 
     async def _present(self, batch: list[Document]) -> set[str]:
-        ids = [ref.blob_id for document in batch for ref in _refs(document)]
+        ids = [ref.blob_id for document in batch for ref in promised_by(document).values()]
         files = await patiently(lambda: self._catalog.files.find({"_id": {"$in": ids}}, {"_id": 1}).to_list(None))
         return {file["_id"] for file in files}
 
@@ -253,16 +252,12 @@ class _Restore:
         setattr(self._restored, name, getattr(self._restored, name) + len(documents))
 
 
-def _refs(document: Document) -> Iterable[BlobRef]:
-    return promised(Image.model_validate(document)).values() if document["state"] in VISIBLE else ()
-
-
 def _resting(document: Document, present: set[str]) -> Document:
     """An image's record that promises only blobs that are there, in the state that they amount to."""
     if document["state"] not in VISIBLE:
         return document
-    refs = promised(Image.model_validate(document))
-    document = without(document, {kind for kind, ref in refs.items() if ref.blob_id not in present})
+    missing = {kind for kind, ref in promised_by(document).items() if ref.blob_id not in present}
+    document = without(document, missing)
     if document["state"] != "failed":
         is_encoded, has_thumbnail = bool(document.get("encoded")), bool(document.get("thumbnail"))
         document["state"] = ("ready" if has_thumbnail else "encoded") if is_encoded else "queued"
