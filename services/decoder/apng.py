@@ -22,7 +22,7 @@ def first_frame(data: bytes) -> bytes | None:
         None where the still is shown first after all. It is, too, where the frame is smaller than the canvas, which is
         allowed and not known to be written.
     """
-    if not png_chunks.find(data, b"acTL"):
+    if png_chunks.find(data, b"acTL") is None:
         return None
     try:
         chunks = list(png_chunks.chunks(data))

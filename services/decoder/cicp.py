@@ -68,7 +68,7 @@ def code_points(data: bytes, format: Format) -> CodePoints | None:
     In a PNG only what makes sense counts, as in browsers: both known, no matrix, full range (third edition, 11.3.2.6).
     """
     if format == "PNG":
-        chunk = png_chunks.find(data, b"cICP").get(b"cICP", b"")
+        chunk = png_chunks.find(data, b"cICP") or b""
         is_usable = chunk[2:] == b"\0\1" and chunk[0] in _PRIMARIES and chunk[1] in _TRANSFERS
         return (chunk[0], chunk[1]) if is_usable else None
     item = primary_item(data) if format in ("HEIF", "AVIF") else None

@@ -33,7 +33,7 @@ def make_clear(work: Work) -> None:
         work.is_normal = False
     elif work.stored.mode == "1":
         # Pillow asks for any bit of the level, and only the lowest counts.
-        work.shown.info["transparency"] = 255 * (png_chunks.find(work.data, b"tRNS").get(b"tRNS", b"\0\0")[1] & 1)
+        work.shown.info["transparency"] = 255 * ((png_chunks.find(work.data, b"tRNS") or b"\0\0")[1] & 1)
     elif work.stored.mode == "RGB" and bits == 16:
         opaque = _opaque_pixels(work, clear)
         work.shown = work.shown.copy()

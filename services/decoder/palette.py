@@ -14,6 +14,6 @@ def notice_missing_colours(work: Work) -> None:
     if work.format != "PNG" or work.stored.mode != "P":
         return
     bits, _ = png_chunks.samples(work.data)
-    colours = len(png_chunks.find(work.data, b"PLTE").get(b"PLTE", b"")) // 3
+    colours = len(png_chunks.find(work.data, b"PLTE") or b"") // 3
     if colours < 1 << bits:
         work.is_normal &= max(work.stored.histogram()[colours:]) == 0

@@ -57,7 +57,7 @@ def places(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 def samples(data: bytes) -> tuple[int, int]:
     """How many bits a sample has, and the colour type."""
-    header = find(data, b"IHDR").get(b"IHDR", b"").ljust(10, b"\0")
+    header = (find(data, b"IHDR") or b"").ljust(10, b"\0")
     return header[8], header[9]
 
 
@@ -149,18 +149,17 @@ def _counts(data: bytes, start: int, end: int) -> bool:
     return is_critical or zlib.crc32(data[start - 4 : end]) == int.from_bytes(data[end : end + 4], "big")
 
 
-def find(data: bytes, *kinds: bytes) -> dict[bytes, bytes]:
-    """The contents of the first chunk of each of ``kinds`` before the pixels that counts, as far as the data goes."""
-    found: dict[bytes, bytes] = {}
+def find(data: bytes, kind: bytes) -> bytes | None:
+    """The content of the first chunk of a kind that counts; None where there is none before the pixels."""
     try:
-        for kind, start, end in places(data):
-            if kind == b"IDAT":
+        for present, start, end in places(data):
+            if present == kind and _counts(data, start, end):
+                return data[start:end]
+            if present == b"IDAT":
                 break
-            if kind in kinds and _counts(data, start, end):
-                found.setdefault(kind, data[start:end])
     except ValueError:
-        return found
-    return found
+        pass  # It is not in what there is of the file.
+    return None
 
 
 def is_cut_off(data: bytes) -> bool:

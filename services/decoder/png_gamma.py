@@ -7,7 +7,6 @@ import struct
 from services.decoder import png_chunks
 from services.decoder.matrix_profile import BT709, Primaries, matrix_profile
 
-_LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1}
 _SRGB_GAMMA, _GAMMA_ROUNDING = 45_455, 500
 """Of 100,000. Writers of sRGB say 45455, or 45000; the difference between its curve and a power is not meant."""
 _CHROMATICITY_ROUNDING = 0.001
@@ -19,16 +18,19 @@ def profile(data: bytes) -> bytes | None:
     Primaries say nothing without a gamma, as in Chromium, and neither does where there is an sRGB chunk. A chunk whose
     length is wrong says nothing at all.
     """
-    found = {
-        kind: content for kind, content in png_chunks.find(data, *_LENGTHS).items() if len(content) == _LENGTHS[kind]
-    }
-    gamma = int.from_bytes(found.get(b"gAMA", b""), "big")
-    if not gamma or b"sRGB" in found:
+    gamma = int.from_bytes(_content(data, b"gAMA", 4), "big")
+    if not gamma or _content(data, b"sRGB", 1):
         return None
-    primaries = _primaries(found[b"cHRM"]) if b"cHRM" in found else BT709
+    chromaticities = _content(data, b"cHRM", 32)
+    primaries = _primaries(chromaticities) if chromaticities else BT709
     if abs(gamma - _SRGB_GAMMA) <= _GAMMA_ROUNDING and _are_those_of_srgb(primaries):
         return None
     return matrix_profile(primaries, 100_000 / gamma)
+
+
+def _content(data: bytes, kind: bytes, length: int) -> bytes:
+    content = png_chunks.find(data, kind)
+    return content if content is not None and len(content) == length else b""
 
 
 def _primaries(content: bytes) -> Primaries:

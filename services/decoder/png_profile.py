@@ -16,7 +16,7 @@ def profile(data: bytes) -> bytes | None:
     Returns:
         None where there is none, or it is broken or too long.
     """
-    packed = png_chunks.find(data, b"iCCP").get(b"iCCP", b"")
+    packed = png_chunks.find(data, b"iCCP") or b""
     unpacker = zlib.decompressobj()
     try:
         content = unpacker.decompress(packed.partition(b"\0")[2][1:], MAX_PROFILE_BYTES)
