@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from libs.shared.events import BlobRef
@@ -17,31 +17,32 @@ IMMUTABLE = "private, max-age=31536000, immutable"
 _RANGE = re.compile(r"bytes=(\d{0,40})-(\d{0,40})", re.IGNORECASE)
 
 
-async def send(core: Core, picture: Picture, *, cache_control: str = "no-store") -> Response:
+async def send(core: Core, picture: Picture) -> Response:
     """The whole picture as a stream.
 
     Raises:
         BlobMissing: before anything is sent.
     """
-    return await _body(core, picture, 0, picture.ref.length, headers=_headers(picture, cache_control))
+    return await _body(core, picture, 0, picture.ref.length, headers=_headers(picture, "no-store"))
 
 
-async def send_cacheable(core: Core, picture: Picture, method: str, request: Headers) -> Response:
-    """What a GET or HEAD with these headers asks for: 200, 206, 304 or 416."""
+async def send_cacheable(core: Core, request: Request, picture: Picture) -> Response:
+    """What a GET or HEAD asks for by its headers: 200, 206, 304 or 416."""
     headers = _headers(picture, IMMUTABLE)
     etag = headers["etag"]
-    if matches(",".join(request.getlist("if-none-match")), etag):
+    asked = request.headers
+    if matches(",".join(asked.getlist("if-none-match")), etag):
         return Response(status_code=304, headers={k: headers[k] for k in ("etag", "cache-control")})
     status, start, stop = 200, 0, picture.ref.length
-    if method == "GET" and "range" in request and request.get("if-range", etag) == etag:
-        wanted = byte_range(request["range"], picture.ref.length)
+    if request.method == "GET" and "range" in asked and asked.get("if-range", etag) == etag:
+        wanted = byte_range(asked["range"], picture.ref.length)
         if wanted is not None and wanted[0] >= wanted[1]:
             return Response(status_code=416, headers={"content-range": f"bytes */{picture.ref.length}"})
         if wanted is not None:
             status, (start, stop) = 206, wanted
             headers["content-range"] = f"bytes {start}-{stop - 1}/{picture.ref.length}"
             headers["content-length"] = str(stop - start)
-    if method == "HEAD":
+    if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
     return await _body(core, picture, start, stop, status_code=status, headers=headers)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
@@ -52,8 +54,7 @@ async def _answer_at_once(request: Request) -> Response | None:
         return None
     core.key_limits.count_request(caller)
     try:
-        picture = Picture(found.ref, content=found.content)
-        return await media.send_cacheable(core, picture, request.method, request.headers)
+        return await media.send_cacheable(core, request, Picture(found.ref, content=found.content))
     except BlobMissing:
         return None
 
@@ -66,10 +67,7 @@ async def show_thumbnail(
     context: ContextDependency,
 ) -> Response:
     """The thumbnail, immutable under its entity tag."""
-
-    async def send(picture: Picture) -> Response:
-        return await media.send_cacheable(core, picture, request.method, request.headers)
-
+    send = partial(media.send_cacheable, core, request)
     sent = await send_thumbnail(core, caller, ids_of_thumbnail(thumbnail_id), None, context, send)
     return processing(sent.image) if isinstance(sent, Pending) else sent
 
@@ -112,4 +110,4 @@ async def show_image(
     found = await find_picture(core, caller, album_id, image_id, variant, 0)
     if isinstance(found, Pending):
         return processing(found.image)
-    return await media.send_cacheable(core, found, request.method, request.headers)
+    return await media.send_cacheable(core, request, found)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.api import media
 from services.api.answers import JOB_CODES, STREAMED, processing, refusals
 from services.api.dependencies import ContextDependency, CoreDependency, ReaderDependency
-from services.api.pictures import Pending, Picture, send_thumbnail
+from services.api.pictures import Pending, send_thumbnail
 from services.api.schemas import GetThumbnail, ids_of_thumbnail
 
 router = APIRouter(prefix="/album/thumbnail", tags=["thumbnails"])
@@ -24,10 +26,6 @@ async def get_thumbnail(
 
     ``wait_seconds`` is for one that there has not been yet.
     """
-
-    async def send(picture: Picture) -> Response:
-        return await media.send(core, picture)
-
     ids = ids_of_thumbnail(body.thumbnail_id)
-    sent = await send_thumbnail(core, caller, ids, body.wait_seconds, context, send)
+    sent = await send_thumbnail(core, caller, ids, body.wait_seconds, context, partial(media.send, core))
     return processing(sent.image) if isinstance(sent, Pending) else sent
