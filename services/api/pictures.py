@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.responses import Response
 
@@ -59,14 +60,12 @@ async def find_picture(
     """
     if variant == "original":
         caller.require("write")  # before anything is looked up, so that the answer tells nothing
-    states = ("queued", "encoded", "ready", "failed") if variant == "original" else ("encoded", "ready", "failed")
-    image = await settled(
-        core, image_id, lambda: find_image(core.catalog, caller, album_id, image_id), wait_seconds, states
-    )
-    if variant == "original":
+        image = await find_image(core.catalog, caller, album_id, image_id)
         if image.original is None or not image.is_original_kept:
             raise Refusal("original-not-kept", "the upload of this picture is not kept any more")
         return Picture(image.original, is_attachment=True, name=image.name)
+    find = partial(find_image, core.catalog, caller, album_id, image_id)
+    image = await settled(core, image_id, find, wait_seconds, ("encoded", "ready", "failed"))
     if image.encoded is not None:
         return Picture(image.encoded)
     if image.state == "failed":
