@@ -71,8 +71,8 @@ class Multipart:
         self._body = body
         self._tokens: deque[tuple[_Kind, bytes]] = deque()
         self._headers: dict[bytes, bytes] = {}
-        self._field = b""
-        self._value = b""
+        self._field = bytearray()
+        self._value = bytearray()
         self._count = 0
         self._is_complete = False
         try:
@@ -83,8 +83,8 @@ class Multipart:
     def _callbacks(self) -> Any:
         return {
             "on_part_begin": self._begin_part,
-            "on_header_field": lambda data, start, end: self._grow("_field", data[start:end]),
-            "on_header_value": lambda data, start, end: self._grow("_value", data[start:end]),
+            "on_header_field": lambda data, start, end: self._field.extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
             "on_header_end": self._end_header,
             "on_headers_finished": lambda: self._tokens.append(
                 ("begin", self._headers.get(b"content-disposition", b""))
@@ -100,12 +100,10 @@ class Multipart:
         if self._count > MAX_PARTS:
             raise _invalid(f"the body has more than {MAX_PARTS} parts")
 
-    def _grow(self, name: str, data: bytes) -> None:
-        setattr(self, name, getattr(self, name) + data)
-
     def _end_header(self) -> None:
-        self._headers[self._field.lower()] = self._value
-        self._field = self._value = b""
+        self._headers[bytes(self._field.lower())] = bytes(self._value)
+        self._field.clear()
+        self._value.clear()
 
     def _complete(self) -> None:
         self._is_complete = True
