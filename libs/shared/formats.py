@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, cast
+from typing import Literal
 
 from libs.shared.boxes import primary_item
 
@@ -21,6 +21,7 @@ CONTENT_TYPES: Mapping[Format, str] = MappingProxyType(
         "AVIF": "image/avif",
     }
 )
+"""Their media types."""
 
 _MAX_FTYP_BYTES = 4096
 _AVIF_BRANDS = {b"avif", b"avis"}
@@ -34,11 +35,6 @@ class Sniffed:
 
     format: Format | None
     is_settled: bool
-
-
-def content_type_of(format: str) -> str:
-    """The media type of a format named by `sniff`, such as ``image/jpeg``."""
-    return CONTENT_TYPES[cast(Format, format)]
 
 
 def sniff(head: bytes) -> Sniffed:

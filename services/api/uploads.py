@@ -17,7 +17,7 @@ from libs.catalog.albums import Caller, find_album
 from libs.catalog.uploads import Intent
 from libs.shared.errors import Outage, Refusal
 from libs.shared.events import BlobRef, Context
-from libs.shared.formats import content_type_of
+from libs.shared.formats import CONTENT_TYPES
 from libs.shared.imaging import MAX_HEAD_BYTES, Header, probe
 from libs.shared.mongo import cleanup_seconds
 from libs.shared.settings import LimitSettings
@@ -205,7 +205,7 @@ class _Upload:
         self._original = await self._core.blobs.write(
             self._bounded(head, part.content),
             kind="original",
-            content_type=content_type_of(header.format),
+            content_type=CONTENT_TYPES[header.format],
             image_id=self._intent.image_id,
             blob_id=self._intent.blob_id,
         )

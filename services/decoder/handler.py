@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from libs.shared.events import ImageEncoded, ImageUploaded
-from libs.shared.formats import content_type_of
+from libs.shared.formats import CONTENT_TYPES
 from libs.shared.ports import Toolbox
 from libs.shared.spool import Spool
 from services.decoder.pixels import decode_file
@@ -21,14 +21,14 @@ async def decode(event: ImageUploaded, tools: Toolbox) -> ImageEncoded:
         await source.fill(tools.blobs.read(event.original))
         decoded = await tools.offload.run(decode_file, source, encoded, preview, tools.settings)
         encoded_ref = await tools.blobs.write(
-            encoded.chunks(), kind="encoded", content_type=content_type_of(decoded.encoded_as), image_id=event.image_id
+            encoded.chunks(), kind="encoded", content_type=CONTENT_TYPES[decoded.encoded_as], image_id=event.image_id
         )
         preview_ref = None
         if decoded.preview_as is not None:
             preview_ref = await tools.blobs.write(
                 preview.chunks(),
                 kind="preview",
-                content_type=content_type_of(decoded.preview_as),
+                content_type=CONTENT_TYPES[decoded.preview_as],
                 image_id=event.image_id,
             )
     return ImageEncoded(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from libs.shared.errors import Rejection
-from libs.shared.formats import Format, content_type_of, sniff
+from libs.shared.formats import CONTENT_TYPES, Format, sniff
 from libs.shared.imaging import JPEG_MAX_SEGMENTS, MAX_HEAD_BYTES, probe
 from services.decoder.opening import open_header
 from tests.support.bombs import property_named_often, referring
@@ -159,7 +159,7 @@ def test_a_wrong_checksum_proves_no_size() -> None:
 
 
 def test_every_format_has_its_media_type() -> None:
-    assert [content_type_of(format) for format in FORMATS] == [
+    assert [CONTENT_TYPES[format] for format in FORMATS] == [
         "image/jpeg",
         "image/png",
         "image/webp",
