@@ -99,14 +99,6 @@ async def to_its_end(operation: Awaitable[Result]) -> Result:
         raise
 
 
-async def free_bytes(database: Database) -> int | None:
-    """How much room the disk of the database still has; None if the server does not tell."""
-    stats = await patiently(lambda: database.command("dbStats"))
-    if "fsTotalSize" not in stats:
-        return None
-    return int(stats["fsTotalSize"] - stats["fsUsedSize"])
-
-
 def cleanup_seconds(error: BaseException) -> float:
     """How long an operation that ended in an error may take to leave nothing behind."""
     is_away = _is_outage(error) and not isinstance(error, StorageFull)

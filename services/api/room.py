@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from libs.shared import mongo
 from libs.shared.errors import Refusal
+from libs.shared.mongo import Database, patiently
 
 LOOK_SECONDS = 5.0
 
@@ -13,7 +13,7 @@ LOOK_SECONDS = 5.0
 class Room:
     """The room on the database's disk, looked at every few seconds at most."""
 
-    def __init__(self, database: mongo.Database, min_free_bytes: int) -> None:
+    def __init__(self, database: Database, min_free_bytes: int) -> None:
         self._database = database
         self._min_free_bytes = min_free_bytes
         self._looked_at = -LOOK_SECONDS
@@ -27,7 +27,9 @@ class Room:
         """
         if time.monotonic() - self._looked_at > LOOK_SECONDS:
             self._looked_at = time.monotonic()
-            free = await mongo.free_bytes(self._database)
-            self._is_left = free is None or free >= self._min_free_bytes
+            stats = await patiently(lambda: self._database.command("dbStats"))
+            # Not every server tells.
+            is_told = "fsTotalSize" in stats
+            self._is_left = not is_told or stats["fsTotalSize"] - stats["fsUsedSize"] >= self._min_free_bytes
         if not self._is_left:
             raise Refusal("storage-full", "there is no room left to store pictures")
