@@ -36,13 +36,10 @@ class Deliverer:
         self._wake = anyio.Event()
         self._is_stopping = False
 
-    async def record(self, events: Sequence[Envelope]) -> int:
-        """Record events for the webhooks that want them; how many deliveries are new and due."""
-        return await record_deliveries(self._registry, events)
-
-    def notify(self) -> None:
-        """Say that something has become due."""
-        self._wake.set()
+    async def record(self, events: Sequence[Envelope]) -> None:
+        """Record events for the webhooks that want them, and look at once for what has become due."""
+        if await record_deliveries(self._registry, events):
+            self._wake.set()
 
     def stop(self) -> None:
         """Begin no more calls, and let `run` return when those under way are done."""

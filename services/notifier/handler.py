@@ -11,16 +11,11 @@ from libs.shared.events import Envelope
 class Deliveries(Protocol):
     """What is due to webhooks, and who sends it."""
 
-    async def record(self, events: Sequence[Envelope]) -> int:
-        """Record what is not recorded yet; when this returns, all of it is durable. How many deliveries are new."""
-        ...
-
-    def notify(self) -> None:
-        """Say that something has become due."""
+    async def record(self, events: Sequence[Envelope]) -> None:
+        """Record what is not recorded yet, and have it sent; when this returns, all of it is durable."""
         ...
 
 
 async def make_due(events: Sequence[Envelope], deliveries: Deliveries) -> None:
     """Record for each webhook the events that it wants, and have them sent."""
-    if await deliveries.record(events):
-        deliveries.notify()
+    await deliveries.record(events)
