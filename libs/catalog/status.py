@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+import anyio
 
 from libs.catalog.catalog import Catalog
 from libs.catalog.records import Image, State
@@ -121,21 +124,17 @@ async def longest_wait(catalog: Catalog) -> timedelta:
     return timedelta(0) if image is None else utc_now() - (image["check_at"] - catalog.check_after)
 
 
-def queue_names(subscribers: Iterable[Lag]) -> tuple[str, ...]:
-    """The queues of the pipeline and of these subscribers."""
-    return (*QUEUES, *(queue_of(lag.subscriber) for lag in subscribers))
-
-
 async def queue_states(
-    look: Callable[[str], Awaitable[QueueState]], names: Iterable[str]
+    look: Callable[[str], Awaitable[QueueState]], subscribers: Iterable[Lag], within_seconds: float
 ) -> dict[str, QueueState | None]:
-    """The state of each queue; None for those about which the broker does not answer."""
-    states: dict[str, QueueState | None] = dict.fromkeys(names)
-    try:
+    """The state of each queue of the pipeline and of these subscribers; None where the broker does not answer in time.
+
+    After an outage the next one would not be answered either, and waiting for that takes long.
+    """
+    states: dict[str, QueueState | None] = dict.fromkeys((*QUEUES, *(queue_of(lag.subscriber) for lag in subscribers)))
+    with suppress(Outage), anyio.move_on_after(within_seconds):
         for queue in states:
             states[queue] = await look(queue)
-    except Outage:
-        pass  # the next one would not be answered either, and waiting for that takes long
     return states
 
 

@@ -13,7 +13,6 @@ from libs.shared import mongo, mongo_errors
 from libs.shared.errors import MACHINE_ERRORS
 from libs.shared.outages import outage_of
 from libs.shared.subscription import lags
-from libs.shared.topology import QueueState
 from services.api.core import Core
 
 Result = TypeVar("Result")
@@ -49,11 +48,7 @@ async def _show_pulse(core: Core) -> None:
 async def _show_subscribers_and_queues(core: Core) -> None:
     subscribers = await _answer(lambda: lags(core.catalog.database)) or []
     core.metrics.show_subscribers(subscribers)
-    names = status.queue_names(subscribers)
-    queues: dict[str, QueueState | None] = dict.fromkeys(names)
-    with anyio.move_on_after(ASK_SECONDS):
-        queues = await status.queue_states(core.publisher.queue_state, names)
-    core.metrics.show_queues(queues)
+    core.metrics.show_queues(await status.queue_states(core.publisher.queue_state, subscribers, ASK_SECONDS))
 
 
 async def _answer(question: Callable[[], Awaitable[Result]]) -> Result | None:

@@ -16,7 +16,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from libs.catalog.catalog import Catalog
-from libs.catalog.status import STAGES, Overview, overview, queue_names, queue_states
+from libs.catalog.status import STAGES, Overview, overview, queue_states
 from libs.shared import mongo, mongo_errors
 from libs.shared.rabbitmq import Publisher
 from libs.shared.settings import address_of
@@ -115,10 +115,7 @@ async def _look(catalog: Catalog, publisher: Publisher, settings: CommandSetting
         nonlocal found, states
         with anyio.move_on_after(ASK_SECONDS), suppress(mongo_errors.DriverError):
             found = await overview(catalog)
-        names = queue_names(found.subscribers if found else ())
-        states = dict.fromkeys(names)
-        with anyio.move_on_after(ASK_SECONDS):
-            states = await queue_states(publisher.queue_state, names)
+        states = await queue_states(publisher.queue_state, found.subscribers if found else (), ASK_SECONDS)
 
     async def ask_api() -> None:
         nonlocal api

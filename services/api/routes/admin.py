@@ -34,6 +34,8 @@ from services.api.schemas import Done
 
 MOST_RETRIED = 1_000
 """Failed jobs that are queued again by one request."""
+ASK_SECONDS = 10.0
+"""How long the broker may take to tell of all queues."""
 
 router = APIRouter(prefix="/admin", tags=["admin"], dependencies=[Depends(requires("admin"))])
 
@@ -46,7 +48,7 @@ async def get_status(core: CoreDependency) -> StatusAnswer:
     return StatusAnswer(
         message="this is how it is",
         overview=overview,
-        queues=await status.queue_states(core.publisher.queue_state, status.queue_names(overview.subscribers)),
+        queues=await status.queue_states(core.publisher.queue_state, overview.subscribers, ASK_SECONDS),
         checks={name: Check.of(report) for name, report in checks.items()},
     )
 
