@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
 
-from pymongo import DESCENDING
 from pymongo.errors import DuplicateKeyError
 
 from libs.catalog.catalog import Catalog
@@ -14,7 +12,7 @@ from libs.catalog.records import Album
 from libs.shared.errors import Refusal
 from libs.shared.events import AlbumCreated, Context, utc_now
 from libs.shared.mongo import Document, Transaction, patiently
-from libs.shared.pages import BATCH, Page, made, position, token
+from libs.shared.pages import Page, newest_first
 
 _SHOWN = {"owner": 1, "name": 1, "create_date": 1, "content_count": 1}
 
@@ -95,13 +93,5 @@ async def list_albums(catalog: Catalog, caller: Caller, limit: int, after: str |
     Raises:
         Refusal: ``invalid-request``: ``after`` is not what an earlier page gave as next.
     """
-    wanted: Document = {"owner": caller.owner, "state": "live"}
-    if after is not None:
-        date, last_id = position(after, datetime, str)
-        wanted["$or"] = [{"create_date": {"$lt": date}}, {"create_date": date, "_id": {"$lt": last_id}}]
-    order = [("create_date", DESCENDING), ("_id", DESCENDING)]
-    query = catalog.albums.find(wanted, _SHOWN).sort(order)
-    documents = await patiently(lambda: query.clone().limit(limit + 1).batch_size(BATCH).to_list(None))
-    albums = await made(Album.model_validate, documents[:limit])
-    more = len(documents) > limit
-    return Page(albums, token(albums[-1].create_date, albums[-1].id) if more else None)
+    own = {"owner": caller.owner, "state": "live"}
+    return await newest_first(catalog.albums, own, _SHOWN, Album.model_validate, limit, after)

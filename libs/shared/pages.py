@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import anyio.lowlevel
 
 from libs.shared.errors import Refusal
+from libs.shared.mongo import Collection, Document, patiently
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -43,6 +44,29 @@ async def made(make: Callable[[Item], Made], items: Sequence[Item]) -> list[Made
         result += map(make, items[start : start + SLICE])
         await anyio.lowlevel.checkpoint()
     return result
+
+
+async def newest_first(
+    collection: Collection,
+    wanted: Document,
+    fields: dict[str, int],
+    make: Callable[[Document], Made],
+    limit: int,
+    after: str | None,
+) -> Page[Made]:
+    """A page of the documents that are wanted, by their ``create_date``.
+
+    Raises:
+        Refusal: ``invalid-request``: ``after`` is not what an earlier page gave as next.
+    """
+    if after is not None:
+        date, last_id = position(after, datetime, str)
+        wanted = {**wanted, "$or": [{"create_date": {"$lt": date}}, {"create_date": date, "_id": {"$lt": last_id}}]}
+    query = collection.find(wanted, fields).sort([("create_date", -1), ("_id", -1)])
+    documents = await patiently(lambda: query.clone().limit(limit + 1).batch_size(BATCH).to_list(None))
+    page = documents[:limit]
+    following = token(page[-1]["create_date"], page[-1]["_id"]) if len(documents) > limit else None
+    return Page(await made(make, page), following)
 
 
 def token(*key: Any) -> str:

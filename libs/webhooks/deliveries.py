@@ -7,12 +7,12 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from pymongo import DESCENDING, UpdateOne
+from pymongo import UpdateOne
 
 from libs.shared.errors import Refusal
 from libs.shared.events import TYPE_PREFIX, Envelope, rfc3339, utc_now
 from libs.shared.mongo import Document, patiently
-from libs.shared.pages import BATCH, Page, made, position, token
+from libs.shared.pages import Page, newest_first
 from libs.webhooks.records import Delivery, Webhook
 from libs.webhooks.registry import Registry
 
@@ -76,15 +76,8 @@ async def list_deliveries(registry: Registry, webhook: Webhook, limit: int, afte
     Raises:
         Refusal: ``invalid-request``: ``after`` is not what an earlier page gave as next.
     """
-    wanted: Document = {"webhook_id": webhook.id}
-    if after is not None:
-        date, last_id = position(after, datetime, str)
-        wanted["$or"] = [{"create_date": {"$lt": date}}, {"create_date": date, "_id": {"$lt": last_id}}]
-    query = registry.deliveries.find(wanted, _SHOWN).sort([("create_date", DESCENDING), ("_id", DESCENDING)])
-    documents = await patiently(lambda: query.clone().limit(limit + 1).batch_size(BATCH).to_list(None))
-    deliveries = await made(Delivery.model_validate, documents[:limit])
-    more = len(documents) > limit
-    return Page(deliveries, token(deliveries[-1].create_date, deliveries[-1].id) if more else None)
+    own = {"webhook_id": webhook.id}
+    return await newest_first(registry.deliveries, own, _SHOWN, Delivery.model_validate, limit, after)
 
 
 async def replay_one(registry: Registry, webhook: Webhook, delivery_id: str) -> None:
