@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 
 import anyio
+from cachetools import LRUCache
 
 from libs.catalog import outbox
 from libs.catalog.catalog import Catalog
@@ -71,7 +72,7 @@ class _Half:
         self._publish = publish
         self._marks = marks
         self._new: list[Entry] = []
-        self._published: dict[str, int] = {}
+        self._published: LRUCache[str, int] = LRUCache(REMEMBERED)
         self._wake = anyio.Event()
         self._slots = anyio.CapacityLimiter(CONCURRENCY)
 
@@ -126,14 +127,8 @@ class _Half:
                     )
                     return
                 self._marks.add(self._half, entry)
-                self._remember(entry)
-
-    def _remember(self, entry: Entry) -> None:
-        if entry.envelope.sequence is not None:
-            self._published.pop(entry.envelope.subject, None)
-            self._published[entry.envelope.subject] = entry.envelope.sequence
-            if len(self._published) > REMEMBERED:
-                del self._published[next(iter(self._published))]
+                if entry.envelope.sequence is not None:
+                    self._published[entry.envelope.subject] = entry.envelope.sequence
 
 
 def _by_subject(entries: list[Entry]) -> dict[str, list[Entry]]:
