@@ -191,13 +191,10 @@ async def _recorded(catalog: Catalog) -> Document:
     document: Document | None = await catalog.schema.find_one({"_id": "catalog"})
     if document is not None:
         return document
-    await _begin(catalog, Version(NEWEST, _usable_from(NEWEST)) if await is_empty(catalog) else Version())
-    return await _recorded(catalog)
-
-
-async def _begin(catalog: Catalog, version: Version) -> None:
+    version = Version(NEWEST, _usable_from(NEWEST)) if await is_empty(catalog) else Version()
     with suppress(DuplicateKeyError):  # somebody else was faster
         await catalog.schema.insert_one(_document(version))
+    return await _recorded(catalog)
 
 
 def _usable(document: Document) -> Version:
