@@ -21,7 +21,7 @@ from libs.shared.mongo import Client, Document, Transaction
 Result = TypeVar("Result")
 
 MOST_STEPS = 100
-"""Of an image's timeline, the last ones: it is read with the image, which a client may have tried again for ever."""
+"""How many steps a timeline keeps, the last ones: it is read with its image, and a client may retry without end."""
 _STORED = ("owner", "state", "is_original_kept", "original.length", "encoded.length")
 
 

@@ -61,7 +61,7 @@ async def sweep_album(catalog: Catalog, blobs: BlobStore, album_id: str, context
 
 
 async def sweep_batch(catalog: Catalog, blobs: BlobStore, album_id: str, context: Context) -> bool:
-    """Some of it; False if nothing was left."""
+    """Bury a part of what is left in a deleted album; False if nothing was left."""
     left = {"album_id": album_id, "state": {"$in": VISIBLE}}
     batch = await patiently(lambda: catalog.images.find(left, {"_id": 1}).limit(SWEEP_BATCH).to_list(None))
     for start in range(0, len(batch), SWEPT_AT_ONCE):

@@ -32,7 +32,7 @@ BATCH = 200
 CONCURRENCY = 8
 LEASE = timedelta(seconds=60)
 SOONEST_END = timedelta(days=1)
-"""What would have ended meanwhile stays so long, so that subscribers can still read what they have not had."""
+"""What would have expired meanwhile is kept for so long, for subscribers to read what they have not had."""
 _DROPPED = (*RECORDS, *LEFT_OUT, "fs.files", "fs.chunks")
 
 

@@ -83,8 +83,8 @@ def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
 def has_too_many_boxes(data: bytes) -> bool:
     """Whether a file has more boxes and table entries about items than are looked at here.
 
-    Decoders take the longer over each the more there are. Of tables it is told how much there is room for; the rest
-    of a file that breaks off in a box that is odd is left to the decoder.
+    The more there are, the longer decoders take over each. A table counts as the entries that it has room for. What
+    comes after a box that is odd is not counted: it is left to the decoder.
     """
     parts, unread = 0, [(0, len(data))]
     while unread and parts <= MAX_BOXES:

@@ -60,7 +60,7 @@ def _png_size(head: bytes) -> Size | None:
 
 
 JPEG_MARKER = re.compile(rb"\xff[^\x00\xff]")
-"""Bytes that are none are passed over: junk, fill bytes and zeros behind them."""
+"""Whatever is no marker is passed over: junk, fill bytes and zeros behind them."""
 
 JPEG_STANDALONE = {0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}
 """Markers that no length follows, as Pillow takes them."""

@@ -1,7 +1,7 @@
 """Health and metrics of a process that serves no HTTP of its own: ``/livez``, ``/readyz`` and ``/metrics``.
 
 Served by the standard library from a thread, so that a scrape costs the event loop nothing, and so that a loop that
-hangs is told from a process that is gone.
+hangs can be told from a process that is gone.
 """
 
 from __future__ import annotations

@@ -377,7 +377,7 @@ class Consumer:
                 return False
             with anyio.move_on_after(WATCH_SECONDS):
                 await self._changed.wait()
-                # A late word of an earlier connection must not wake us for ever.
+                # Made anew, or word that comes late of an earlier connection would end every wait from then on.
                 self._changed = anyio.Event()
         return True
 
@@ -385,7 +385,7 @@ class Consumer:
         self.is_consuming = is_consuming
 
     def _wake(self, *of: object) -> None:
-        # Of a channel or a connection that ended it is told why.
+        # A channel or a connection that has ended says why.
         self._lost = next((error for error in of if isinstance(error, BaseException)), None)
         self._changed.set()
 

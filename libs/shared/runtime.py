@@ -153,7 +153,7 @@ async def _consume(
 
 
 async def _catch_up(subscription: Subscription, worker: Worker, interval_seconds: float) -> None:
-    """Look through the event log, now and ever again: of what the queue does not bring, nothing else tells."""
+    """Look through the event log every now and then: nothing else tells of what the queue does not bring."""
     while True:
         with until_outage("cannot catch up from the event log"):
             await subscription.catch_up(worker.handle_message)

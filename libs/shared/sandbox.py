@@ -110,9 +110,12 @@ def confine(limits: ChildLimits) -> None:
 
 
 def keep_stacks_small() -> None:
-    """Have threads of children take little of their address space; before there are any, whose programs look once."""
+    """Have the threads of children take little of their address space.
+
+    To be called before there are children: what starts their threads looks at the limit once, as a process begins.
+    """
     most, hard = resource.getrlimit(resource.RLIMIT_STACK)
-    if most > _STACK_BYTES:  # which the lack of a limit is not: libc has a default of its own then
+    if most > _STACK_BYTES:  # "no limit" is -1 here, so it stays: libc has a default of its own for that
         resource.setrlimit(resource.RLIMIT_STACK, (_STACK_BYTES, hard))
 
 

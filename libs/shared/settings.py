@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     @field_validator("*")
     @classmethod
     def _ends(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse a time after which there are no dates, as whoever means "for ever" may give it."""
+        """Refuse a duration that leads beyond the last date there is, as somebody may give who means "for ever"."""
         most = _HUNDRED_YEARS.get((info.field_name or "").rpartition("_")[2])
         if most is not None and value is not None and value > most:
             raise ValueError(f"Input should be at most a hundred years: {most}")

@@ -10,7 +10,7 @@ from libs.webhooks.addresses import AddressPolicy, networks
 
 
 class WebhookSettings(Settings):
-    """Whom webhooks may call, and how long is known what came of it."""
+    """Whom webhooks may call, and for how long it is known what came of it."""
 
     model_config = SettingsConfigDict(env_prefix="ALBUM_NOTIFIER_")
 

@@ -94,7 +94,7 @@ class Feed:
             receive.close()
 
     async def run(self) -> None:
-        """Follow the log until cancelled; after an outage everybody waiting looks for himself."""
+        """Follow the log until cancelled; after an outage all who wait look into the database themselves."""
         while True:
             with until_outage("the feed waits"):
                 try:

@@ -15,7 +15,7 @@ from libs.shared.errors import Refusal
 
 LOOK_SECONDS = 5.0
 SHARE = 20
-"""A count may take up to one part in so many of the time until the next one."""
+"""Counting may take up one part in so many of the time, so a count that takes long is kept for longer."""
 OWNERS = 10_000
 
 

@@ -183,7 +183,7 @@ class _Upload:
         self._fields[part.name] = value
 
     async def _meet_album(self, album_id: str) -> None:
-        # Acceptance checks it again; only what is long to come, or was accepted under its key before, must know now.
+        # Acceptance checks it again; only an upload that takes long, or has a key, must know now whether there is one.
         if not self._is_short or self._header_key is not None:
             await find_album(self._core.catalog, self._intent.caller, album_id)
         if self._header_key is not None:

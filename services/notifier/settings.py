@@ -18,7 +18,7 @@ class NotifierSettings(SubscriberSettings, WebhookSettings):
     webhook_concurrency: int = Field(4, ge=1, description="calls that one process makes at once to one webhook")
     timeout_seconds: float = Field(15.0, gt=0, description="how long a receiver may take to answer")
     lease_seconds: float = Field(60.0, gt=0, description="how soon a call is made again whose process died")
-    poll_seconds: float = Field(1.0, gt=0, description="how often is looked for what has become due")
+    poll_seconds: float = Field(1.0, gt=0, description="how often to look for what has become due")
     retry_first_seconds: float = Field(
         5.0, gt=0, description="pause before the second try, the next is four times as long"
     )

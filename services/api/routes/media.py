@@ -40,7 +40,7 @@ router = APIRouter(prefix="/album", tags=["media"])
 
 
 async def _answer_at_once(request: Request) -> Response | None:
-    """Check and read a thumbnail in one round trip, shared with all who ask at the same time; None if it is not so."""
+    """Check and read a thumbnail in one round trip, shared with all who ask at the same time; None if there is none."""
     thumbnail_id = request.path_params["thumbnail_id"].lower()
     if not is_thumbnail_id(thumbnail_id):
         return None
