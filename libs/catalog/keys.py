@@ -59,7 +59,7 @@ class Key(Record):
 
 
 async def create_key(
-    catalog: Catalog, owner_name: str, scopes: Iterable[Scope], lifetime: timedelta | None = None
+    catalog: Catalog, owner_name: str, scopes: Iterable[str], lifetime: timedelta | None = None
 ) -> tuple[Key, str]:
     """Make a key for an owner; the owner of the first one inherits all that was made without keys.
 
@@ -67,7 +67,7 @@ async def create_key(
         The key, and its token, which is not kept and cannot be had again.
 
     Raises:
-        Refusal: ``invalid-request``: a name that cannot be an owner's, or no scopes.
+        Refusal: ``invalid-request``: a name that cannot be an owner's, or a scope that there is not.
     """
     token = f"album_{secrets.token_hex(8)}_{secrets.token_hex(32)}"
     return await _keep(catalog, token, owner_name, scopes, lifetime), token
@@ -124,26 +124,28 @@ def digest(secret: str) -> str:
 
 
 async def _keep(
-    catalog: Catalog, token: str, owner_name: str, scopes: Iterable[Scope], lifetime: timedelta | None
+    catalog: Catalog, token: str, owner_name: str, scopes: Iterable[str], lifetime: timedelta | None
 ) -> Key:
     if _OWNER.fullmatch(owner_name) is None:
         raise Refusal(
             "invalid-request",
             f"an owner's name is 1 to {MAX_OWNER} of a-z, 0-9, '.', '_' and '-', and begins with one of the former two",
         )
+    asked = set(scopes)
+    if unknown := asked.difference(SCOPES):
+        known = ", ".join(SCOPES)
+        raise Refusal("invalid-request", f"there is no scope {', '.join(sorted(unknown))}; there are {known}")
     now = utc_now()
     _, key_id, secret = token.split("_")
     key = Key(
         id=key_id,
         owner=await _owner_called(catalog, owner_name),
         owner_name=owner_name,
-        scopes=tuple(scope for scope in SCOPES if scope in set(scopes)),
+        scopes=tuple(scope for scope in SCOPES if scope in asked),
         digest=digest(secret),
         create_date=now,
         expire_date=None if lifetime is None else now + lifetime,
     )
-    if not key.scopes:
-        raise Refusal("invalid-request", f"a key needs at least one scope: {', '.join(SCOPES)}")
     document = key.model_dump(by_alias=True, exclude_none=True)
     await patiently(lambda: catalog.keys.replace_one({"_id": key_id}, document, upsert=True))
     return key
