@@ -21,15 +21,7 @@ OUTPUT_SECONDS = 1.0
 class Service:
     """``python -m services.<package>``, its output under its name on the console."""
 
-    def __init__(
-        self,
-        name: str,
-        package: str,
-        env: Mapping[str, str],
-        console: Console,
-        *,
-        url: str,
-    ) -> None:
+    def __init__(self, name: str, package: str, env: Mapping[str, str], console: Console, *, url: str) -> None:
         """Describe the service; ``url`` is where it tells of its health."""
         self.name = name
         self._console = console
@@ -37,11 +29,6 @@ class Service:
         environment = {**env, "PYTHONUNBUFFERED": "1"}
         self._process = Process([sys.executable, "-m", f"services.{package}"], env=environment)
         self._output: threading.Thread | None = None
-
-    @property
-    def pid(self) -> int:
-        """The id of its process."""
-        return self._process.pid
 
     @property
     def is_running(self) -> bool:
