@@ -95,5 +95,4 @@ CONDITIONS: dict[str, Any] = {
 def processing(image: Image) -> JSONResponse:
     """202: what was asked for is not there yet."""
     body = ProcessingAnswer(message=_MESSAGES[image.state], job_id=image.job_id, state=image.state)
-    headers = {"retry-after": str(RETRY_SECONDS), "cache-control": "no-store"}
-    return JSONResponse(body.model_dump(), status_code=202, headers=headers)
+    return JSONResponse(body.model_dump(), status_code=202, headers={"retry-after": str(RETRY_SECONDS)})

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class SafeHeaders:
-    """ASGI middleware: headers that every answer carries unless its route set them."""
+    """ASGI middleware around all others: headers that every answer carries unless its route set them."""
 
     def __init__(self, app: ASGIApp, defaults: dict[str, str]) -> None:
         self._app = app

@@ -23,12 +23,12 @@ async def send(core: Core, picture: Picture) -> Response:
     Raises:
         BlobMissing: before anything is sent.
     """
-    return await _body(core, picture, 0, picture.ref.length, headers=_headers(picture, "no-store"))
+    return await _body(core, picture, 0, picture.ref.length, headers=_headers(picture))
 
 
 async def send_cacheable(core: Core, request: Request, picture: Picture) -> Response:
     """What a GET or HEAD asks for by its headers: 200, 206, 304 or 416."""
-    headers = _headers(picture, IMMUTABLE)
+    headers = {**_headers(picture), "cache-control": IMMUTABLE}
     etag = headers["etag"]
     asked = request.headers
     if matches(",".join(asked.getlist("if-none-match")), etag):
@@ -79,14 +79,12 @@ def byte_range(header: str, length: int) -> tuple[int, int] | None:
     return start, stop
 
 
-def _headers(picture: Picture, cache_control: str) -> dict[str, str]:
+def _headers(picture: Picture) -> dict[str, str]:
     headers = {
         "content-type": _media_type(picture),
         "etag": _etag(picture.ref),
-        "cache-control": cache_control,
         "accept-ranges": "bytes",
         "content-length": str(picture.ref.length),
-        "x-content-type-options": "nosniff",
     }
     if picture.is_attachment:
         headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(picture.name, safe='')}"

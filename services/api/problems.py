@@ -85,7 +85,7 @@ def problem(
 ) -> JSONResponse:
     """The answer for an error code; ``retry_after`` becomes the header."""
     kind = EarlyProblem if is_early else JSONResponse
-    headers = {"cache-control": "no-store"}
+    headers: dict[str, str] = {}
     if code == "unauthorized":
         headers["www-authenticate"] = "Bearer"
     if (retry_after := details.pop("retry_after", None)) is not None:

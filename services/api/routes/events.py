@@ -59,7 +59,7 @@ async def get_events(
     the log has forgotten it: read the state anew.
     """
     # A proxy that buffers would hold events back (nginx: proxy_buffering).
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    headers = {"x-accel-buffering": "no"}
     if request.method == "HEAD":
         # It would have to listen for ever to a stream that shows nothing.
         return Response(media_type=MEDIA_TYPE, headers=headers)

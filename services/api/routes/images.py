@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from libs.catalog import deletions
 from libs.catalog.images import find_image
@@ -81,7 +81,7 @@ _REFUSED_UPLOADS = refusals(
 )
 async def upload_image(
     request: Request, core: CoreDependency, caller: CallerDependency, context: ContextDependency
-) -> Response:
+) -> UploadAnswer | Response:
     """Store a picture and queue it for encoding; the parts may come in any order.
 
     A refusal may come while the file is still being sent. The server then reads on for at most 8 MiB or two seconds
@@ -92,13 +92,12 @@ async def upload_image(
         accepted = await uploads.receive(core, request, caller, context)
     except (AlbumError, DriverError) as error:
         return problems.answer(error, is_early=not getattr(request.state, "is_body_read", False))
-    body = UploadAnswer(
+    return UploadAnswer(
         message="image accepted",
         job_id=job_id_of(accepted.image_id),
         image_id=accepted.image_id,
         thumbnail_id=thumbnail_id_of(accepted.album_id, accepted.image_id),
     )
-    return JSONResponse(body.model_dump(), status_code=202, headers={"cache-control": "no-store"})
 
 
 _NO_IMAGE = refusals("album-not-found", "image-not-found")
