@@ -16,6 +16,7 @@ from services.api.access import Access
 from services.api.backlog import Backlog
 from services.api.feed import Feed
 from services.api.key_limits import KeyLimits
+from services.api.leftovers import Leftovers
 from services.api.lookup import SharedLookup
 from services.api.metrics import ApiMetrics
 from services.api.quota import Quota
@@ -41,6 +42,7 @@ class Core:
     quota: Quota
     access: Access
     key_limits: KeyLimits
+    leftovers: Leftovers
     thumbnails: SharedLookup[Thumbnail]
     """With their bytes."""
     thumbnail_refs: SharedLookup[Thumbnail]

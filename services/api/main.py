@@ -41,6 +41,7 @@ from services.api.core import Core
 from services.api.feed import Feed
 from services.api.headers import SafeHeaders
 from services.api.key_limits import KeyLimits
+from services.api.leftovers import Leftovers
 from services.api.lookup import SharedLookup
 from services.api.metrics import ApiMetrics
 from services.api.observing import ObserveRequests, is_probe
@@ -181,6 +182,7 @@ async def _lifespan(
             quota=Quota(catalog, settings.quota_bytes),
             access=Access(catalog, settings),
             key_limits=KeyLimits(settings),
+            leftovers=Leftovers(),
             thumbnails=SharedLookup(partial(find_thumbnails, catalog, with_content=True)),
             thumbnail_refs=SharedLookup(partial(find_thumbnails, catalog, with_content=False)),
             tasks=tasks,
@@ -224,7 +226,7 @@ async def _begin(core: Core) -> None:
         signal.raise_signal(signal.SIGTERM)
         return
     core.access.opened.set()
-    for background in (core.feed.run, core.relay.run, partial(reconcile.run, core)):
+    for background in (core.feed.run, core.relay.run, core.leftovers.run, partial(reconcile.run, core)):
         core.tasks.start_soon(background)
     await mongo.persistently(core.catalog.ensure_indexes)
     await mongo.persistently(core.blobs.ensure_indexes)

@@ -87,9 +87,13 @@ async def _receive(core: Core, request: Request, caller: Caller, context: Contex
         body = upload.kept_alive(_patient(core, request))
         return await upload.receive(Multipart(request.headers.get("content-type", ""), body))
     except BaseException as error:
-        # Bounded, so that requests and stops end while the database is away: then the lease runs out.
+        is_undone = False
+        # Bounded, so that requests and stops end while the database is away.
         with anyio.move_on_after(cleanup_seconds(error), shield=True), suppress(Outage):
             await upload.undo()
+            is_undone = True
+        if not is_undone:
+            core.leftovers.add(upload.undo)
         raise
 
 
