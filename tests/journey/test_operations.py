@@ -135,7 +135,8 @@ def test_the_upload_is_described_as_a_form_with_a_file(album: AlbumClient) -> No
 
     schema = body["content"]["multipart/form-data"]["schema"]
     assert schema["required"] == ["album_id", "image"]
-    assert schema["properties"]["image"] == {"type": "string", "format": "binary"}
+    image = schema["properties"]["image"]
+    assert (image["type"], image["format"]) == ("string", "binary")
 
 
 def test_the_docs_page_comes_from_this_server_alone(album: AlbumClient) -> None:
