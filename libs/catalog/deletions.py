@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import get_args
 
 from libs.catalog.albums import Caller, album_not_found, visible_album
 from libs.catalog.catalog import Catalog, numbered
@@ -12,11 +11,10 @@ from libs.catalog.side_by_side import side_by_side
 from libs.shared.errors import Refusal
 from libs.shared.events import AlbumDeleted, Context, ImageDeleted, utc_now
 from libs.shared.mongo import Document, Transaction, patiently
-from libs.shared.ports import BlobKind, BlobStore
+from libs.shared.ports import BLOB_KINDS, BlobStore
 
 SWEEP_BATCH = 100
 SWEPT_AT_ONCE = 8
-_BLOBS = get_args(BlobKind)
 
 
 async def delete_image(catalog: Catalog, caller: Caller, album_id: str, image_id: str, context: Context) -> None:
@@ -80,9 +78,9 @@ async def _sweep_image(catalog: Catalog, blobs: BlobStore, album_id: str, image_
 async def purge_image(catalog: Catalog, blobs: BlobStore, image_id: str) -> None:
     """Remove every blob that was written for a deleted image, then note that it is done."""
     files = await patiently(lambda: catalog.files.find({"metadata.image_id": image_id}, {"_id": 1}).to_list(None))
-    image = await patiently(lambda: catalog.images.find_one({"_id": image_id}, dict.fromkeys(_BLOBS, 1))) or {}
+    image = await patiently(lambda: catalog.images.find_one({"_id": image_id}, dict.fromkeys(BLOB_KINDS, 1))) or {}
     # By name as well: whoever died in the middle of this left chunks whose file record is gone.
-    recorded = {image[name]["blob_id"] for name in _BLOBS if image.get(name)}
+    recorded = {image[name]["blob_id"] for name in BLOB_KINDS if image.get(name)}
     await blobs.delete(*recorded.union(file["_id"] for file in files))
     await patiently(lambda: catalog.images.update_one({"_id": image_id}, {"$unset": {"purge": ""}}))
 

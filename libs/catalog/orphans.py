@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import get_args
 
 from libs.catalog.catalog import Catalog
 from libs.catalog.soundness import count_chunks
 from libs.shared.mongo import Document, patiently
-from libs.shared.ports import BlobKind
+from libs.shared.ports import BLOB_KINDS
 
 FILES_BATCH = 500
 CHUNKS_BATCH = 5000
 _SHAPE = {"length": 1, "uploadDate": 1, "metadata.image_id": 1, "metadata.kind": 1}
-_KINDS = get_args(BlobKind)
 _NAMING = {
     "state": 1,
     "purge": 1,
     "blob_id": 1,
     "is_original_kept": 1,
-    **{f"{kind}.blob_id": 1 for kind in _KINDS},
+    **{f"{kind}.blob_id": 1 for kind in BLOB_KINDS},
 }
 
 
@@ -117,7 +115,7 @@ def _why_orphan(file: Document, image: Document | None, *, is_old: bool) -> str 
 def _named(image: Document) -> set[str]:
     if image["state"] == "receiving":
         return {image["blob_id"]}
-    kinds = set(_KINDS)
+    kinds = set(BLOB_KINDS)
     if not image.get("is_original_kept", True):
         kinds.remove("original")
     if image["state"] == "ready":

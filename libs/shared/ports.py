@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 from libs.shared.events import BlobRef
 
 Result = TypeVar("Result")
 BlobKind = Literal["original", "encoded", "preview", "thumbnail"]
+BLOB_KINDS: tuple[BlobKind, ...] = get_args(BlobKind)
 
 
 class BlobStore(Protocol):

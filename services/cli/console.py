@@ -14,7 +14,7 @@ from rich.text import Text
 NAME_WIDTH = 13
 PIPED_WIDTH = 200
 MOST_LINES = 1_000_000
-"""That a command prints: it holds them in memory first."""
+"""How many a command lists at most: it holds them in memory first."""
 MOST_LINE_BYTES = 65_536
 """Longer lines go on in the next one: a decode child that a picture has taken over may write one without end."""
 _C1_CONTROLS = dict.fromkeys(range(0x80, 0xA0))

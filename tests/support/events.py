@@ -25,6 +25,7 @@ from libs.shared.events import (
     ThumbnailCreated,
     work_envelope,
 )
+from libs.shared.ports import BLOB_KINDS
 from libs.shared.topology import EVENTS_EXCHANGE, LOG_STREAM, WORK_EXCHANGE, queue_of, stage_queue
 from tests.support.stack import Stack
 
@@ -202,5 +203,4 @@ class Puppet:
     def kept_ids(self) -> set[str]:
         """The blobs that the image's record names."""
         record = self.record
-        names = ("original", "encoded", "preview", "thumbnail")
-        return {record[name]["blob_id"] for name in names if record.get(name)}
+        return {record[kind]["blob_id"] for kind in BLOB_KINDS if record.get(kind)}

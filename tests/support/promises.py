@@ -9,8 +9,7 @@ from typing import Any
 from pymongo.database import Database
 
 from libs.shared.events import Envelope
-
-KINDS = ("original", "encoded", "preview", "thumbnail")
+from libs.shared.ports import BLOB_KINDS
 
 
 def orphans(database: Database[dict[str, Any]]) -> list[str]:
@@ -18,7 +17,7 @@ def orphans(database: Database[dict[str, Any]]) -> list[str]:
     named = {
         image[kind]["blob_id"]
         for image in database["images"].find({"state": {"$nin": ["deleted", "receiving"]}})
-        for kind in KINDS
+        for kind in BLOB_KINDS
         if image.get(kind)
     }
     files = {blob["_id"]: blob["metadata"]["kind"] for blob in database["fs.files"].find()}

@@ -28,24 +28,24 @@ export const isBusy = () => uploads.size > 0;
 /** Give up an item of a store, and its upload if it is queued already. */
 export function cancel(store, item) {
   if (item.id) return; // it was accepted in the moment in which it was given up
-  const upload = uploads.get(item);
-  uploads.delete(item);
-  const index = waiting.indexOf(item);
-  if (index >= 0) waiting.splice(index, 1);
-  upload?.controller.abort();
-  store.remove(item);
+  drop(store, new Set([item]));
 }
 
 /** The album is gone, and with it all that was to be sent to it. */
 function giveUp(store) {
   const items = new Set([...uploads.keys()].filter((item) => uploads.get(item).store === store));
+  drop(store, items);
+  notify(`${count(items.size, "picture")} could not be added: the album was deleted.`);
+}
+
+function drop(store, items) {
   waiting = waiting.filter((item) => !items.has(item));
   for (const item of items) {
-    uploads.get(item).controller.abort();
+    const upload = uploads.get(item);
     uploads.delete(item);
+    upload?.controller.abort();
   }
   store.removeAll([...items]);
-  notify(`${count(items.size, "picture")} could not be added: the album was deleted.`);
 }
 
 /** Send a stopped item again, under the same key: if the server did get it, it is not stored twice. */
