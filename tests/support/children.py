@@ -68,6 +68,17 @@ def take(size: int) -> int:
     return len(bytearray(size))
 
 
+def take_twice(size: int, times: int) -> int:
+    """How many pages the kernel had to find for so many pieces when they were taken for the second time."""
+    faults = []
+    for _ in range(2):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        pieces = [b"." * size for _ in range(times)]
+        del pieces
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    return faults[1]
+
+
 def segfault() -> None:
     ctypes.string_at(0)
 

@@ -77,6 +77,10 @@ async def test_a_rejection_arrives_whole(pool: DecodePool) -> None:
     )
 
 
+async def test_a_child_keeps_the_memory_of_one_picture_for_the_next(pool: DecodePool) -> None:
+    assert await pool.run(children.take_twice, 8 * MEGABYTE, 5) < 100
+
+
 async def test_bytes_travel_there_and_back_in_spools(pool: DecodePool) -> None:
     async def content() -> AsyncIterator[bytes]:
         for letter in (b"a", b"b", b"c"):
