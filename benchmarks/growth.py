@@ -67,8 +67,10 @@ def _memory_during(album: Album, work: Callable[[], object]) -> dict[str, float]
 
     with ThreadPoolExecutor(1) as pool:
         looking = pool.submit(look)
-        work()
-        is_over.set()
+        try:
+            work()
+        finally:
+            is_over.set()
         looking.result()
     return {name: statistics.median(look[name] for look in looks if name in look) for name in looks[-1]}
 
