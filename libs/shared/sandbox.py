@@ -17,6 +17,7 @@ import pickle
 import resource
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -70,6 +71,9 @@ def serve(channel: socket.socket, limits: ChildLimits, modules: Sequence[str]) -
 
     An error that nobody foresaw ends the child, with its traceback on stderr, as a crash in a decoder would.
     """
+    if sys.version_info >= (3, 12):
+        # Python's map for perf would go on into whatever gets its descriptor next, such as a picture.
+        sys.deactivate_stack_trampoline()
     # Among what a forked child inherits is the pipe by which the fork server notices that the worker is gone.
     os.closerange(3, channel.fileno())
     os.closerange(channel.fileno() + 1, _MOST_DESCRIPTORS)

@@ -354,6 +354,27 @@ async def test_decoders_have_their_threads_where_stacks_may_be_larger_than_a_chi
     assert ended.stdout == b"7\n"
 
 
+async def test_pictures_stay_whole_where_python_writes_a_map_for_perf() -> None:
+    script = (
+        "import anyio\n"
+        "from libs.shared.offload import DecodePool\n"
+        "from libs.shared.settings import StageSettings\n"
+        "from libs.shared.spool import Spool\n"
+        "from tests.support import children\n"
+        "async def main():\n"
+        "    async with DecodePool(StageSettings(processes=1), [children.__name__]) as pool:\n"
+        "        with Spool() as source, Spool() as target:\n"
+        "            source.append(b'a picture')\n"
+        "            await pool.run(children.copy, source, target)\n"
+        "            print(source.read(), target.read())\n"
+        "anyio.run(main)\n"
+    )
+    ended = await anyio.run_process(
+        [sys.executable, "-c", script], cwd=Path(__file__).parents[3], env=os.environ | {"PYTHONPERFSUPPORT": "1"}
+    )
+    assert ended.stdout == b"b'a picture' b'a picture'\n"
+
+
 async def test_no_child_outlives_a_worker_that_was_killed() -> None:
     script = (
         "import anyio, sys\n"
