@@ -17,13 +17,17 @@ TRIES = 5
 PASSING = (429, 502, 503, 504)
 
 
+class Refused(Exception):
+    """No for good: the code and the message."""
+
+
 def client(url: str) -> httpx.Client:
     key = os.environ.get("ALBUM_KEY")
     return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=60)
 
 
 def post(album: httpx.Client, path: str, **request: Any) -> httpx.Response:
-    """POST, and again when the server was busy or away; a refusal for good is raised with its code."""
+    """POST, and again when the server was busy or away; a refusal for good is raised."""
     for attempt in range(1, TRIES + 1):
         try:
             answer = album.post(path, **request)
@@ -35,7 +39,7 @@ def post(album: httpx.Client, path: str, **request: Any) -> httpx.Response:
                 raise
             time.sleep(attempt)
     if answer.is_error:
-        raise RuntimeError(f"{path}: {answer.json()['code']}: {answer.json()['message']}")
+        raise Refused(answer.json()["code"], answer.json()["message"])
     return answer
 
 
@@ -60,7 +64,11 @@ def main(url: str, *paths: str) -> None:
     with client(url) as album:
         made = post(album, "/album/create", json={"album_name": "Summer"}).json()["album_snapshot"]
         for path in map(Path, paths):
-            job = upload(album, made["id"], path)
+            try:
+                job = upload(album, made["id"], path)
+            except Refused as refusal:
+                print(path.name, *refusal.args)
+                continue
             if job["state"] == "failed":
                 print(path.name, job["code"], job["message"])
                 continue
