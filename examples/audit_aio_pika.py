@@ -6,7 +6,12 @@ import os
 
 import aio_pika
 
-BOUNDED = {"x-queue-type": "quorum", "x-single-active-consumer": True, "x-max-length": 100_000}
+BOUNDED = {
+    "x-queue-type": "quorum",
+    "x-single-active-consumer": True,
+    "x-max-length": 100_000,
+    "x-delivery-limit": 20,
+}
 
 
 async def main() -> None:

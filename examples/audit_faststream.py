@@ -22,7 +22,7 @@ queue = RabbitQueue(
     queue_type=QueueType.QUORUM,
     durable=True,
     routing_key="#",
-    arguments={"x-single-active-consumer": True, "x-max-length": 100_000},
+    arguments={"x-single-active-consumer": True, "x-max-length": 100_000, "x-delivery-limit": 20},
 )
 had: dict[str, int] = {}
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import aio_pika
 import anyio
 import httpx
 import pytest
+import yaml
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aiormq.exceptions import ChannelAccessRefused
 
@@ -19,7 +22,7 @@ from libs.shared.topology import DEAD_QUEUE, EVENTS_EXCHANGE, LOG_STREAM, WORK_E
 from tests.support.events import of
 from tests.support.pictures import picture
 from tests.support.stack import Stack, StartStack
-from tests.support.subscribers import Guest, guest
+from tests.support.subscribers import DOCS, Guest, guest
 from tests.support.waiting import eventually
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -146,8 +149,19 @@ def test_a_guest_can_do_nothing_else(acme: Guest, work: Attempt) -> None:
         attempt(acme, work)
 
 
-@pytest.mark.parametrize("name", ["audit_aio_pika", "audit_faststream"])
-def test_an_example_prints_who_did_what_as_a_guest(visited: Stack, acme: Guest, tmp_path: Path, name: str) -> None:
+def advised_arguments() -> dict[str, object]:
+    """How a subscriber's queue is to be declared, by the table."""
+    rows = re.findall(r"^\| `(x-[a-z-]+: \S+)` \|", DOCS.read_text(), re.MULTILINE)
+    return {name: value for row in rows for name, value in yaml.safe_load(row).items()}
+
+
+QUEUES = {"audit_aio_pika": "sub.acme.audit", "audit_faststream": "sub.acme.faststream"}
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_an_example_prints_who_did_what_as_a_guest(
+    visited: Stack, acme: Guest, broker_api: httpx.Client, tmp_path: Path, name: str
+) -> None:
     printed = tmp_path / "printed"
     with printed.open("wb") as output:
         command = [sys.executable, str(EXAMPLES / f"{name}.py")]
@@ -169,3 +183,5 @@ def test_an_example_prints_who_did_what_as_a_guest(visited: Stack, acme: Guest, 
     lines = [line.split() for line in printed.read_text().splitlines() if image_id in line]
     assert [line[2].removeprefix("io.album.") for line in lines] == WAY
     assert all(line[1] == "local" for line in lines)
+    queue = broker_api.get(f"queues/{quote(acme.vhost, '')}/{QUEUES[name]}").raise_for_status().json()
+    assert queue["arguments"] == advised_arguments()
