@@ -21,7 +21,9 @@ class DataSettings(Settings):
 
     model_config = SettingsConfigDict(env_prefix="ALBUM_")
 
-    data: Path = Field(PROJECT / ".data", description="where `make up` and `album up` keep data and logs")
+    data: Path = Field(
+        PROJECT / ".data", description="where `make up` and `album up` keep the private servers' data and logs"
+    )
 
 
 class UpSettings(DataSettings):
