@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import anyio
 from anyio.abc import TaskGroup
 
 from libs.catalog.catalog import Catalog
@@ -54,6 +55,8 @@ class Core:
     letters: Consumer
     """Of dead letters."""
     uploads_in_flight: int = 0
+    last_upload_ended: anyio.Event = field(default_factory=anyio.Event)
+    """Set each time that none is in flight any more."""
 
     def stop_consuming(self) -> None:
         """Take no more messages; what is in hand has its grace from now on."""

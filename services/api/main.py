@@ -31,7 +31,7 @@ from libs.shared.topology import DEAD_LETTERS, queue_of, stage_queue
 from libs.shared.worker import Worker
 from libs.webhooks.registry import Registry
 from libs.webhooks.settings import WebhookSettings
-from services.api import contracts, dead_letters, problems, progress, reconcile
+from services.api import contracts, dead_letters, problems, progress, reconcile, uploads
 from services.api.access import Access
 from services.api.answers import FAILS
 from services.api.backlog import Backlog
@@ -214,6 +214,8 @@ async def _lifespan(
             raise
         finally:
             await stop()
+            # Or the database would be gone under them, and whoever repeats one be told that it is under way.
+            await uploads.ended(core)
 
 
 async def _begin(core: Core) -> None:

@@ -35,6 +35,8 @@ SHORT_BYTES = 1_048_576
 RENEWALS = 4
 """How often an upload that goes on shows it within its lease."""
 FIRST_LOOK_BYTES = 512
+UNDO_SECONDS = 3
+"""How long a stop waits beyond its grace until what it has cut off is undone; whoever stops us waits some more."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,16 @@ async def receive(core: Core, request: Request, caller: Caller, context: Context
             return await _receive(core, request, caller, context)
         finally:
             core.uploads_in_flight -= 1
+            if not core.uploads_in_flight:
+                core.last_upload_ended.set()
+
+
+async def ended(core: Core) -> None:
+    """Wait, but not for long, until no upload is under way: those that a stop has cut off are being undone."""
+    if core.uploads_in_flight:
+        core.last_upload_ended = anyio.Event()
+        with anyio.move_on_after(UNDO_SECONDS):
+            await core.last_upload_ended.wait()
 
 
 async def _require_room(core: Core, caller: Caller, request: Request) -> None:

@@ -15,10 +15,10 @@ import pytest
 from deploy.local import rabbitmq
 from deploy.local.node import running
 from libs.shared.events import EVENTS
-from tests.journey.expect import failed, succeeded
+from tests.journey.expect import failed, residue, succeeded
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
-from tests.support.raw import RawConnection
+from tests.support.raw import RawConnection, field, file, form
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 
@@ -228,6 +228,23 @@ def test_a_server_that_is_told_to_stop_does_not_wait_for_streams_and_long_polls(
 
         assert api.exit_code in (0, -signal.SIGTERM)
         assert poll.answer().json()["job"]["state"] == "queued"
+
+
+def test_an_upload_that_a_stop_cuts_off_can_be_sent_again_at_once(start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0, ALBUM_GRACE_SECONDS="0.1")
+    content, key = picture("PNG", 640, 480, compress_level=0), {"idempotency-key": "the same"}
+    with stack.client() as album, RawConnection(stack.url) as slow:
+        album_id = album.create()
+        body = form(field("album_id", album_id), file(content))
+        slow.begin(content_length=len(body), idempotency_key="the same")
+        slow.send(body[:-10])
+        eventually(lambda: stack.blobs() or stack.database["fs.chunks"].find_one(), what="some of it is stored")
+
+        stack.processes["api-0"].stop()
+
+        assert not residue(stack.database)
+        stack.start("api")
+        assert album.upload(album_id, content, headers=key).status_code == 202
 
 
 def test_processes_whose_broker_hangs_end_all_the_same(start_stack: StartStack, tmp_path: Path) -> None:
