@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.shared import mongo_errors
-from libs.shared.errors import AlbumError, BlobMissing, Refusal, Rejection
+from libs.shared.errors import AlbumError, BlobMissing, Outage, Refusal, Rejection
 from libs.shared.logs import get_logger
 from libs.shared.outages import outage_of
 from services.api.schemas import ID_RULES
@@ -132,6 +132,11 @@ class LastResort:
 
         try:
             await self._app(scope, receive, note_beginning)
+        except anyio.get_cancelled_exc_class():
+            if has_begun or scope["type"] != "http":
+                raise
+            # A stop has cut it off, and uvicorn would tell of a bug.
+            await answer(Outage("the server stops"))(scope, receive, send)
         except Exception as error:
             if has_begun or scope["type"] != "http":
                 raise

@@ -242,6 +242,8 @@ def test_an_upload_that_a_stop_cuts_off_can_be_sent_again_at_once(start_stack: S
 
         stack.processes["api-0"].stop()
 
+        answer = slow.answer()
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
         assert not residue(stack.database)
         stack.start("api")
         assert album.upload(album_id, content, headers=key).status_code == 202
