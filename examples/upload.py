@@ -13,8 +13,7 @@ from typing import Any
 
 import httpx
 
-TRIES = 5
-PASSING = (429, 502, 503, 504)
+PATIENCE_SECONDS = 120
 
 
 class Refused(Exception):
@@ -27,20 +26,24 @@ def client(url: str) -> httpx.Client:
 
 
 def post(album: httpx.Client, path: str, **request: Any) -> httpx.Response:
-    """POST, and again when the server was busy or away; a refusal for good is raised."""
-    for attempt in range(1, TRIES + 1):
+    """POST, and again while the server is busy or away; a refusal for good is raised."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
         try:
             answer = album.post(path, **request)
-            if answer.status_code not in PASSING or attempt == TRIES:
-                break
-            time.sleep(float(answer.headers.get("Retry-After", 1)))
         except httpx.TransportError:
-            if attempt == TRIES:
+            if time.monotonic() > deadline:
                 raise
-            time.sleep(attempt)
-    if answer.is_error:
-        raise Refused(answer.json()["code"], answer.json()["message"])
-    return answer
+            time.sleep(1)
+            continue
+        if not answer.is_error:
+            return answer
+        # Album says so itself of what passes; the other two are a proxy's.
+        if "Retry-After" not in answer.headers and answer.status_code not in (502, 504):
+            raise Refused(answer.json()["code"], answer.json()["message"])
+        if time.monotonic() > deadline:
+            answer.raise_for_status()
+        time.sleep(float(answer.headers.get("Retry-After", 1)))
 
 
 def upload(album: httpx.Client, album_id: str, path: Path) -> dict[str, Any]:
