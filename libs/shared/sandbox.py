@@ -79,7 +79,7 @@ def serve(channel: socket.socket, limits: ChildLimits, modules: Sequence[str]) -
     os.closerange(channel.fileno() + 1, _MOST_DESCRIPTORS)
     for module in modules:
         importlib.import_module(module)  # most likely the fork server has done so
-    keep_memory()
+    _keep_memory()
     confine(limits)
     with suppress(ConnectionError):  # the worker is gone, and with it whoever waits for an answer
         _serve(channel, limits)
@@ -99,10 +99,10 @@ def _serve(channel: socket.socket, limits: ChildLimits) -> None:
         channel.send(answer)
 
 
-def keep_memory() -> None:
+def _keep_memory() -> None:
     """Have malloc keep for the next picture what the last one took, instead of giving it back to the kernel.
 
-    A WebP of 1920x1080 would otherwise take 10,000 new pages, which costs half as much as all of its decoding.
+    A WebP of 1920x1080 would otherwise take 10,000 new pages; docs/performance.md says what that costs.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # other C libraries have none
