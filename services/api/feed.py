@@ -130,5 +130,6 @@ class Feed:
             try:
                 send.send_nowait(item)
             except anyio.WouldBlock:
+                get_logger().info("cut off an event stream that fell behind", events=SUBSCRIBER_BUFFER)
                 send.close()
                 self._subscribers.discard(send)

@@ -268,7 +268,7 @@ def test_whoever_does_not_read_is_cut_off_and_can_resume(start_stack: StartStack
     with stack.client() as client, socket.create_connection((where.hostname or "", where.port or 0)) as lazy:
         # Or the kernel might take in everything for it: up to 32 MiB by default.
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-        lazy.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        lazy.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         eventually(lambda: b"retry:" in lazy.recv(1000, socket.MSG_PEEK), what="the stream begins")
         album_id = client.create()
         many = recorded_in_the_log(stack, album_id, 6000, filler="x" * 2000)

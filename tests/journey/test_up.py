@@ -183,10 +183,10 @@ def test_nothing_of_the_stack_listens_beyond_this_machine(up: Up) -> None:
 )
 def test_what_dies_is_started_again_in_one_line_and_pictures_can_be_made_again(up: Up, part: str, name: str) -> None:
     said_before = len(up.said(f"^{name} was ended"))
-    victim = named(up.family(), part)[0]
-    subprocess.run(["kill", "-9", str(victim)], check=True)
+    family = named(up.family(), part)
+    subprocess.run(["kill", "-9", str(family[0])], check=True)
 
-    eventually(lambda: [pid for pid in named(up.family(), part) if pid != victim], 30, f"{name} is started again")
+    eventually(lambda: {*named(up.family(), part)} - {*family}, 30, f"{name} is started again")
     eventually(lambda: pictures_can_be_made(up), 60, "pictures can be made again")
 
     said = up.said(f"^{name} was ended")[said_before:]
