@@ -58,20 +58,19 @@ class Message:
 
     body: bytes
     redeliveries: int = 0
-    is_parked: bool = False
 
     async def ack(self) -> None:
         """It is done with."""
 
     async def reject(self, *, requeue: bool) -> None:
-        self.is_parked = True
+        raise AssertionError("a bug met a message, or it cannot be read: the log says why")
 
 
 async def _nothing_waits(queue: str) -> QueueState:
     return QueueState(0, 1)
 
 
-async def always() -> bool:
+async def _always() -> bool:
     return True
 
 
@@ -205,7 +204,7 @@ class Pipeline:
         unfinished = {"check_at": {"$exists": True}}
         due = {"$set": {"check_at": utc_now() - timedelta(minutes=1)}}
         await self._catalog.images.update_many(unfinished, due)
-        await reconcile(self._core, always)
+        await reconcile(self._core, _always)
 
     async def check(self) -> None:
         """The check of the store, which repairs what it finds."""
@@ -221,16 +220,14 @@ class Pipeline:
         message = Message(heap.pop(self._random.randrange(len(heap))))
         if self._random.random() < 0.2:  # also when all goes well: so the contract with the broker is
             heap.append(message.body)
-        is_parked = self._is(0.03)
-        if not is_parked:
-            try:
-                await self._workers[to].handle_message(message)
-            except Death:
-                heap.append(message.body)
-            is_parked = message.is_parked
-        if is_parked:
+        if self._is(0.03):
             self.left_behind |= _brought(Envelope.from_json(message.body).event())
             await dead_letters.bury(self._catalog, message.body, queue_of(to), "delivery_limit")
+            return
+        try:
+            await self._workers[to].handle_message(message)
+        except Death:
+            heap.append(message.body)
 
     async def _publish(self, envelope: Envelope) -> None:
         self._send(envelope)
