@@ -3,39 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
 from libs.catalog import deletions
-from libs.shared.errors import Outage
 from libs.shared.events import Context, utc_now
-from libs.shared.topology import QueueState
 from services.api import reconcile as reconcile_module
-from services.api.core import Core
 from services.api.reconcile import reconcile
+from tests.support.core import always, core_of
 from tests.support.shelf import CALLER, Shelf
 
 pytestmark = pytest.mark.anyio
-
-
-async def nothing_waits(queue: str) -> QueueState:
-    return QueueState(0, 1)
-
-
-async def nobody_answers(queue: str) -> QueueState:
-    raise Outage("the broker does not answer")
-
-
-async def always() -> bool:
-    return True
-
-
-def core_of(shelf: Shelf, *, is_broker_there: bool = True) -> Core:
-    publisher = SimpleNamespace(queue_state=nothing_waits if is_broker_there else nobody_answers)
-    settings = SimpleNamespace(failed_retention_days=None)
-    return cast(Core, SimpleNamespace(catalog=shelf.catalog, blobs=shelf.blobs, publisher=publisher, settings=settings))
 
 
 async def still_and_deleted(shelf: Shelf) -> tuple[str, str]:

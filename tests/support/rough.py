@@ -12,8 +12,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from libs.catalog import dead_letters, deletions, outbox, requests, uploads
 from libs.catalog.albums import create_album
@@ -34,13 +33,13 @@ from libs.shared.events import (
     work_envelope,
 )
 from libs.shared.ports import BlobKind
-from libs.shared.topology import QueueState, queue_of
+from libs.shared.topology import queue_of
 from libs.shared.worker import Worker
 from services.api import progress
-from services.api.core import Core
 from services.api.reconcile import reconcile
 from services.decoder.stage import stage as decoder
 from services.thumbnailer.stage import stage as thumbnailer
+from tests.support.core import always, core_of
 from tests.support.shelf import CALLER, Shelf, stream
 
 CONTENT = b"no picture"
@@ -66,20 +65,11 @@ class Message:
         raise AssertionError("a bug met a message, or it cannot be read: the log says why")
 
 
-async def _nothing_waits(queue: str) -> QueueState:
-    return QueueState(0, 1)
-
-
-async def _always() -> bool:
-    return True
-
-
 class Pipeline:
-    """One shelf's pipeline. ``story`` tells what has happened, for whoever has to find out why."""
+    """One shelf's pipeline. It prints what happens, for whoever has to find out why a test of it fails."""
 
     def __init__(self, shelf: Shelf, random: Random) -> None:
         self.is_rough = True
-        self.story: list[str] = []
         self.accepted = 0
         self.albums = [shelf.album_id]
         self.left_behind: set[str] = set()
@@ -90,20 +80,13 @@ class Pipeline:
         self._random = random
         self._heaps: dict[str, list[bytes]] = defaultdict(list)
         self._workers = {
-            "decoder": Worker("decoder", decoder.consumes, self._decode, self._publish),
-            "thumbnailer": Worker("thumbnailer", thumbnailer.consumes, self._shrink, self._publish),
-            "api": Worker("api", progress.CONSUMES, self._apply),
+            "decoder": Worker("decoder", CONSUMES["decoder"], self._decode, self._publish),
+            "thumbnailer": Worker("thumbnailer", CONSUMES["thumbnailer"], self._shrink, self._publish),
+            "api": Worker("api", CONSUMES["api"], self._apply),
         }
-        settings = SimpleNamespace(failed_retention_days=None, keep_originals=random.random() < 0.8)
-        parts = SimpleNamespace(
-            catalog=shelf.catalog,
-            blobs=shelf.blobs,
-            publisher=SimpleNamespace(queue_state=_nothing_waits),
-            settings=settings,
-            # Between what a result changes and what is left to do after it.
-            metrics=SimpleNamespace(count_step=lambda image: self._may_die()),
-        )
-        self._core = cast(Core, parts)
+        # Between what a result changes and what is left to do after it one may die as well.
+        keep_originals = random.random() < 0.8
+        self._core = core_of(shelf, keep_originals=keep_originals, on_step=lambda image: self._may_die())
 
     def _is(self, probability: float) -> bool:
         return self.is_rough and self._random.random() < probability
@@ -114,7 +97,7 @@ class Pipeline:
             raise Death
 
     def _tell(self, what: str, image_id: str) -> None:
-        self.story.append(f"{image_id[:4]} {what}")
+        print(image_id[:4], what)
 
     # What clients do.
 
@@ -204,7 +187,7 @@ class Pipeline:
         unfinished = {"check_at": {"$exists": True}}
         due = {"$set": {"check_at": utc_now() - timedelta(minutes=1)}}
         await self._catalog.images.update_many(unfinished, due)
-        await reconcile(self._core, _always)
+        await reconcile(self._core, always)
 
     async def check(self) -> None:
         """The check of the store, which repairs what it finds."""
