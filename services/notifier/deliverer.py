@@ -1,4 +1,4 @@
-"""Delivers what is due: a few calls at once to each webhook, so that one that is slow holds up itself alone."""
+"""Delivers what is due: a few calls at once to each webhook, in fair turns, so that a slow one delays itself alone."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from services.notifier import retries
 from services.notifier.network import JudgedNetwork, Resolver
 from services.notifier.sender import Outcome, Sender, trusted_authorities
 from services.notifier.settings import NotifierSettings
+from services.notifier.turns import Turns
 
 
 class Deliverer:
@@ -32,7 +33,7 @@ class Deliverer:
         self._sender = sender
         self._settings = settings
         self._lanes: Counter[str] = Counter()
-        self._slots = anyio.CapacityLimiter(settings.concurrency)
+        self._turns = Turns(settings.concurrency)
         self._wake = anyio.Event()
         self._is_stopping = False
 
@@ -63,10 +64,11 @@ class Deliverer:
     async def _run_lane(self, webhook_id: str) -> None:
         """Deliver one after the other to a webhook, the longest due first, until nothing is due."""
         try:
-            is_due = True
             with until_outage("a delivery waits for the database", webhook_id=webhook_id):
-                while is_due and not self._is_stopping:
-                    async with self._slots:
+                webhook = await sending.callable_webhook(self._registry, webhook_id)
+                is_due = webhook is not None
+                while webhook and is_due and not self._is_stopping:
+                    async with self._turns.of(webhook.owner):
                         is_due = await self._deliver_next(webhook_id)
         finally:
             self._lanes[webhook_id] -= 1
@@ -75,7 +77,7 @@ class Deliverer:
 
     async def _deliver_next(self, webhook_id: str) -> bool:
         webhook = await sending.callable_webhook(self._registry, webhook_id)
-        # One that fails is called once at a time, so that many of them do not take all slots.
+        # One that fails is called once at a time, so that many of them do not take all turns.
         if webhook is None or (webhook.failures and self._lanes[webhook_id] > 1):
             return False
         claimed = await sending.claim(self._registry, webhook_id, timedelta(seconds=self._settings.lease_seconds))

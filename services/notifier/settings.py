@@ -14,7 +14,9 @@ class NotifierSettings(SubscriberSettings, WebhookSettings):
 
     model_config = SettingsConfigDict(env_prefix="ALBUM_NOTIFIER_")
 
-    concurrency: int = Field(64, ge=1, description="calls that one process makes at once")
+    concurrency: int = Field(
+        64, ge=1, description="calls that one process makes at once, at most seven eighths of them for one owner"
+    )
     webhook_concurrency: int = Field(4, ge=1, description="calls that one process makes at once to one webhook")
     timeout_seconds: float = Field(15.0, gt=0, description="how long a receiver may take to answer")
     lease_seconds: float = Field(60.0, gt=0, description="how soon a call is made again whose process died")
