@@ -14,7 +14,7 @@ import hashlib
 import os
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -100,18 +100,29 @@ class Archive:
         Gives the stamp of this backup: a time of change in nanoseconds, as exactly as this file system keeps it.
 
         Raises:
-            Refusal: ``backup-in-progress``, while another process writes it.
+            Refusal: ``backup-in-use``, while another process writes or reads it.
         """
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self._directory / "blobs").mkdir(mode=0o700, exist_ok=True)
-        lock = self._directory / ".lock"
-        with lock.open("wb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Refusal("backup-in-progress", "another backup writes this directory") from None
-            lock.touch()
-            yield lock.stat().st_mtime_ns
+        with self._lock.open("wb") as file:
+            _flock(file, fcntl.LOCK_EX, "another backup writes this directory, or a restore reads it")
+            self._lock.touch()
+            yield self._lock.stat().st_mtime_ns
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """The backup as it is: no other takes its place meanwhile.
+
+        Raises:
+            Refusal: ``backup-incomplete``, if none has ended here; ``backup-in-use``, while another is being written.
+        """
+        self.require_finished()
+        with suppress(OSError):  # it may be on a medium that cannot be written to, with its lock or without
+            self._lock.touch()
+        with self._lock.open("rb") if self._lock.exists() else nullcontext() as file:
+            if file is not None:
+                _flock(file, fcntl.LOCK_SH, "a backup is being written to this directory: restore when it has ended")
+            yield
 
     def lines(self, name: str) -> Lines:
         """A new file of documents, ``manifest`` among them."""
@@ -154,7 +165,7 @@ class Archive:
             raise Refusal("backup-incomplete", f"there is no backup in {self._directory}, or none that was finished")
 
     def require_whole(self) -> Document:
-        """Look at all but the blobs, which are looked at one by one as they are read.
+        """Look at all of a finished backup but the blobs, which are looked at one by one as they are read.
 
         Returns:
             What the backup says of itself.
@@ -162,7 +173,6 @@ class Archive:
         Raises:
             Refusal: ``backup-incomplete``, if it did not end, has another format, or its records have changed.
         """
-        self.require_finished()
         hashes: dict[str, str] = {}
         header: Document = {}
         is_ended = False
@@ -220,6 +230,10 @@ class Archive:
             while piece := await file.read(PIECE_BYTES):
                 yield piece
 
+    @property
+    def _lock(self) -> Path:
+        return self._directory / ".lock"
+
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.jsonl"
 
@@ -228,6 +242,13 @@ class Archive:
         if not _ID.fullmatch(blob_id):
             raise Refusal("backup-incomplete", "the manifest names a blob that cannot be one of ours")
         return self._directory / "blobs" / blob_id[:2] / blob_id[2:4] / blob_id
+
+
+def _flock(file: IO[bytes], kind: int, refusal: str) -> None:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Refusal("backup-in-use", refusal) from None
 
 
 def _for_its_owner(path: str, flags: int) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from pydantic import ValidationError
 
 from libs.catalog import migrations
 from libs.catalog.archive import MANIFEST, RECORDS, VERSION, Archive, Lines, Totals
@@ -31,7 +32,7 @@ _PASSING = ("early", "preview", "purge")
 
 @dataclass
 class Copied(Totals):
-    """What a backup holds. ``reused`` blobs were there from an earlier one; ``damaged`` are not in it."""
+    """What a backup holds. ``reused`` blobs were there from an earlier one; what is ``damaged`` is not in it."""
 
     reused: int = 0
 
@@ -49,11 +50,12 @@ async def backup(catalog: Catalog, blobs: BlobStore, directory: Path, tell: Tell
         catalog: the catalog.
         blobs: its blob store.
         directory: where to; made if it is not there.
-        tell: called with a sentence for each blob that the store has not as its record says.
+        tell: called with a sentence for each blob that the store has not as its record says, and for each
+            image whose record cannot be read.
 
     Raises:
         Refusal: ``database-empty`` if the directory holds a backup and the database nothing, most likely since the
-            wrong one is named; ``half-restored``; or ``backup-in-progress``.
+            wrong one is named; ``half-restored``; or ``backup-in-use``.
     """
     archive = Archive(directory)
     if archive.is_complete and await patiently(lambda: catalog.albums.find_one({}, {"_id": 1})) is None:
@@ -104,10 +106,22 @@ class _Backup:
         after: Any = None
         while batch := await self._next("images", after, accepted):
             after = batch[-1]["_id"]
+            batch = [document for document in batch if self._is_readable(document)]
             await side_by_side(partial(self._image, batch, place) for place in range(len(batch)))
             for document in batch:
                 lines.append({field: value for field, value in document.items() if field not in _PASSING})
                 self._list_blobs(document, manifest)
+
+    def _is_readable(self, document: Document) -> bool:
+        try:
+            promised_by(document)
+        except ValidationError:
+            self._tell(
+                f"the record of image {document['_id']} cannot be read; neither it nor its blobs are in the backup"
+            )
+            self._copied.damaged += 1
+            return False
+        return True
 
     async def _next(self, name: str, after: Any, wanted: Document) -> list[Document]:
         following = wanted if after is None else {"_id": {"$gt": after}, **wanted}

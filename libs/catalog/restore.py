@@ -59,29 +59,30 @@ async def restore(
         is_to_drop: first remove what the database holds, once the backup has proven whole.
 
     Raises:
-        Refusal: ``backup-incomplete``, ``database-not-empty``, ``database-too-new`` for a backup that a newer program
-            made, or ``database-in-use`` while Album runs on it.
+        Refusal: ``backup-incomplete``, ``backup-in-use`` while it is written anew, ``database-not-empty``,
+            ``database-too-new`` for a backup that a newer program made, or ``database-in-use`` while Album runs on it.
     """
     archive = Archive(directory)
-    header = await anyio.to_thread.run_sync(archive.require_whole)
-    version = migrations.Version(**header.get("schema", {}))
-    migrations.require_usable(version, "this backup")
-    alone = _Alone(catalog)
-    try:
-        await alone.go_on()
-        if not is_to_drop and not await migrations.is_empty(catalog):
-            raise Refusal("database-not-empty", "the database holds something already; --drop would remove it")
-        await migrations.begin_restore(catalog, version)
-        for name in _DROPPED:
-            await catalog.database.drop_collection(name)
-        await catalog.ensure_indexes()
-        await blobs.ensure_indexes()
-        names = RECORDS_OF[header["version"]]
-        restored = await _Restore(catalog, blobs, archive, names, alone, tell).run()
-        await migrations.end_restore(catalog)
-        return restored
-    finally:
-        await alone.end()
+    with archive.kept():
+        header = await anyio.to_thread.run_sync(archive.require_whole)
+        version = migrations.Version(**header.get("schema", {}))
+        migrations.require_usable(version, "this backup")
+        alone = _Alone(catalog)
+        try:
+            await alone.go_on()
+            if not is_to_drop and not await migrations.is_empty(catalog):
+                raise Refusal("database-not-empty", "the database holds something already; --drop would remove it")
+            await migrations.begin_restore(catalog, version)
+            for name in _DROPPED:
+                await catalog.database.drop_collection(name)
+            await catalog.ensure_indexes()
+            await blobs.ensure_indexes()
+            names = RECORDS_OF[header["version"]]
+            restored = await _Restore(catalog, blobs, archive, names, alone, tell).run()
+            await migrations.end_restore(catalog)
+            return restored
+        finally:
+            await alone.end()
 
 
 class _Alone:
