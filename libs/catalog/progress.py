@@ -44,7 +44,7 @@ async def accept_encoded(catalog: Catalog, event: ImageEncoded, context: Context
             "attempts": event.generation,
             "check_at": now + catalog.check_after,
         },
-        "$unset": {"code": "", "failure": ""},
+        "$unset": {"checks": "", "code": "", "failure": ""},
         "$push": step("encoded", now),
     }
     wanted = {"_id": event.image_id, "generation": event.generation, "state": "queued"}

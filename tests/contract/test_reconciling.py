@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from libs.catalog import deletions
+from libs.catalog import deletions, progress
+from libs.catalog.status import pulse
 from libs.shared.events import Context, utc_now
 from services.api import reconcile as reconcile_module
 from services.api.reconcile import reconcile
@@ -35,6 +36,17 @@ async def test_a_round_sees_to_all_of_it(shelf: Shelf) -> None:
 
     assert (await shelf.image(still)).generation == 2
     assert await is_purged(shelf, deleted)
+
+
+async def test_an_image_that_goes_on_is_not_stuck_any_more(shelf: Shelf) -> None:
+    still, _ = await still_and_deleted(shelf)
+    await reconcile(core_of(shelf), always)
+    assert (await pulse(shelf.catalog)).images_stuck == 1
+
+    event = await shelf.encoded_event(await shelf.image(still))
+    await progress.accept_encoded(shelf.catalog, event, Context())
+
+    assert (await pulse(shelf.catalog)).images_stuck == 0
 
 
 async def test_what_stands_still_comes_first_and_a_lost_lease_ends_the_round(shelf: Shelf) -> None:
