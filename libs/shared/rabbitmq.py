@@ -172,6 +172,10 @@ class _Link:
         return QueueState(declared.message_count or 0, declared.consumer_count or 0)
 
 
+class NotTaken(Outage):
+    """The broker has answered that it does not take an event: a queue that it is for is full, or is not there."""
+
+
 class Publisher:
     """Publishes with confirms on a connection of its own, connecting when first needed and whenever it broke."""
 
@@ -194,10 +198,6 @@ class Publisher:
         self._link: _Link | None = None
         self._connecting = anyio.Lock()
 
-    @property
-    def is_connected(self) -> bool:
-        return self._link is not None and self._link.is_open
-
     async def publish(self, exchange: str, envelope: Envelope, *, mandatory: bool) -> None:
         """Return once the broker has taken responsibility for the event.
 
@@ -205,7 +205,8 @@ class Publisher:
             mandatory: raise when no queue is bound for it.
 
         Raises:
-            Outage: it did not, or nobody can know. The same event may be published again.
+            NotTaken: it did not; every queue that had room has the event all the same.
+            Outage: nobody can know. The same event may be published again.
         """
         attributes = {"messaging.system": "rabbitmq", "messaging.message.id": envelope.id}
         error = "cancelled"
@@ -238,7 +239,7 @@ class Publisher:
                 await link.exchanges[exchange].publish(message, envelope.routing_key, mandatory=mandatory)
         except aio_pika.exceptions.DeliveryError as error:
             # A refusal or a returned message. The connection is sound.
-            raise Outage(f"the broker did not take {envelope.routing_key}") from error
+            raise NotTaken(f"the broker did not take {envelope.routing_key}") from error
         except BROKER_ERRORS as error:
             await self._drop(link)
             raise outage_in(error) from error

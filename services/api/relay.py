@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
@@ -18,7 +19,7 @@ from libs.shared.event_log import Entry
 from libs.shared.events import work_envelope
 from libs.shared.logs import get_logger
 from libs.shared.outages import until_outage
-from libs.shared.rabbitmq import Publisher
+from libs.shared.rabbitmq import NotTaken, Publisher
 from libs.shared.topology import EVENTS_EXCHANGE, WORK_EXCHANGE
 from services.api.marks import Marks
 
@@ -155,12 +156,9 @@ class _Public:
         # Each try brings the event to all other queues again, and a queue that has refused will go on to.
         is_news = anyio.current_time() - self._refused_at > REFUSING_SECONDS
         for _ in range(PUBLIC_TRIES if is_news else 1):
-            try:
+            with suppress(NotTaken):
                 return await self._publisher.publish(EVENTS_EXCHANGE, entry.envelope, mandatory=False)
-            except Outage:
-                if not self._publisher.is_connected:
-                    raise
-        # Connected and refused: some subscriber's queue is full. It can catch up from the log.
+        # Some subscriber's queue is full. It can catch up from the log.
         self._on_refused()
         if is_news:
             self._refused_at = anyio.current_time()

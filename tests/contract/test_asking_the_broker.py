@@ -42,6 +42,8 @@ async def test_a_queue_that_is_not_there_is_empty_and_does_not_stand_in_the_way_
     publisher: Publisher,
 ) -> None:
     answers: list[QueueState] = []
+    assert await publisher.queue_state(DEAD_QUEUE) == EMPTY
+    link = publisher._link
 
     async def ask(queue: str) -> None:
         answers.append(await publisher.queue_state(queue))
@@ -51,4 +53,6 @@ async def test_a_queue_that_is_not_there_is_empty_and_does_not_stand_in_the_way_
             group.start_soon(ask, queue)
 
     assert answers == [EMPTY] * 20
-    assert publisher.is_connected
+    assert link is not None
+    assert publisher._link is link
+    assert link.is_open

@@ -12,11 +12,12 @@ from pydantic import SecretStr
 
 from libs.catalog import outbox
 from libs.catalog.records import Image
+from libs.shared.errors import Outage
 from libs.shared.event_log import BATCH
-from libs.shared.events import ImageUploaded, utc_now
+from libs.shared.events import Envelope, ImageUploaded, utc_now
 from libs.shared.rabbitmq import Publisher
 from libs.shared.topology import stage_queue
-from services.api.relay import Relay
+from services.api.relay import PUBLIC_TRIES, Relay
 from tests.support.shelf import Shelf
 from tests.support.waiting import eventually
 
@@ -77,3 +78,36 @@ async def test_work_that_is_left_to_another_release_does_not_stand_before_younge
     found = await outbox.overdue(shelf.catalog, "work", timedelta(seconds=1))
 
     assert [entry.envelope.subject for entry in found] == [image.id]
+
+
+class Breaking(Publisher):
+    """One whose connection breaks under the first publishes, and is there again before anybody looks."""
+
+    broken = 0
+
+    async def publish(self, exchange: str, envelope: Envelope, *, mandatory: bool) -> None:
+        if self.broken < 2 * PUBLIC_TRIES:
+            self.broken += 1
+            await self.queue_state(QUEUE.name)
+            raise Outage("the connection broke")
+        await super().publish(exchange, envelope, mandatory=mandatory)
+
+
+async def test_an_event_whose_connection_broke_is_not_taken_for_refused(
+    shelf: Shelf, fresh_vhost: Callable[[], str]
+) -> None:
+    image = await shelf.queued()
+    refused: list[str] = []
+    publisher = Breaking(SecretStr(fresh_vhost()), queues=[QUEUE])
+
+    def is_published() -> bool:
+        return not shelf.catalog.events.delegate.find_one({"subject": image.id, "pending": {"$gt": ""}})
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(Relay(shelf.catalog, publisher, publisher, lambda: refused.append(image.id)).run)
+        await anyio.to_thread.run_sync(eventually, is_published)
+        group.cancel_scope.cancel()
+
+    await publisher.close()
+    assert publisher.broken == 2 * PUBLIC_TRIES
+    assert refused == []

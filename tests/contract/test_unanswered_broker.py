@@ -84,10 +84,13 @@ async def test_a_queue_that_does_not_answer_breaks_no_connection(
     async with muffled(fresh_vhost(), lost) as url:
         publisher = Publisher(SecretStr(url), queues=[QUEUE])
         await publisher.publish(WORK_EXCHANGE, event(), mandatory=True)
+        link = publisher._link
         lost.add(DECLARE_OK)
         await ask_in_vain(publisher, monkeypatch)
 
-        assert publisher.is_connected
+        assert link is not None
+        assert publisher._link is link
+        assert link.is_open
         await publisher.publish(WORK_EXCHANGE, event(), mandatory=True)
 
         await ask_in_vain(publisher, monkeypatch)
