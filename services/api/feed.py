@@ -45,7 +45,8 @@ class Feed:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._watches: dict[str, set[Watch]] = defaultdict(set)
-        self._subscribers: set[MemoryObjectSendStream[Entry]] = set()
+        self._subscribers: dict[str, dict[MemoryObjectSendStream[Entry], str | None]] = defaultdict(dict)
+        """By owner, each with the one album that it is about, if any."""
         self._following = anyio.Event()
         self.is_closed = False
 
@@ -79,18 +80,17 @@ class Feed:
                 del self._watches[subject]
 
     @contextmanager
-    def subscribe(self) -> Iterator[MemoryObjectReceiveStream[Entry]]:
-        """All events from now on. One who reads too slowly is cut off: the stream ends."""
+    def subscribe(self, owner: str, album_id: str | None) -> Iterator[MemoryObjectReceiveStream[Entry]]:
+        """An owner's public events from now on, or those of one album. One who reads too slowly is cut off: it ends."""
         send, receive = anyio.create_memory_object_stream[Entry](SUBSCRIBER_BUFFER)
         if self.is_closed:
             send.close()  # a request that was under way when the process was told to end
         else:
-            self._subscribers.add(send)
+            self._subscribers[owner][send] = album_id
         try:
             yield receive
         finally:
-            self._subscribers.discard(send)
-            send.close()
+            self._cut_off(owner, send)
             receive.close()
 
     async def run(self) -> None:
@@ -108,9 +108,16 @@ class Feed:
             await anyio.sleep(AGAIN_SECONDS)
 
     def _cut_off_all(self) -> None:
-        for send in self._subscribers:
-            send.close()  # they resume from the log with their last event's id
-        self._subscribers.clear()
+        for owner, streams in list(self._subscribers.items()):
+            for send in list(streams):
+                self._cut_off(owner, send)
+
+    def _cut_off(self, owner: str, send: MemoryObjectSendStream[Entry]) -> None:
+        send.close()  # whoever reads it resumes from the log with the last event's id
+        streams = self._subscribers.get(owner, {})
+        streams.pop(send, None)
+        if not streams:
+            self._subscribers.pop(owner, None)
 
     async def _changes(self) -> AsyncIterator[Entry]:
         inserts: list[Document] = [{"$match": {"operationType": "insert"}}, {"$project": {"fullDocument": 1}}]
@@ -126,10 +133,14 @@ class Feed:
     def _tell(self, item: Entry) -> None:
         for watch in self._watches.get(item.envelope.subject, ()):
             watch.tell()
-        for send in list(self._subscribers):
+        owner = item.envelope.owner
+        if not item.is_public or owner is None:
+            return
+        for send, album_id in list(self._subscribers.get(owner, {}).items()):
+            if album_id not in (None, item.envelope.data.get("album_id")):
+                continue
             try:
                 send.send_nowait(item)
             except anyio.WouldBlock:
                 get_logger().info("cut off an event stream that fell behind", events=SUBSCRIBER_BUFFER)
-                send.close()
-                self._subscribers.discard(send)
+                self._cut_off(owner, send)

@@ -31,7 +31,7 @@ async def stream(
     A client that reads too slowly is cut off, and resumes; one whose key was revoked is cut off.
     """
     began = utc_now() - event_log.OVERLAP  # what happened since may be in the log and be heard as news as well
-    with core.feed.subscribe() as news:
+    with core.feed.subscribe(caller.owner, album_id) as news:
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         sent: set[str] = set()
         if last_event_id is not None:
@@ -48,12 +48,11 @@ async def stream(
                         sent.add(item.envelope.id)
                     await anyio.lowlevel.checkpoint()  # a client that reads fast makes nobody wait for the rest
         async for new in _with_heartbeats(news):
-            is_wanted = new is not None and new.envelope.id not in sent and _concerns(new, caller, album_id)
-            if (new is None or is_wanted) and not await is_still_allowed():
+            if not await is_still_allowed():
                 return
             if new is None:
                 yield ": still here\n\n"
-            elif is_wanted:
+            elif new.envelope.id not in sent:
                 yield _frame(new)
 
 
@@ -66,12 +65,6 @@ async def _with_heartbeats(news: MemoryObjectReceiveStream[Entry]) -> AsyncItera
         except anyio.EndOfStream:
             return
         yield item
-
-
-def _concerns(item: Entry, caller: Caller, album_id: str | None) -> bool:
-    envelope = item.envelope
-    is_wanted = album_id is None or envelope.data.get("album_id") == album_id
-    return item.is_public and is_wanted and envelope.owner == caller.owner
 
 
 def _frame(item: Entry) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ import anyio.lowlevel
 import pytest
 from motor.frameworks import asyncio as drivers
 
-from libs.catalog.albums import create_album
+from libs.catalog.albums import Caller, create_album
 from libs.shared import event_log
 from libs.shared.events import AlbumCreated, Context, public_envelope, utc_now
 from services.api import feed as feed_module
@@ -135,8 +136,30 @@ async def test_who_subscribes_to_a_feed_that_is_closed_is_not_kept(shelf: Shelf)
     feed = Feed(shelf.catalog)
     feed.close()
 
-    with feed.subscribe() as news, anyio.fail_after(20):
+    with feed.subscribe(CALLER.owner, None) as news, anyio.fail_after(20):
         assert [item async for item in news] == []
+
+
+async def test_what_is_told_to_others_does_not_make_a_stream_fall_behind(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "SUBSCRIBER_BUFFER", 1)
+    feed = Feed(shelf.catalog)
+    other, wanted = Caller("other", "other", frozenset()), str(uuid.uuid4())
+    async with anyio.create_task_group() as group:
+        group.start_soon(feed.run)
+        await feed.follows()
+        with (
+            feed.subscribe(CALLER.owner, wanted) as news,
+            feed.subscribe(other.owner, None) as others,
+            anyio.fail_after(20),
+        ):
+            await create_album(shelf.catalog, other, "Theirs", None, Context(owner=other.owner))
+            await create_album(shelf.catalog, CALLER, "Another", None, CONTEXT)
+            await create_album(shelf.catalog, CALLER, "Wanted", wanted, CONTEXT)
+            assert (await news.receive()).envelope.subject == wanted
+            assert (await others.receive()).envelope.owner == other.owner
+        group.cancel_scope.cancel()
 
 
 async def test_the_feed_goes_on_when_the_log_is_made_anew(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,11 +168,11 @@ async def test_the_feed_goes_on_when_the_log_is_made_anew(shelf: Shelf, monkeypa
     async with anyio.create_task_group() as group:
         group.start_soon(feed.run)
         await feed.follows()
-        with feed.subscribe() as news, anyio.fail_after(20):
+        with feed.subscribe(CALLER.owner, None) as news, anyio.fail_after(20):
             await shelf.catalog.events.drop()
             assert [item async for item in news] == []
 
-        with feed.subscribe() as news, anyio.fail_after(20):
+        with feed.subscribe(CALLER.owner, None) as news, anyio.fail_after(20):
             await feed.follows()
             album = await create_album(shelf.catalog, CALLER, "Winter", None, Context(owner=CALLER.owner))
             assert (await news.receive()).envelope.subject == album.id
