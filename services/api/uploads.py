@@ -58,7 +58,6 @@ async def receive(core: Core, request: Request, caller: Caller, context: Context
     with core.key_limits.upload(caller):
         core.uploads_in_flight += 1  # before anything is waited for, or many would pass the check together
         try:
-            await _require_room(core, caller, request)
             return await _receive(core, request, caller, context)
         finally:
             core.uploads_in_flight -= 1
@@ -74,26 +73,20 @@ async def ended(core: Core) -> None:
             await core.last_upload_ended.wait()
 
 
-async def _require_room(core: Core, caller: Caller, request: Request) -> None:
-    await core.room.require()
-    await core.backlog.require(is_broker_there=core.results.is_consuming)
-    declared = _declared(request) or 0
-    if declared > core.limits.max_bytes + OVERHEAD_BYTES:
-        raise _body_too_large(core.limits)
-    await core.quota.require(caller.owner, max(0, declared - OVERHEAD_BYTES))
-
-
-def _declared(request: Request) -> int | None:
-    """The length of the body by its header."""
+def _declared(request: Request) -> int:
+    """The length of the body by its header; 0 if that does not tell."""
     declared = request.headers.get("content-length", "")
-    return int(declared) if declared.isdecimal() else None
+    return int(declared) if declared.isdecimal() else 0
 
 
 async def _receive(core: Core, request: Request, caller: Caller, context: Context) -> Accepted:
     key = request.headers.get("idempotency-key")
     if key == "":
         raise Refusal("invalid-request", "an Idempotency-Key must not be empty")
-    upload = _Upload(core, caller, context, key, is_short=0 < (_declared(request) or 0) <= SHORT_BYTES)
+    declared = _declared(request)
+    if declared > core.limits.max_bytes + OVERHEAD_BYTES:
+        raise _body_too_large(core.limits)
+    upload = _Upload(core, caller, context, key, declared)
     bind_contextvars(image_id=upload.image_id)
     try:
         body = upload.kept_alive(_patient(core, request))
@@ -133,10 +126,10 @@ async def _patient(core: Core, request: Request) -> AsyncIterator[bytes]:
 class _Upload:
     """One upload's way from intent to acceptance."""
 
-    def __init__(self, core: Core, caller: Caller, context: Context, header_key: str | None, *, is_short: bool) -> None:
+    def __init__(self, core: Core, caller: Caller, context: Context, header_key: str | None, declared: int) -> None:
         self._core = core
         self._context = context
-        self._is_short = is_short
+        self._declared = declared
         self._intent = Intent(str(uuid.uuid4()), str(uuid.uuid4()), caller)
         self._header_key = header_key
         self._key: str | None = None
@@ -200,7 +193,8 @@ class _Upload:
 
     async def _meet_album(self, album_id: str) -> None:
         # Acceptance checks it again; only an upload that takes long, or has a key, must know now whether there is one.
-        if not self._is_short or self._header_key is not None:
+        is_short = 0 < self._declared <= SHORT_BYTES
+        if not is_short or self._header_key is not None:
             await find_album(self._core.catalog, self._intent.caller, album_id)
         if self._header_key is not None:
             # Before it is known whether the key is ours, or one that is claimed without an answer would stay held.
@@ -212,6 +206,8 @@ class _Upload:
     async def _take_image(self, part: Part) -> None:
         if self._original is not None:
             raise Refusal("invalid-request", "image is given twice")
+        # Only here: what a key is known for is stored already, and needs no room.
+        await self._require_room()
         self._filename = part.filename
         head, header = await _read_head(part.content, self._core.limits)
         if header.format is None:
@@ -225,6 +221,11 @@ class _Upload:
             image_id=self._intent.image_id,
             blob_id=self._intent.blob_id,
         )
+
+    async def _require_room(self) -> None:
+        await self._core.room.require()
+        await self._core.backlog.require(is_broker_there=self._core.results.is_consuming)
+        await self._core.quota.require(self._intent.caller.owner, max(0, self._declared - OVERHEAD_BYTES))
 
     async def _bounded(self, head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         length = len(head)

@@ -55,6 +55,21 @@ def test_a_file_that_cannot_fit_the_quota_is_refused_and_leaves_nothing(start_st
         eventually(lambda: not residue(stack.database), what="nothing is left")
 
 
+def test_what_was_stored_under_a_key_is_told_again_when_there_is_no_more_room(start_stack: StartStack) -> None:
+    large = PICTURE + bytes(200_000)  # more than a request has beside its file
+    stack = start_stack(decoders=0, thumbnailers=0, ALBUM_QUOTA_BYTES=str(len(large) * 3 // 2))
+    with stack.client() as album:
+        album_id = album.create()
+        first = album.upload(album_id, large, headers={"Idempotency-Key": "first"})
+        assert first.status_code == 202
+        failed(album.upload(album_id, large, headers={"Idempotency-Key": "second"}), 507, "storage-full")
+
+        again = album.upload(album_id, large, headers={"Idempotency-Key": "first"})
+
+        assert again.status_code == 202
+        assert again.json() == first.json()
+
+
 def test_uploads_at_the_same_time_share_one_quota(start_stack: StartStack) -> None:
     stack = start_stack(decoders=0, thumbnailers=0, ALBUM_QUOTA_BYTES=str(2 * len(PICTURE)))
     with stack.client() as album:
