@@ -26,7 +26,8 @@ LEASE = "migrations"
 LEASE_DURATION = timedelta(seconds=15)
 WAIT_SECONDS = 0.5
 
-GoOn = Callable[[], Awaitable[None]]
+Renew = Callable[[], Awaitable[None]]
+"""Awaited before each batch; raises where somebody else has taken over."""
 Tell = Callable[[str], None]
 
 
@@ -42,7 +43,7 @@ class Migration:
     """
 
     name: str
-    run: Callable[[Catalog, GoOn], Awaitable[None]]
+    run: Callable[[Catalog, Renew], Awaitable[None]]
     suits_earlier: bool
 
 
@@ -57,7 +58,7 @@ class Version:
     usable_from: int = 0
 
 
-async def _list_pending(catalog: Catalog, go_on: GoOn) -> None:
+async def _list_pending(catalog: Catalog, renew: Renew) -> None:
     """Where there were no versions yet, ``pending`` was true until an event was published to all whom it is for."""
     unlisted = {"pending": True}
     halves = {
@@ -66,7 +67,7 @@ async def _list_pending(catalog: Catalog, go_on: GoOn) -> None:
             {"$cond": ["$is_public", ["public"], []]},
         ]
     }
-    await _in_batches(catalog.events, unlisted, [{"$set": {"pending": halves}}], go_on)
+    await _in_batches(catalog.events, unlisted, [{"$set": {"pending": halves}}], renew)
     await _drop_index(catalog.events, "pending_1_at_1", unlisted)
     await _drop_index(catalog.images, "check_at_1", {"check_at": {"$exists": True}})
 
@@ -148,21 +149,21 @@ async def upgrade(catalog: Catalog, tell: Tell) -> None:
     """
     lease = Lease(catalog, LEASE, LEASE_DURATION)
 
-    async def go_on() -> None:
+    async def renew() -> None:
         if not await lease.go_on():
             raise Outage("another process has gone on with the migration")
 
     try:
         while (await version_of(catalog)).number < NEWEST:
             if await lease.go_on():
-                await migrate(catalog, go_on, tell)
+                await migrate(catalog, renew, tell)
             else:
                 await anyio.sleep(WAIT_SECONDS)
     finally:
         await lease.end()
 
 
-async def migrate(catalog: Catalog, go_on: GoOn, tell: Tell) -> None:
+async def migrate(catalog: Catalog, renew: Renew, tell: Tell) -> None:
     """Run what is missing, for one who holds the lease `LEASE`."""
     present = _usable(await _recorded(catalog))
     for number in range(present.number + 1, NEWEST + 1):
@@ -171,7 +172,7 @@ async def migrate(catalog: Catalog, go_on: GoOn, tell: Tell) -> None:
         tell(f"migration {number} begins: {migration.name}")
         # From its first change on, not its last.
         await catalog.schema.update_one(before, {"$set": {"usable_from": _usable_from(number)}})
-        await migration.run(catalog, go_on)
+        await migration.run(catalog, renew)
         await catalog.schema.update_one(before, {"$set": {"version": number}})
         tell(f"migration {number} is done")
 
@@ -211,11 +212,11 @@ def _usable_from(number: int) -> int:
     return max((n for n, migration in enumerate(MIGRATIONS[:number], 1) if not migration.suits_earlier), default=0)
 
 
-async def _in_batches(collection: Collection, wanted: Document, changes: list[Document], go_on: GoOn) -> None:
+async def _in_batches(collection: Collection, wanted: Document, changes: list[Document], renew: Renew) -> None:
     """Change all documents that are wanted."""
     after: Document = {}
     while batch := await collection.find({**after, **wanted}, {"_id": 1}).sort("_id").limit(BATCH).to_list(None):
-        await go_on()
+        await renew()
         ids = [document["_id"] for document in batch]
         await collection.update_many({"_id": {"$in": ids}, **wanted}, changes)
         after = {"_id": {"$gt": ids[-1]}}

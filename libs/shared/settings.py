@@ -139,7 +139,11 @@ class SharedSettings(Settings):
         SecretStr("amqp://guest:guest@127.0.0.1:5672/"), description="RabbitMQ; the path names the virtual host"
     )
     database: str = Field("album", pattern=r'^[^ .$/\\"]{1,63}$', description="MongoDB database of catalog and blobs")
-    event_retention_days: float = Field(30.0, gt=0, description="how long the event log keeps its events")
+    event_retention_days: float = Field(
+        30.0,
+        gt=0,
+        description="how long the event log keeps its events; the same for the API and all subscribers",
+    )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=1, le=65535, description="port the API listens on")
     public_url: HttpUrl | None = Field(

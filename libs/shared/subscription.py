@@ -29,7 +29,7 @@ OVERLAP = 2 * event_log.OVERLAP
 SETTLED = timedelta(minutes=1)
 """From this age on an event that the log does not show is gone, rather than not there yet after an election."""
 MARGIN = timedelta(days=1)
-"""By which a position outlives the last event of its subject in the log."""
+"""By which a position outlives the last event of its subject in the log, kept as long by everybody's settings."""
 MOST_COUNTED = 10_000
 """How much of the log is looked at to see what a subscriber has not had."""
 LATE_AFTER = timedelta(minutes=2)
