@@ -17,6 +17,7 @@ import pickle
 import resource
 import signal
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from typing import Any
 
 from libs.shared.errors import Rejection
 from libs.shared.landlock import forbid_files
-from libs.shared.seccomp import forbid_calls
+from libs.shared.seccomp import PR_SET_PDEATHSIG, forbid_calls
 from libs.shared.spool import Spool
 
 MAX_MESSAGE_BYTES = 128 * 1024
@@ -53,8 +54,8 @@ _KEPT_BYTES = 67_108_864
 """More than a picture within the usual limits takes at once, with its copies."""
 _LARGEST_KEPT_BYTES = 33_554_432
 """In one piece; glibc keeps none that is larger (mallopt(3))."""
-_PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
+_CAPABILITY_VERSION = 0x20080522
 
 
 @dataclass(frozen=True)
@@ -111,12 +112,16 @@ def _keep_memory() -> None:
 
 
 def confine(limits: ChildLimits) -> None:
-    """Give up rights for good: see setrlimit(2) and prctl(2)."""
+    """Give up rights for good: see setrlimit(2), prctl(2) and capabilities(7)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
     libc = ctypes.CDLL(None, use_errno=True)
+    # What root may do: a child of a worker that runs as root could reboot the machine.
+    version, none = struct.pack("Ii", _CAPABILITY_VERSION, 0), bytes(24)
+    if libc.capset(version, none) and os.geteuid() == 0:
+        raise OSError(ctypes.get_errno(), "capset failed")
     # The parent of a child is the fork server, which ends when the worker does, however that ends.
-    for option, value in ((_PR_SET_PDEATHSIG, signal.SIGKILL), (_PR_SET_NO_NEW_PRIVS, 1)):
+    for option, value in ((PR_SET_PDEATHSIG, signal.SIGKILL), (_PR_SET_NO_NEW_PRIVS, 1)):
         if libc.prctl(option, int(value), 0, 0, 0):
             raise OSError(ctypes.get_errno(), "prctl failed")
     for kind, most in (

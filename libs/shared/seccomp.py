@@ -15,6 +15,7 @@ import os
 import platform
 import struct
 
+PR_SET_PDEATHSIG = 1
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 _LOAD, _JUMP_IF_EQUAL, _JUMP_IF_AT_LEAST, _JUMP_IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _REFUSE, _UNKNOWN = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
@@ -131,6 +132,7 @@ def _rules() -> tuple[_Rule, ...]:
         ((257, 56), 2, _JUMP_IF_ANY_BIT, _WRITING, False),  # openat
         ((234, 131), 0, _JUMP_IF_EQUAL, os.getpid(), True),  # tgkill: how a process ends itself
         ((302, 261), 0, _JUMP_IF_EQUAL, 0, True),  # prlimit64: of the caller itself
+        ((157, 167), 0, _JUMP_IF_EQUAL, PR_SET_PDEATHSIG, False),  # prctl: or it would outlive its worker
         # fcntl: what comes after the descriptor's own flags changes what others have open too, as with ioctl.
         ((72, 25), 1, _JUMP_IF_AT_LEAST, fcntl.F_SETFL, False),
     )

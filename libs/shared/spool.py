@@ -7,12 +7,14 @@ copying; one chunk costs a memory copy, too little to be worth a thread.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import AsyncIterable, AsyncIterator
 from types import TracebackType
 
 CHUNK_BYTES = 255 * 1024
 """As much as one GridFS chunk."""
+_FLAGS = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
 
 
 class Spool:
@@ -20,7 +22,8 @@ class Spool:
 
     def __init__(self, descriptor: int | None = None) -> None:
         """Take over an open descriptor, or without one make a new, empty file."""
-        self.descriptor = os.memfd_create("album-spool") if descriptor is None else descriptor
+        self._is_ours = descriptor is None
+        self.descriptor = os.memfd_create("album-spool", _FLAGS) if descriptor is None else descriptor
 
     def __enter__(self) -> Spool:
         return self
@@ -31,8 +34,15 @@ class Spool:
         self.close()
 
     def close(self) -> None:
-        """Give the descriptor back. Closing twice does no harm."""
+        """Give the descriptor back. Closing twice does no harm.
+
+        Whoever made it empties it for good: a child that a picture has taken over may keep what it was passed, and fill
+        memory with it that no limit counts as the child's.
+        """
         if self.descriptor >= 0:
+            if self._is_ours:
+                self.empty()
+                fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW)
             os.close(self.descriptor)
             self.descriptor = -1
 

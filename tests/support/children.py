@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 import stat
+import struct
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from pillow_heif import options
 
 from libs.shared.errors import Rejection
 from libs.shared.sandbox import NICENESS
+from libs.shared.seccomp import PR_SET_PDEATHSIG
 from libs.shared.spool import Spool
 from services.decoder import colour, opening, png_gamma
 from services.decoder.pixels import Decoded
@@ -32,6 +34,7 @@ MOST_DESCRIPTORS = 64
 _CLONE_NEWUSER = 0x10000000
 _F_SETSIG = 10
 _PR_GET_NO_NEW_PRIVS = 39
+_CAPABILITY_VERSION = 0x20080522
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Rights:
     limits: dict[str, tuple[int, int]]
     sockets: int
     has_no_new_privileges: bool
+    has_capabilities: bool
 
 
 def process_id() -> int:
@@ -193,6 +197,7 @@ def forbidden(worker: int, file: pathlib.Path) -> dict[str, int]:
         "priority of another process": lambda: os.setpriority(os.PRIO_PROCESS, worker, NICENESS),
         "processors of another process": lambda: os.sched_setaffinity(worker, {0}),
         "scheduling of another process": lambda: os.sched_setscheduler(worker, os.SCHED_IDLE, os.sched_param(0)),
+        "life beyond its worker's": lambda: _in_libc("prctl", PR_SET_PDEATHSIG, 0),
         "memory of no process": lambda: os.memfd_create("uncounted"),
         "memory that outlives it": lambda: _in_libc("shmget", 0, 4096, 0o600),
         "messages that outlive it": lambda: _in_libc("msgget", 0, 0o600),
@@ -216,7 +221,9 @@ def rights() -> Rights:
         with suppress(OSError):
             sockets += stat.S_ISSOCK(os.fstat(descriptor).st_mode)
     has_none = ctypes.CDLL(None).prctl(_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1
-    return Rights(limits, sockets, has_none)
+    version, capabilities = struct.pack("Ii", _CAPABILITY_VERSION, 0), ctypes.create_string_buffer(24)
+    ctypes.CDLL(None).capget(version, capabilities)
+    return Rights(limits, sockets, has_none, any(capabilities.raw))
 
 
 def secrets(worker: int, file: pathlib.Path) -> list[str]:

@@ -307,6 +307,7 @@ async def test_no_child_serves_two_owners() -> None:
 async def test_a_child_has_few_rights(pool: DecodePool) -> None:
     rights = await pool.run(children.rights)
     assert rights.has_no_new_privileges
+    assert not rights.has_capabilities
     assert rights.sockets == 1
     assert rights.limits["AS"] == (512 * MEGABYTE, 512 * MEGABYTE)
     assert rights.limits["CORE"] == (0, 0)
