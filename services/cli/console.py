@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import threading
 from typing import IO
@@ -47,7 +48,7 @@ class Console:
 
     def say(self, line: str) -> None:
         """Print a line of the supervisor's own."""
-        self._terminal.print(Text(line, Style(bold=True)))
+        self._print(Text(line, Style(bold=True)))
 
     def relay(self, name: str, output: IO[bytes]) -> threading.Thread:
         """Print what a process writes, each line under its name, until it closes its end."""
@@ -60,4 +61,12 @@ class Console:
         with output:
             for line in iter(lambda: output.readline(MOST_LINE_BYTES), b""):
                 text = Text.from_ansi(line.decode(errors="replace").translate(_C1_CONTROLS).rstrip())
-                self._terminal.print(Text(f"{name:<{NAME_WIDTH}} ", colour) + text)
+                self._print(Text(f"{name:<{NAME_WIDTH}} ", colour) + text)
+
+    def _print(self, text: Text) -> None:
+        try:
+            self._terminal.print(text)
+        except OSError as error:
+            # Output that goes to a full disk: what is shown is lost, and nothing else may be.
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise

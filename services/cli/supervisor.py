@@ -14,6 +14,8 @@ from libs.shared.outages import outage_of
 
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0
+DOUBLINGS = 6
+"""After so many it is the longest; the thousandth power of two, after a night of failures, is no number of seconds."""
 # One that ran this long had started well: its next failure is a new story.
 STABLE_SECONDS = 60.0
 TICK_SECONDS = 0.1
@@ -66,7 +68,7 @@ class Kept:
             if self.child.exit_code == os.EX_CONFIG:
                 raise Misconfigured(self.child.name)
             self.failures = 1 if now - self.started_at > STABLE_SECONDS else self.failures + 1
-            delay = min(FIRST_DELAY_SECONDS * 2 ** (self.failures - 1), LONGEST_DELAY_SECONDS)
+            delay = min(FIRST_DELAY_SECONDS * 2 ** min(self.failures - 1, DOUBLINGS), LONGEST_DELAY_SECONDS)
             self.start_at = now + delay
             ending = describe_exit(self.child.exit_code)
             self.say(f"{self.child.name} {ending}; starting it again in {delay:g} s")

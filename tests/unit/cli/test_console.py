@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from rich.console import Console as Terminal
@@ -36,3 +38,17 @@ def test_no_process_commands_the_terminal(command: str) -> None:
     assert "before" in shown
     assert "after" in shown
     assert {character for character in shown if not character.isprintable()} == {"\n"}
+
+
+def test_output_to_a_full_disk_is_lost_and_nothing_else() -> None:
+    with Path("/dev/full").open("w") as full:
+        console = Console(Terminal(file=full, highlight=False, markup=False, soft_wrap=True))
+        reading, writing = os.pipe()
+        thread = console.relay("decoder", os.fdopen(reading, "rb"))
+        with os.fdopen(writing, "wb", buffering=0) as output:
+            for _ in range(100):
+                output.write(b"a line\n" * 100)
+            console.say("decoder ended; starting it again in 0.5 s")
+        thread.join()
+        with suppress(OSError):  # what is still in its buffer
+            full.close()

@@ -95,6 +95,16 @@ def test_what_cannot_be_started_again_now_is_started_later() -> None:
     ]
 
 
+def test_what_fails_for_a_whole_night_is_started_again_in_the_morning() -> None:
+    said: list[str] = []
+    child = Child()
+    kept = Kept(child, said.append, started_at=0.0, failures=5_000)
+
+    kept.tend(now=1.0)
+
+    assert said == ["api was ended by SIGKILL; starting it again in 30 s"]
+
+
 def test_no_service_runs_whose_output_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

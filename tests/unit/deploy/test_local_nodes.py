@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import subprocess
 import sys
@@ -107,6 +108,23 @@ def test_a_broker_that_cannot_start_says_why(tmp_path: Path) -> None:
         NodeFailed, match=r"rabbitmq ended with exit code \d+ before it was ready(.|\n)*no_such_setting"
     ):
         running(node).__enter__()
+
+
+def test_a_secret_that_a_full_disk_kept_from_being_written_is_made_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_text", fail)
+        with pytest.raises(OSError, match="No space left"):
+            rabbitmq.prepare(tmp_path)
+
+    rabbitmq.prepare(tmp_path)
+
+    kept = tmp_path / rabbitmq.DIRECTORY
+    assert [len((kept / name).read_text()) for name in ("password", ".erlang.cookie")] == [40, 40]
 
 
 def test_the_broker_takes_its_random_password_and_no_other(broker: Node) -> None:
