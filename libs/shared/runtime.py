@@ -59,6 +59,9 @@ def run_subscriber(subscriber: Subscriber) -> None:
 
 
 def _run(process: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    # Until `_stop_on_signal` takes it over. Nothing is in hand yet, and for the first process of a container, which may
+    # wait for its database for long, the kernel has no default.
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))
     anyio.run(process, backend_options={"loop_factory": uvloop.new_event_loop})
 
 
