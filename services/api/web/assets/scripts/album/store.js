@@ -40,27 +40,22 @@ export class AlbumStore extends EventTarget {
 
   async #load() {
     const startedAt = performance.now();
-    const isFirst = !this.items.some((item) => item.id);
     const order = [];
-    let fresh = [];
-    for (let after = null, limit = FIRST_PAGE; ; limit = NEXT_PAGES) {
+    let hasNew = false;
+    for (let after = null, above = null, limit = FIRST_PAGE; ; limit = NEXT_PAGES) {
       const askedAt = performance.now();
       const page = await listImages(this.albumId, limit, after);
-      fresh.push(...page.images.map((card) => this.#take(card, askedAt)).filter(Boolean));
+      const taken = this.#takePage(page.images, askedAt, above);
+      hasNew ||= taken.fresh.length > 0;
       order.push(...page.images.map(({ id }) => id));
       after = page.next;
+      above = taken.last;
       if (!after) break;
-      if (isFirst) {
-        this.items.push(...fresh);
-        fresh = [];
-        this.#tell("items");
-      }
     }
-    this.items.push(...fresh);
     const listed = new Set(order);
     // What became known while this was read may be missing from it without being gone.
     const gone = this.#keep((item) => !item.id || listed.has(item.id) || item.knownAt >= startedAt);
-    if (!isFirst && fresh.length) this.#arrange(order);
+    if (hasNew) this.#arrange(order);
     this.isLoaded = true;
     this.#tell("items");
     gone.forEach((item) => this.#tellOf(item));
@@ -145,6 +140,7 @@ export class AlbumStore extends EventTarget {
 
   /** Read what events would have told: what is new, and everything if something is gone. */
   async look() {
+    if (!this.isLoaded) return this.load();
     await this.refresh();
     const { album_snapshot: album } = await getAlbum(this.albumId);
     if (album.content_count < this.items.filter(({ id }) => id).length) await this.load();
@@ -154,19 +150,15 @@ export class AlbumStore extends EventTarget {
   async refresh() {
     const unsettled = (item) => item.id && !["ready", "failed"].includes(item.stage);
     const open = new Set(this.items.filter(unsettled).map(({ id }) => id));
-    const fresh = [];
-    for (let after = null; ; ) {
+    for (let after = null, above = null; ; ) {
       const askedAt = performance.now();
       const page = await listImages(this.albumId, FIRST_PAGE, after);
-      const taken = page.images.map((card) => this.#take(card, askedAt));
-      fresh.push(...taken.filter(Boolean));
+      const taken = this.#takePage(page.images, askedAt, above);
       for (const { id } of page.images) open.delete(id);
       after = page.next;
-      if (!after || (open.size === 0 && taken.includes(null))) break;
+      above = taken.last;
+      if (!after || (open.size === 0 && taken.fresh.length < page.images.length)) break;
     }
-    const first = this.items.findIndex((item) => item.id);
-    this.items.splice(first < 0 ? this.items.length : first, 0, ...fresh);
-    if (fresh.length) this.#tell("items");
   }
 
   #keepStray(id, event) {
@@ -185,6 +177,29 @@ export class AlbumStore extends EventTarget {
         // The connection is away; when it is back, all is read again.
       }
     }, GATHER_MS);
+  }
+
+  /**
+   * Take in a page of a listing whose last page ended with `above`. What is new stands at once where it is listed, behind
+   * what is listed before it: a reading may break off, and what is known by its id must be among the items.
+   */
+  #takePage(cards, askedAt, above) {
+    const fresh = cards.map((card) => this.#take(card, askedAt)).filter(Boolean);
+    const isNew = new Set(fresh);
+    const listed = cards.map(({ id }) => this.#byId.get(id)).filter(Boolean);
+    const behind = new Map();
+    let known = above?.isGone ? null : above;
+    for (const item of listed) {
+      if (!isNew.has(item)) known = item;
+      else if (behind.has(known)) behind.get(known).push(item);
+      else behind.set(known, [item]);
+    }
+    const next = listed.find((item) => !isNew.has(item)) ?? this.items.find((item) => item.id);
+    const top = next ? this.items.indexOf(next) : this.items.length;
+    const items = [...this.items.slice(0, top), ...(behind.get(null) ?? []), ...this.items.slice(top)];
+    this.items = items.flatMap((item) => [item, ...(behind.get(item) ?? [])]);
+    if (fresh.length) this.#tell("items");
+    return { fresh, last: listed.at(-1) ?? above };
   }
 
   /** Take in a card of a listing asked for at a time; returns its item if it is new, else null. */
