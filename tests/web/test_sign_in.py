@@ -139,13 +139,14 @@ def test_a_page_whose_key_is_revoked_asks_for_another(
     expect(screen.page.get_by_label("Key")).to_be_visible()
 
 
-def lose_key_while_uploading(screen: Screen, guarded: Stack) -> None:
-    """Sign in as anna, choose a file in a new album, and lose the key before it is sent."""
+def lose_key_while_uploading(screen: Screen, guarded: Stack, more: int = 0) -> None:
+    """Sign in as anna, choose a file in a new album, or more of them, and lose the key before it is sent."""
     key = make_key(guarded, "anna")
     sign_in(screen.open(), key)
     screen.create_album("Half sent")
     screen.hold_uploads()
-    screen.choose({"mine.png": picture("PNG", 64, 48)})
+    content = picture("PNG", 64, 48)
+    screen.choose({"mine.png": content} | {f"{number}.png": content for number in range(more)})
     screen.until(lambda: screen.held, "the file is about to be sent")
     run_album(guarded.environment, "keys", "revoke", key.split("_")[1])
     screen.until(lambda: screen.page.request.get(f"{screen.url}/session").status == 401, "the session is refused")
@@ -162,6 +163,23 @@ def test_uploads_go_on_when_their_owner_signs_in_again(open_screen: OpenScreen, 
 
     expect(screen.page.get_by_role("heading", name="Half sent", level=1)).to_be_visible()
     screen.expect_shows("mine.png", "server")
+
+
+def test_what_waits_behind_a_lost_key_is_not_sent_in_vain_and_goes_on_too(
+    open_screen: OpenScreen, guarded: Stack
+) -> None:
+    screen = open_screen(stack=guarded)
+    lose_key_while_uploading(screen, guarded, more=30)
+    expect(screen.page.locator(".tray-row[data-stage=stopped]").first).to_be_visible()
+    refused: list[int] = []
+    screen.page.on("response", lambda answer: refused.append(answer.status) if answer.status == 401 else None)
+
+    sign_in(screen, make_key(guarded, "anna"))
+
+    expect(screen.page.get_by_role("heading", name="Half sent", level=1)).to_be_visible()
+    expect(screen.page.locator(".page-detail")).to_have_text("31 pictures")
+    screen.until(lambda: guarded.database["images"].count_documents({"name": "29.png"}), "the last one has arrived")
+    assert refused == []
 
 
 def test_chosen_files_are_not_lost_to_another_owner_without_asking(open_screen: OpenScreen, guarded: Stack) -> None:

@@ -3,7 +3,10 @@ import { el } from "./dom.js";
 import { fromTransfer, hasFiles } from "./files/collect.js";
 import { icon } from "./icons.js";
 
-/** Take files that are dropped on the page, saying over all of it that they may be where `isTaking()`. */
+/**
+ * Take files that are dropped on the page, saying over all of it that they may be where `isTaking()`. `onFiles` gets a
+ * promise: to walk through folders takes a while, and they are for what is open now.
+ */
 export function onDrop(onFiles, isTaking) {
   const overlay = el("div", { class: "drop", hidden: true, "aria-hidden": "true" }, el("p", {}, icon("upload"), "Drop to add to this album"));
   document.body.append(overlay);
@@ -21,16 +24,16 @@ export function onDrop(onFiles, isTaking) {
   watch("dragleave", (number) => Math.max(0, number - 1));
   watch("dragover", (number) => number || 1);
   watch("drop", () => 0);
-  addEventListener("drop", async (event) => {
-    if (hasFiles(event.dataTransfer)) onFiles(await fromTransfer(event.dataTransfer));
+  addEventListener("drop", (event) => {
+    if (hasFiles(event.dataTransfer)) onFiles(fromTransfer(event.dataTransfer));
   });
 }
 
-/** Take files that are pasted. */
+/** Take files that are pasted, but not into a field: beside text some programs copy a picture of it. */
 export function onPaste(onFiles) {
-  addEventListener("paste", async (event) => {
-    if (!hasFiles(event.clipboardData)) return;
+  addEventListener("paste", (event) => {
+    if (event.target.closest?.("input") || !hasFiles(event.clipboardData)) return;
     event.preventDefault();
-    onFiles(await fromTransfer(event.clipboardData));
+    onFiles(fromTransfer(event.clipboardData));
   });
 }

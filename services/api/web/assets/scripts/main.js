@@ -11,12 +11,16 @@ let shown;
 let albumPart = null;
 let isSignedOut = false;
 
-async function takeFiles(files) {
+/** Take in files, or a promise of them, for the album that is open now. */
+async function takeFiles(chosen) {
   const { albumId } = currentRoute();
   if (isSignedOut) return;
   if (!mayChange()) notify("Your key is for looking only: no pictures can be added with it.");
   else if (!albumId) notify("Open an album first: pictures are added to the album that is open.");
-  else if (files.length) (await loadAlbumPart())?.takeInto(albumId, files);
+  else {
+    const files = await chosen;
+    if (files.length) (await loadAlbumPart())?.takeInto(albumId, files);
+  }
 }
 
 /** What an album needs and the first page does not, so that it need not wait for it; null if it cannot be loaded. */

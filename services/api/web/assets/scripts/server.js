@@ -15,13 +15,15 @@ export function address(path) {
 
 async function call(method, path, body) {
   const json = { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-  let response;
+  let status, text;
   try {
-    response = await fetch(address(path), { method, ...(body && json) });
+    const response = await fetch(address(path), { method, ...(body && json) });
+    status = response.status;
+    text = await response.text();
   } catch {
     throw new ServerError("unreachable", "the server cannot be reached");
   }
-  return answerOf(response.status, await response.text());
+  return answerOf(status, text);
 }
 
 const post = (path, body) => call("POST", path, body);

@@ -99,14 +99,20 @@ async function run(item) {
       }
       // A server that says when to come back is asked again then, however often.
       if (!PASSING.has(error.code) || (attempt >= TRIES && !error.retryAfter)) {
-        Object.assign(item, { stage: "stopped", code: error.code, message: error.message });
-        store.changed(item);
+        // Without a session all the others would be sent in vain as well.
+        const others = error.code === "unauthorized" ? waiting.splice(0) : [];
+        for (const one of [item, ...others]) stop(one, error);
         return;
       }
       await pause(error.retryAfter ? error.retryAfter * 1000 : FIRST_PAUSE_MS * 2 ** (attempt - 1), controller.signal);
       if (controller.signal.aborted) return;
     }
   }
+}
+
+function stop(item, { code, message }) {
+  Object.assign(item, { stage: "stopped", code, message });
+  uploads.get(item).store.changed(item);
 }
 
 /** Queue an item again: the server still holds what a lost connection left of it. Others go on meanwhile. */
@@ -122,10 +128,12 @@ async function queueLater(item, seconds) {
 
 function pause(milliseconds, signal) {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => {
+    const end = () => {
       clearTimeout(timer);
+      signal.removeEventListener("abort", end);
       resolve();
-    });
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener("abort", end);
   });
 }

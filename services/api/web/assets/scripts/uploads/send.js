@@ -27,7 +27,9 @@ export function send(item, key, signal, onProgress) {
         fail(error);
       }
     });
-    signal.addEventListener("abort", () => request.abort());
+    const abort = () => request.abort();
+    request.addEventListener("loadend", () => signal.removeEventListener("abort", abort));
+    signal.addEventListener("abort", abort);
     request.send(formOf(item));
   });
 }
