@@ -19,6 +19,9 @@ from tests.web.conftest import OpenScreen
 from tests.web.screen import Screen
 from tests.web.test_access import serious_problems
 
+AT_ONCE = 4
+"""Files that the page sends at the same time, as `limits.js` says."""
+
 
 @pytest.fixture(scope="module")
 def guarded(_stacks: StartStack) -> Iterator[Stack]:
@@ -169,17 +172,16 @@ def test_what_waits_behind_a_lost_key_is_not_sent_in_vain_and_goes_on_too(
     open_screen: OpenScreen, guarded: Stack
 ) -> None:
     screen = open_screen(stack=guarded)
+    refused: list[str] = []
+    screen.page.on("response", lambda answer: refused.append(answer.url) if answer.status == 401 else None)
     lose_key_while_uploading(screen, guarded, more=30)
-    expect(screen.page.locator(".tray-row[data-stage=stopped]").first).to_be_visible()
-    refused: list[int] = []
-    screen.page.on("response", lambda answer: refused.append(answer.status) if answer.status == 401 else None)
 
     sign_in(screen, make_key(guarded, "anna"))
 
     expect(screen.page.get_by_role("heading", name="Half sent", level=1)).to_be_visible()
     expect(screen.page.locator(".page-detail")).to_have_text("31 pictures")
     screen.until(lambda: guarded.database["images"].count_documents({"name": "29.png"}), "the last one has arrived")
-    assert refused == []
+    assert 1 <= len([url for url in refused if url.endswith("/upload")]) <= AT_ONCE
 
 
 def test_chosen_files_are_not_lost_to_another_owner_without_asking(open_screen: OpenScreen, guarded: Stack) -> None:
