@@ -14,7 +14,7 @@ import hashlib
 import os
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -117,10 +117,10 @@ class Archive:
             Refusal: ``backup-incomplete``, if none has ended here; ``backup-in-use``, while another is being written.
         """
         self.require_finished()
-        with suppress(OSError):  # it may be on a medium that cannot be written to, with its lock or without
-            self._lock.touch()
-        with self._lock.open("rb") if self._lock.exists() else nullcontext() as file:
-            if file is not None:
+        with ExitStack() as stack:
+            # Where no lock can be had, such as on a medium that cannot be written to, a restore is worth more than one.
+            with suppress(OSError):
+                file = stack.enter_context(self._lock.open("ab"))
                 _flock(file, fcntl.LOCK_SH, "a backup is being written to this directory: restore when it has ended")
             yield
 

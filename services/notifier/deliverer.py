@@ -66,7 +66,7 @@ class Deliverer:
         try:
             with until_outage("a delivery waits for the database", webhook_id=webhook_id):
                 webhook = await sending.callable_webhook(self._registry, webhook_id)
-                is_due = webhook is not None
+                is_due = True
                 while webhook and is_due and not self._is_stopping:
                     async with self._turns.of(webhook.owner):
                         is_due = await self._deliver_next(webhook_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -72,10 +74,16 @@ async def test_a_backup_that_is_being_replaced_is_not_restored(shelf: Shelf, tmp
         await restoring.restore(shelf.catalog, shelf.blobs, tmp_path, print, is_to_drop=True)
 
 
-async def test_a_backup_is_restored_from_a_medium_that_has_no_lock(shelf: Shelf, tmp_path: Path) -> None:
+async def test_a_backup_is_restored_from_where_nothing_can_be_locked(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await shelf.queued()
     await backup(shelf.catalog, shelf.blobs, tmp_path, print)
-    (tmp_path / ".lock").unlink()
+
+    def refuse(file: object, kind: int) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
 
     assert (await restoring.restore(shelf.catalog, shelf.blobs, tmp_path, print, is_to_drop=True)).images == 1
 
