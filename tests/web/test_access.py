@@ -273,3 +273,32 @@ def test_letters_twice_as_large_are_all_read_on_a_phone(open_screen: OpenScreen,
     assert dialog.evaluate("(one) => one.scrollWidth <= one.clientWidth")
     for button in dialog.get_by_role("button").all():
         assert button.bounding_box()["x"] > dialog.bounding_box()["x"]  # type: ignore[index]
+
+
+def test_the_name_of_an_opened_album_is_read_out(screen: Screen, album: AlbumClient) -> None:
+    album.create("Summer of 76")
+    screen.open().page.get_by_role("link", name="Summer of 76").click()
+
+    expect(screen.page.locator("#announcements")).to_have_text("Summer of 76")
+
+
+def test_pictures_and_uploads_are_read_in_the_order_in_which_they_stand(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("In order")
+    for n in range(40):
+        album.upload(album_id, picture("PNG", 320, 240)[:900], f"{n}.png")
+    screen.open_album(album_id)
+    expect(screen.page.locator(".tray-title")).to_have_text("40 failed")
+    tray = screen.page.locator(".tray-scroller")
+
+    for places in ((500, 1_500), (0, 0)):
+        screen.page.evaluate("([page]) => scrollTo(0, page)", places)
+        tray.evaluate("(scroller, [, tray]) => scroller.scrollTo(0, tray)", places)
+        screen.page.evaluate("new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
+    album.ready(album_id, picture("PNG", 64, 48), "newest.png")
+    screen.expect_stage("newest.png", "ready")
+
+    for list_name in ("grid", "tray-list"):
+        places = screen.page.locator(f".{list_name} > li").evaluate_all(
+            "(entries) => entries.map((entry) => Number(entry.ariaPosInSet))"
+        )
+        assert places == list(range(1, len(places) + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 from playwright.sync_api import expect
@@ -189,3 +190,20 @@ def test_a_cover_keeps_its_pictures_until_new_ones_can_take_their_place(
 
     screen.page.evaluate("new Promise(requestAnimationFrame)")
     expect(cover).to_have_count(1)
+
+
+def test_a_cover_is_right_again_after_one_picture_took_the_place_of_another_unseen(
+    screen: Screen, album: AlbumClient
+) -> None:
+    album_id = album.create("Exchanged")
+    old = album.ready(album_id, picture("PNG", 64, 48))
+    screen.open()
+    shown = screen.page.locator(".album", has=screen.page.get_by_text("Exchanged")).locator(".cover img")
+    expect(shown).to_have_attribute("src", re.compile(old["image_id"]))
+    screen.turn_away()
+    album.post("/album/image/delete", album_id=album_id, image_id=old["image_id"])
+    new = album.ready(album_id, picture("PNG", 48, 64))
+
+    screen.turn_away(False)
+
+    expect(shown).to_have_attribute("src", re.compile(new["image_id"]))

@@ -364,3 +364,26 @@ def test_pictures_that_were_listed_late_do_not_take_the_place_of_newer_ones_on_a
         screen.page.evaluate(TWO_FRAMES)
     screen.page.unroute("**/album/images")
     expect(card.locator(".cover img")).to_have_count(2)
+
+
+def test_a_picture_that_has_left_the_page_is_not_asked_for_any_more(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Left")
+    image = album.ready(album_id, picture("PNG", 64, 48), "a.png")
+    asked: list[str] = []
+    held: list[Route] = []
+    screen.page.clock.install()
+    screen.page.on("request", lambda request: asked.append(request.url) if "/thumbnail/" in request.url else None)
+    screen.page.route("**/album/thumbnail/*", lambda route: held.append(route))
+    screen.open_album(album_id)
+    screen.until(lambda: held, "the thumbnail is asked for")
+    album.post("/album/image/delete", album_id=album_id, image_id=image["image_id"])
+    expect(screen.page.locator(".page-detail")).to_have_text("0 pictures")
+    expect(screen.tile("a.png")).to_have_count(0)
+    asked.clear()
+    with screen.page.expect_event("requestfailed"):
+        held[0].abort()
+
+    for _ in range(20):
+        screen.page.clock.run_for(1_000)
+
+    assert asked == []

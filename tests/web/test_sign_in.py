@@ -313,3 +313,29 @@ def test_axe_finds_nothing_serious_where_one_signs_in(open_screen: OpenScreen, g
     expect(screen.page.get_by_role("alert")).to_be_visible()
 
     assert serious_problems(screen) == []
+
+
+def test_who_signs_out_in_one_tab_does_so_in_all_of_them_and_no_file_is_sent_as_somebody_else(
+    open_screen: OpenScreen, guarded: Stack
+) -> None:
+    screen = open_screen(stack=guarded)
+    key = make_key(guarded, "anna")
+    sign_in(screen.open(), key)
+    screen.create_album("Hers")
+    screen.hold_uploads()
+    screen.choose({f"{number}.png": picture("PNG", 64, 48) for number in range(AT_ONCE + 2)})
+    screen.until(lambda: len(screen.held) == AT_ONCE, "the first files are about to be sent")
+    other = Screen(screen.page.context.new_page(), guarded.url).open()
+    other.page.get_by_role("button", name="Sign out anna").click()
+    sign_in(other, make_key(guarded, "bob"))
+    expect(other.page.get_by_role("button", name="Sign out bob")).to_be_visible()
+
+    expect(screen.page.get_by_label("Key")).to_be_visible()
+    screen.release_uploads()
+    for number in range(AT_ONCE + 2):
+        expect(screen.row(f"{number}.png")).to_contain_text("You have to sign in again.")
+    sign_in(screen, key)
+
+    for number in range(AT_ONCE + 2):
+        screen.expect_shows(f"{number}.png", "server")
+    expect(other.page.get_by_label("Key")).to_be_visible()

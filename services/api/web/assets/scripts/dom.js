@@ -19,3 +19,11 @@ export function el(tag, attributes = {}, ...children) {
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
+
+/** Let elements be the first children of a parent, in their order, which readers of the page follow. */
+export function inOrder(parent, elements) {
+  elements.forEach((element, index) => {
+    const there = parent.children[index];
+    if (there !== element) parent.insertBefore(element, there ?? null);
+  });
+}

@@ -32,7 +32,7 @@ export const REFUSED = {
   format: () => OTHER_FORMAT,
   size: (width, height) =>
     `The picture is ${width} x ${height} pixels; at most ${limits.width} wide and ${limits.height} high is accepted.`,
-  unreadable: () => "It could not be read. Was it moved or deleted?",
+  unreadable: () => REASONS.unreadable,
 };
 
 const REASONS = {
@@ -46,6 +46,7 @@ const REASONS = {
   "decode-out-of-memory": "Reading the picture took too much memory.",
   "decoder-crashed": "The picture could not be read.",
   "attempts-exhausted": "It was tried several times without success.",
+  unreadable: "It could not be read. Was it moved, changed or deleted?",
   unreachable: "The server cannot be reached.",
   unauthorized: "You have to sign in again.",
 };

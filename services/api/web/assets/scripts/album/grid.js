@@ -1,5 +1,5 @@
 // The grid: justified rows of any number of pictures, of which only those near the screen are in the page.
-import { el } from "../dom.js";
+import { el, inOrder } from "../dom.js";
 import { justify, rowAt } from "./rows.js";
 import { Tile } from "./tile.js";
 
@@ -128,12 +128,24 @@ export class Grid {
       tile.drop();
       this.#tiles.delete(item);
     }
+    this.#order();
     // Below the bar, which covers as much of the screen as is above the grid.
     this.#stopAt(this.#active ?? this.#anchor(y)?.item);
     const isFast = Math.abs(y - this.#lastY) > FAST_PX_PER_FRAME;
     this.#lastY = y;
     this.#wake(isFast ? 0 : WAKES_PER_FRAME, top + innerHeight / 2);
     if (lost !== null) this.#focusNear(lost);
+  }
+
+  #order() {
+    const focused = document.activeElement;
+    const tiles = [...this.#tiles.values()].sort((a, b) => a.position - b.position);
+    inOrder(
+      this.element,
+      tiles.map(({ element }) => element),
+    );
+    // One that was moved has lost it.
+    if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
   }
 
   /** The item at a position is gone, and it had the focus: whatever stands there now gets it. */
@@ -157,7 +169,6 @@ export class Grid {
     if (!tile) {
       tile = new Tile(item, this.actions);
       this.#tiles.set(item, tile);
-      this.element.append(tile.element);
     }
     tile.place(box.left, row.top, box.width, row.height, index + 1, this.#items.length);
     return item;

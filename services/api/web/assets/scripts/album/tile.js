@@ -112,7 +112,7 @@ export class Tile {
     } else if (image === null && address === this.item.url) {
       this.item.isUnshowable = true;
       this.update();
-    } else if (image === null && address === tileAddress(this.item) && this.#failures < LATER_MS.length) {
+    } else if (image === null && this.element.isConnected && address === tileAddress(this.item) && this.#failures < LATER_MS.length) {
       this.#timer = setTimeout(() => this.#showPicture(), LATER_MS[this.#failures]);
       this.#failures += 1;
     }

@@ -1,4 +1,5 @@
 // The page of one album: its bar, its grid, its viewer, kept in step with the store.
+import { announce } from "../announce.js";
 import { removeAlbum } from "../albums/deletion.js";
 import { el, setText } from "../dom.js";
 import { icon, iconButton } from "../icons.js";
@@ -11,7 +12,7 @@ import { Viewer } from "../viewer/viewer.js";
 import { remove, retry } from "./actions.js";
 import { choosers } from "./choosers.js";
 import { Grid } from "./grid.js";
-import { Live } from "./live.js";
+import { Live } from "../live.js";
 
 export class AlbumView {
   #listeners = new AbortController();
@@ -98,6 +99,8 @@ export class AlbumView {
   async #showName() {
     try {
       const { album_snapshot: album } = await getAlbum(this.store.albumId);
+      // The empty heading has had the focus since the album was opened: nothing would read out what comes to stand in it.
+      if (!this.name.textContent) announce(album.name);
       setText(this.name, album.name);
       document.title = `${album.name} - Album`;
     } catch (error) {

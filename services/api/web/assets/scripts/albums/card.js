@@ -10,7 +10,7 @@ const PICTURES = 3;
 
 const nearScreen = new IntersectionObserver(
   (entries) => {
-    for (const { isIntersecting, target } of entries) if (isIntersecting) target.dispatchEvent(new Event("near"));
+    for (const { isIntersecting, target } of entries) target.dispatchEvent(new CustomEvent("near", { detail: isIntersecting }));
   },
   { rootMargin: "300px" },
 );
@@ -29,9 +29,9 @@ export class AlbumCard {
     this.link = el("a", { class: "album-link", href: albumLink(album.id) }, this.cover, this.name, this.detail);
     const trash = iconButton("trash", `Delete ${album.name}`, { class: "icon-button album-delete", "data-changes": true, onclick: onDelete });
     this.element = el("li", { class: "album" }, this.link, trash);
-    this.element.addEventListener("near", () => {
-      this.#isNear = true;
-      this.#showCover();
+    this.element.addEventListener("near", ({ detail: isNear }) => {
+      this.#isNear = isNear;
+      if (isNear) this.#showCover();
     });
     nearScreen.observe(this.element);
   }
@@ -44,9 +44,14 @@ export class AlbumCard {
     if (this.#isNear) this.#showCover();
   }
 
+  /** Its pictures may be others by now, as many as they are: look at the next update. */
+  expire() {
+    this.#seen = null;
+  }
+
   async #showCover() {
     const { id, content_count: total } = this.album;
-    // What is not finished yet may have got its thumbnail; a full set of finished ones changes only with the count.
+    // What is not finished yet may have got its thumbnail; finished ones stay until the count or an event says otherwise.
     if (this.#seen === total) return;
     this.#seen = total;
     const turn = (this.#asked += 1);

@@ -1,15 +1,15 @@
 // The first page: all albums, newest first.
 import { announce } from "../announce.js";
 import { askName } from "../dialogs.js";
-import { el, setText } from "../dom.js";
+import { el, inOrder, setText } from "../dom.js";
 import { icon, iconButton } from "../icons.js";
 import { MAX_NAME } from "../limits.js";
 import { notify, showConnection } from "../notices.js";
 import { albumLink, go } from "../route.js";
-import { createAlbum, listAlbums, signOut } from "../server.js";
-import { session } from "../session/session.js";
+import { createAlbum, listAlbums } from "../server.js";
+import { leave, session } from "../session/session.js";
 import { count, reason } from "../words.js";
-import { Live } from "../album/live.js";
+import { Live } from "../live.js";
 import { AlbumCard } from "./card.js";
 import { removeAlbum } from "./deletion.js";
 
@@ -43,7 +43,7 @@ export class AlbumsView {
     this.element = el("main", { class: "page", id: "main" }, el("header", { class: "page-bar" }, heading, create(), this.#leave()), this.empty, this.list);
     this.live = new Live(null, () => this.#load());
     this.live.addEventListener("event", ({ detail }) => this.#onEvent(detail));
-    this.live.addEventListener("missed", () => this.#loadSoon());
+    this.live.addEventListener("missed", () => this.#loadAnew());
     this.live.addEventListener("status", ({ detail }) => showConnection(detail));
   }
 
@@ -69,7 +69,15 @@ export class AlbumsView {
 
   #onEvent({ type, data }) {
     if (type === "io.album.album.deleted.v1") this.#forget(data.album_id);
-    else if (/album\.created|uploaded|deleted|thumbnail/.test(type)) this.#loadSoon();
+    else if (/album\.created|uploaded|deleted|thumbnail/.test(type)) {
+      this.#cards.get(data.album_id)?.expire();
+      this.#loadSoon();
+    }
+  }
+
+  #loadAnew() {
+    for (const card of this.#cards.values()) card.expire();
+    this.#loadSoon();
   }
 
   #loadSoon() {
@@ -97,15 +105,16 @@ export class AlbumsView {
   #show(albums) {
     const ids = new Set(albums.map(({ id }) => id));
     for (const id of this.#cards.keys()) if (!ids.has(id)) this.#drop(id);
-    albums.forEach((album, index) => {
+    const cards = albums.map((album) => {
       let card = this.#cards.get(album.id);
       if (!card) {
         card = new AlbumCard(album, () => this.#delete(card.album));
         this.#cards.set(album.id, card);
       }
       card.update(album);
-      if (this.list.children[index] !== card.element) this.list.insertBefore(card.element, this.list.children[index] ?? null);
+      return card.element;
     });
+    inOrder(this.list, cards);
     this.#count();
     this.#return();
   }
@@ -151,15 +160,15 @@ export class AlbumsView {
   /** The button that signs out, where somebody is signed in. */
   #leave() {
     if (!session) return null;
-    const leave = async () => {
+    const onclick = async () => {
       try {
-        await signOut();
+        await leave();
         location.reload();
       } catch (error) {
         notify(reason(error.code, error.message));
       }
     };
-    return iconButton("leave", `Sign out ${session.owner}`, { onclick: leave });
+    return iconButton("leave", `Sign out ${session.owner}`, { onclick });
   }
 
   async #delete(album) {

@@ -1,11 +1,17 @@
 // Who is signed in, on a server that asks for keys.
 import { limits } from "../limits.js";
-import { getSession, signIn } from "../server.js";
+import { address, getSession, signIn, signOut } from "../server.js";
 
 const LATE_MS = 3000;
 
 /** `{owner, scopes, expire_date}`, or null where nobody needs to sign in. */
 export let session = null;
+
+// All tabs share one cookie: who signs in or out in one does so in all of them.
+const tabs = new BroadcastChannel(`session of ${address("")}`);
+tabs.addEventListener("message", ({ data: owner }) => {
+  if (session && session.owner !== owner) dispatchEvent(new Event("unauthorized"));
+});
 
 /** Whether the person may look at albums: some keys are for adding only, or for operators. */
 export const mayRead = () => session === null || session.scopes.includes("read");
@@ -34,9 +40,16 @@ async function ask() {
 /** Sign in. Resolves to whether it is the owner who was signed in before: this page is nobody else's to go on with. */
 export async function signInAgain(key) {
   const answer = await signIn(key);
+  tabs.postMessage(answer.session.owner);
   if (answer.session.owner !== session?.owner) return false;
   take(answer);
   return true;
+}
+
+/** Sign out, in every tab. */
+export async function leave() {
+  await signOut();
+  tabs.postMessage(null);
 }
 
 function take(answer) {

@@ -8,10 +8,13 @@ const TRIES = 4;
 const FIRST_PAUSE_MS = 1000;
 // Worth another try without asking: the server is busy, or the connection broke.
 const PASSING = new Set(["busy", "unavailable", "unreachable", "rate-limited"]);
+const LOST_SESSION = { code: "unauthorized", message: null };
 
 const uploads = new Map();
 let waiting = [];
 let running = 0;
+// Nobody is signed in, or somebody else: whatever were sent would be sent in vain.
+let isHeld = false;
 
 /** Queue items of a store. */
 export function enqueue(store, items) {
@@ -21,6 +24,11 @@ export function enqueue(store, items) {
   }
   fill();
 }
+
+addEventListener("unauthorized", () => {
+  isHeld = true;
+  for (const item of waiting.splice(0)) stop(item, LOST_SESSION);
+});
 
 /** Whether anything would be lost if the page were closed. */
 export const isBusy = () => uploads.size > 0;
@@ -60,11 +68,13 @@ export function resend(item) {
 
 /** Send again what was stopped for a reason that is no more, such as "unauthorized". */
 export function resendStopped(code) {
+  if (code === LOST_SESSION.code) isHeld = false;
   for (const item of uploads.keys()) if (item.code === code) resend(item);
+  fill();
 }
 
 function fill() {
-  while (running < UPLOADS_AT_ONCE && waiting.length) {
+  while (!isHeld && running < UPLOADS_AT_ONCE && waiting.length) {
     running += 1;
     run(waiting.shift()).finally(() => {
       running -= 1;
@@ -77,6 +87,10 @@ async function run(item) {
   const upload = uploads.get(item);
   const { store, key, controller } = upload;
   for (let attempt = 1; ; attempt += 1) {
+    if (isHeld) {
+      stop(item, LOST_SESSION);
+      return;
+    }
     Object.assign(item, { stage: "uploading", progress: 0 });
     store.changed(item);
     try {
@@ -89,6 +103,7 @@ async function run(item) {
       return;
     } catch (error) {
       if (controller.signal.aborted) return;
+      if (isHeld) continue;
       if (error.code === "album-not-found") {
         giveUp(store);
         return;
@@ -99,9 +114,7 @@ async function run(item) {
       }
       // A server that says when to come back is asked again then, however often.
       if (!PASSING.has(error.code) || (attempt >= TRIES && !error.retryAfter)) {
-        // Without a session all the others would be sent in vain as well.
-        const others = error.code === "unauthorized" ? waiting.splice(0) : [];
-        for (const one of [item, ...others]) stop(one, error);
+        stop(item, error);
         return;
       }
       await pause(error.retryAfter ? error.retryAfter * 1000 : FIRST_PAUSE_MS * 2 ** (attempt - 1), controller.signal);

@@ -18,7 +18,7 @@ export function send(item, key, signal, onProgress) {
     request.open("POST", uploadAddress());
     request.setRequestHeader("idempotency-key", key);
     request.upload.addEventListener("progress", (event) => event.lengthComputable && onProgress(event.loaded / event.total));
-    request.addEventListener("error", () => fail(new ServerError("unreachable", "the connection was lost")));
+    request.addEventListener("error", async () => fail(await whatBroke(item.file)));
     request.addEventListener("abort", () => fail(new ServerError("cancelled", "the upload was cancelled")));
     request.addEventListener("load", () => {
       try {
@@ -32,6 +32,16 @@ export function send(item, key, signal, onProgress) {
     signal.addEventListener("abort", abort);
     request.send(formOf(item));
   });
+}
+
+/** The browser tells a file that it cannot read any more, since it was moved or changed, as a lost connection. */
+async function whatBroke(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    return new ServerError("unreadable", "the file cannot be read");
+  }
+  return new ServerError("unreachable", "the connection was lost");
 }
 
 function formOf(item) {

@@ -1,6 +1,6 @@
 // The tray in the corner: how all uploads stand in one line, and each of them in a list.
 import { announce } from "../announce.js";
-import { el, setText } from "../dom.js";
+import { el, inOrder, setText } from "../dom.js";
 import { icon, iconButton, setLabel } from "../icons.js";
 import { count } from "../words.js";
 import { TrayRow } from "./tray-row.js";
@@ -109,13 +109,13 @@ export class Tray {
       row.element.remove();
       this.#rows.delete(item);
     }
-    shown.forEach((item, index) => {
-      let row = this.#rows.get(item);
-      if (!row) {
-        row = new TrayRow(item, this.actions);
-        this.#rows.set(item, row);
-        this.list.append(row.element);
-      }
+    const rows = shown.map((item) => this.#rows.get(item) ?? new TrayRow(item, this.actions));
+    inOrder(
+      this.list,
+      rows.map(({ element }) => element),
+    );
+    rows.forEach((row, index) => {
+      this.#rows.set(row.item, row);
       row.update((first + index) * this.#rowHeight, first + index + 1, this.#entries.length);
     });
   }

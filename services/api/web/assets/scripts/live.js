@@ -4,7 +4,7 @@
 //
 // Tells listeners "event" (detail: a CloudEvent), "missed" (read everything again) and "status" (detail: "live",
 // "polling" - events do not come but the server answers - or "away"); and the window "reconnected".
-import { eventsAddress } from "../server.js";
+import { eventsAddress } from "./server.js";
 
 const PATIENCE_MS = 3000;
 const POLL_MS = 3000;
