@@ -37,7 +37,7 @@ def measure(album: Album, options: Options, tell: Tell) -> list[Row]:
             assert state == "ready", state
             ready.append(1000 * (time.perf_counter() - began))
             accepted.append(1000 * (answered - answer.sent_at))
-            pixel += [1000 * seconds for seconds in pixels.pixel_seconds(picture, 1)]
+            pixel.append(1000 * pixels.pixel_seconds(picture))
             began = time.perf_counter()
             inserts.insert_one({"n": 1})
             insert.append(1000 * (time.perf_counter() - began))

@@ -1,1 +1,1 @@
-"""Subscribers of Album's events, small enough to begin from."""
+"""Clients, subscribers and a receiver of webhooks, small enough to begin from."""

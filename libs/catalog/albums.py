@@ -44,6 +44,10 @@ def album_not_found() -> Refusal:
     return Refusal("album-not-found", "there is no such album")
 
 
+def image_not_found() -> Refusal:
+    return Refusal("image-not-found", "there is no such image in this album")
+
+
 async def create_album(catalog: Catalog, caller: Caller, name: str, album_id: str | None, context: Context) -> Album:
     """Create an album under a new id or the given one.
 

@@ -56,7 +56,7 @@ class Letter:
     problem: str | None
     body: bytes | None
     envelope: Document | None
-    image_state: str | None = None
+    image_state: str | None
 
 
 @dataclass(frozen=True)

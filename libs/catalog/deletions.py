@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from libs.catalog.albums import Caller, album_not_found, visible_album
+from libs.catalog.albums import Caller, album_not_found, image_not_found, visible_album
 from libs.catalog.catalog import Catalog, numbered
 from libs.catalog.records import VISIBLE
 from libs.catalog.side_by_side import side_by_side
-from libs.shared.errors import Refusal
 from libs.shared.events import AlbumDeleted, Context, ImageDeleted, utc_now
 from libs.shared.mongo import Document, Transaction, patiently
 from libs.shared.ports import BLOB_KINDS, BlobStore
@@ -28,7 +27,7 @@ async def delete_image(catalog: Catalog, caller: Caller, album_id: str, image_id
         if not transaction.update(catalog.albums, visible_album(caller, album_id), {"$inc": {"content_count": -1}}):
             raise album_not_found()
         if not _bury(catalog, transaction, album_id, image_id, context):
-            raise Refusal("image-not-found", "there is no such image in this album")
+            raise image_not_found()
 
     async with catalog.turn(album_id):
         await catalog.transact(work)

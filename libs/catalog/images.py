@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pymongo import ASCENDING, DESCENDING
 
-from libs.catalog.albums import Caller, album_not_found, visible_album
+from libs.catalog.albums import Caller, album_not_found, image_not_found, visible_album
 from libs.catalog.catalog import Catalog
 from libs.catalog.records import VISIBLE, Album, Image
 from libs.shared.errors import Refusal
@@ -32,7 +32,7 @@ async def find_image(catalog: Catalog, caller: Caller, album_id: str, image_id: 
     if not found:
         raise album_not_found()
     if not found[0]["joined"]:
-        raise Refusal("image-not-found", "there is no such image in this album")
+        raise image_not_found()
     return Image.model_validate(found[0]["joined"][0])
 
 

@@ -10,9 +10,8 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.records import Image
 from libs.shared.errors import BlobMissing
 from libs.shared.events import BlobRef
-from libs.shared.gridfs import CHUNK_BYTES
 from libs.shared.mongo import Document, patiently
-from libs.shared.ports import BlobKind, BlobStore
+from libs.shared.ports import CHUNK_BYTES, BlobKind, BlobStore
 
 Verdict = Literal["sound", "unlisted", "gone", "damaged", "wrong-hash"]
 """``unlisted``: every chunk is there and only the file record is not. ``damaged``: chunks are missing or short."""

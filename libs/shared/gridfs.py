@@ -23,9 +23,8 @@ from libs.shared.errors import MACHINE_ERRORS, BlobMissing, Outage
 from libs.shared.events import BlobRef, utc_now
 from libs.shared.mongo import Collection, Database, cleanup_seconds, patiently, to_its_end
 from libs.shared.mongo_errors import DUPLICATE_KEY, DriverError
-from libs.shared.ports import BlobKind
+from libs.shared.ports import CHUNK_BYTES, BlobKind
 
-CHUNK_BYTES = 255 * 1024
 BATCH_CHUNKS = 2
 """Chunks in flight in one transfer: at most two batches of half a mebibyte are in memory."""
 BATCH_BYTES = BATCH_CHUNKS * CHUNK_BYTES

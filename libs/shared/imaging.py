@@ -68,7 +68,7 @@ JPEG_STANDALONE = {0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}
 JPEG_MAX_SEGMENTS = 10_000
 """More than any program wrote; it takes time to walk over each."""
 
-_FRAMES = {0xDE, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+JPEG_FRAMES = {0xDE, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
 
 
@@ -91,7 +91,7 @@ def _jpeg_size(head: bytes) -> Size | None:
             return None
         if marker == _START_OF_SCAN:
             return size
-        if marker in _FRAMES:
+        if marker in JPEG_FRAMES:
             if len(segment) < 6 or segment[0] != 8 or segment[5] not in (1, 3, 4):
                 return None
             size = int.from_bytes(segment[3:5], "big"), int.from_bytes(segment[1:3], "big")

@@ -10,6 +10,8 @@ from libs.shared.events import BlobRef
 
 Result = TypeVar("Result")
 BlobKind = Literal["original", "encoded", "preview", "thumbnail"]
+CHUNK_BYTES = 255 * 1024
+"""How blobs are stored and streamed: the size of a chunk that GridFS recommends."""
 BLOB_KINDS: tuple[BlobKind, ...] = get_args(BlobKind)
 
 

@@ -299,7 +299,7 @@ class Publisher:
 class Consumer:
     """Connect, declare, consume; on any break begin again, with backoff and jitter, until stopped."""
 
-    def __init__(self, url: SecretStr, queue: Queue, *, prefetch: int, grace_seconds: float = 25.0) -> None:
+    def __init__(self, url: SecretStr, queue: Queue, *, prefetch: int, grace_seconds: float) -> None:
         """Describe a consumer of ``queue``.
 
         Args:

@@ -33,7 +33,7 @@ SECRETS = Path("/run/secrets")
 # For an address that stands for all, one that can be connected to.
 _REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _PREFIXES = ("ALBUM_", "OTEL_")
-_HUNDRED_YEARS = {"days": 36_500, "hours": 876_000, "seconds": 3_153_600_000}
+HUNDRED_YEARS = {"days": 36_500, "hours": 876_000, "seconds": 3_153_600_000}
 """By the units that names of settings end in."""
 _CERTIFICATES = ("cafile", "capath", "certfile", "keyfile")
 """How a broker's url names the files of its connection."""
@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     @classmethod
     def _ends(cls, value: Any, info: ValidationInfo) -> Any:
         """Refuse a duration that leads beyond the last date there is, as somebody may give who means "for ever"."""
-        most = _HUNDRED_YEARS.get((info.field_name or "").rpartition("_")[2])
+        most = HUNDRED_YEARS.get((info.field_name or "").rpartition("_")[2])
         if most is not None and value is not None and value > most:
             raise ValueError(f"Input should be at most a hundred years: {most}")
         return value

@@ -12,8 +12,8 @@ import os
 from collections.abc import AsyncIterable, AsyncIterator
 from types import TracebackType
 
-CHUNK_BYTES = 255 * 1024
-"""As much as one GridFS chunk."""
+from libs.shared.ports import CHUNK_BYTES
+
 _FLAGS = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
 
 

@@ -64,9 +64,7 @@ def span(name: str, attributes: Attributes | None = None) -> AbstractContextMana
     return _TRACER.start_as_current_span(name, attributes=attributes)
 
 
-def continued(
-    name: str, kind: Kind, traceparent: str | None, attributes: Attributes | None = None
-) -> AbstractContextManager[Span]:
+def continued(name: str, kind: Kind, traceparent: str | None, attributes: Attributes) -> AbstractContextManager[Span]:
     """A step of what a message continues; it begins a trace of its own if ``traceparent`` is not valid.
 
     Args:

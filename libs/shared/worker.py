@@ -82,7 +82,7 @@ class Worker:
             get_logger().error("parked a message that cannot be read", reason=error.message)
             await message.reject(requeue=False)
             return type(error).__name__
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - an edge
             is_parked = message.redeliveries >= BUG_REDELIVERIES
             get_logger().exception("a bug met a message", is_parked=is_parked)
             await message.reject(requeue=not is_parked)

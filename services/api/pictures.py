@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from starlette.responses import Response
 
@@ -17,6 +19,8 @@ from libs.shared.errors import BlobMissing, Refusal, Rejection
 from libs.shared.events import BlobRef, Context
 from services.api.core import Core
 from services.api.schemas import Variant
+
+Piece = TypeVar("Piece", bytes, str)
 
 
 @dataclass(frozen=True)
@@ -150,17 +154,18 @@ def failure_of(image: Image) -> Rejection:
     return Rejection(image.code or "attempts-exhausted", image.failure or "the job failed", job_id=image.job_id)
 
 
-async def primed(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same stream with its first piece in hand, so that a missing blob shows before the answer begins.
+async def primed(content: AsyncGenerator[Piece, None]) -> AsyncIterator[Piece]:
+    """The same stream with its first piece in hand, so that what keeps it from beginning shows before the answer does.
 
     Raises:
         BlobMissing: nothing of it is there.
     """
-    first = await anext(content, b"")
+    first = await anext(content)
 
-    async def whole() -> AsyncIterator[bytes]:
-        yield first
-        async for piece in content:
-            yield piece
+    async def whole() -> AsyncIterator[Piece]:
+        async with aclosing(content):
+            yield first
+            async for piece in content:
+                yield piece
 
     return whole()

@@ -15,7 +15,7 @@ from libs.audit.log import AuditLog, Selection
 from libs.catalog.catalog import Catalog
 from libs.shared.events import TYPE_PREFIX, rfc3339
 from services.cli.catalog import with_catalog
-from services.cli.console import MOST_LINES, counted
+from services.cli.console import MOST_LINES, AsJson, counted
 from services.cli.times import moment
 
 EX_BROKEN = 1
@@ -35,7 +35,6 @@ def _anchor(text: str) -> Anchor:
     return Anchor(int(position), hash)
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 Time = Annotated[str | None, typer.Option(metavar="TIME", parser=_moment, help="RFC 3339; without a zone, UTC.")]
 
 

@@ -1,12 +1,13 @@
-"""What a person sees of a running stack: its own few lines, and every process's lines under its name."""
+"""What a person sees: the commands' tables and counts, and of a running stack every process's lines under its name."""
 
 from __future__ import annotations
 
 import errno
 import sys
 import threading
-from typing import IO
+from typing import IO, Annotated
 
+import typer
 from rich.console import Console as Terminal
 from rich.style import Style
 from rich.table import Table
@@ -20,6 +21,7 @@ MOST_LINE_BYTES = 65_536
 """Longer lines go on in the next one: a decode child that a picture has taken over may write one without end."""
 _C1_CONTROLS = dict.fromkeys(range(0x80, 0xA0))
 """Commands to some terminals, which are no part of what `Text.from_ansi` knows."""
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 
 

@@ -16,7 +16,7 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.dead_letters import Letter, Outcome, Selection
 from libs.shared.events import TYPE_PREFIX, rfc3339
 from services.cli.catalog import Work, ended, with_catalog
-from services.cli.console import MOST_LINES, counted, show_table
+from services.cli.console import MOST_LINES, AsJson, counted, show_table
 
 EX_NOT_ALL = 1
 SHOWN_BODY = 2000
@@ -27,7 +27,6 @@ Id = Annotated[str | None, typer.Argument(metavar="ID", help="One letter.")]
 Stage = Annotated[str | None, typer.Option(help="Letters of one stage: decoder, thumbnailer, api.")]
 Code = Annotated[str | None, typer.Option(help="Of one cause: rejected, delivery-limit, contract-breach, bug.")]
 All = Annotated[bool, typer.Option("--all", help="All letters.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 
 
 @app.command("list")

@@ -15,6 +15,7 @@ from libs.catalog import fsck as checks
 from libs.catalog.findings import Finding, Options, Report
 from libs.shared.events import rfc3339
 from libs.shared.gridfs import GridFsBlobStore
+from libs.shared.settings import HUNDRED_YEARS
 from services.cli.catalog import with_catalog
 from services.cli.console import counted
 
@@ -28,7 +29,10 @@ def fsck(
     horizon: Annotated[
         float,
         typer.Option(
-            min=0, max=876_000, metavar="HOURS", help="Age from which bytes that nothing names are left behind."
+            min=0,
+            max=HUNDRED_YEARS["hours"],
+            metavar="HOURS",
+            help="Age from which bytes that nothing names are left behind.",
         ),
     ] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines: each finding, then the summary.")] = False,

@@ -12,15 +12,14 @@ from rich.table import Table
 from libs.catalog import keys
 from libs.catalog.keys import SCOPES, Key
 from libs.shared.events import rfc3339
+from libs.shared.settings import HUNDRED_YEARS
 from services.cli.catalog import ended, with_catalog
-from services.cli.console import show_table
+from services.cli.console import AsJson, show_table
 
 EX_NO_KEY = 1
-MOST_DAYS = 36_500
+MOST_DAYS = HUNDRED_YEARS["days"]
 
 app = typer.Typer(no_args_is_help=True, help="Who may call: make keys, list them, revoke them.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 
 
 def _days(given: float | None) -> float | None:

@@ -46,7 +46,7 @@ class Seen:
     overview: Overview | None
     queues: dict[str, QueueState | None]
     api: dict[str, str] | None
-    hint: str | None = None
+    hint: str | None
 
     @property
     def concerns(self) -> list[str]:

@@ -17,7 +17,7 @@ from libs.webhooks.records import Attempt
 from libs.webhooks.registry import Registry
 from libs.webhooks.settings import WebhookSettings
 from services.cli.catalog import with_catalog
-from services.cli.console import MOST_LINES, counted, show_table
+from services.cli.console import MOST_LINES, AsJson, counted, show_table
 from services.cli.times import moment
 
 Result = TypeVar("Result")
@@ -25,7 +25,6 @@ Result = TypeVar("Result")
 app = typer.Typer(no_args_is_help=True, help="Who is called, what came of it, and calling again.")
 
 Id = Annotated[str, typer.Argument(metavar="WEBHOOK_ID")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 
 
 @app.command("list")

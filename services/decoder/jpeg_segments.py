@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from libs.shared.imaging import JPEG_MARKER, JPEG_MAX_SEGMENTS, JPEG_STANDALONE
+from libs.shared.imaging import JPEG_FRAMES, JPEG_MARKER, JPEG_MAX_SEGMENTS, JPEG_STANDALONE
 
 _END = 0xD9
 _START_OF_SCAN = 0xDA
@@ -185,7 +185,7 @@ def is_uncommonly_coded(data: bytes) -> bool:
     """Whether the frame is arithmetically coded, lossless, hierarchical or deeper than 8 bits."""
     try:
         for marker, content in segments(data):
-            if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            if marker in JPEG_FRAMES:
                 return marker not in _SHOWN_FRAMES or content[2:3] != b"\x08"
     except ValueError:
         return False

@@ -7,6 +7,7 @@ they are copied. To inflate them again takes two thirds of a decode; to hand ove
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from functools import cached_property
 from typing import cast
 
@@ -28,11 +29,9 @@ class PngFile(PngImagePlugin.PngImageFile):
     def _pixel_bytes(self) -> int:
         """As many as lie in IDAT chunks, up to where the file breaks off."""
         count = 0
-        try:
+        with suppress(ValueError):
             for kind, start, end in png_chunks.places(cast(io.BytesIO, self.fp).getvalue()):
                 count += end - start if kind == b"IDAT" else 0
-        except ValueError:
-            return count
         return count
 
     def load_read(self, read_bytes: int) -> bytes:

@@ -37,7 +37,7 @@ def delete(api: httpx.Client, path: str) -> None:
 
 async def first_line_that_says(url: str, act: Callable[[], None] | None = None) -> MutableMapping[str, Any]:
     """What a consumer logs that has the broker's words, once ``act`` has been done to one that consumes."""
-    consumer = Consumer(SecretStr(url), QUEUE, prefetch=1)
+    consumer = Consumer(SecretStr(url), QUEUE, prefetch=1, grace_seconds=25)
 
     async def ignore(delivery: Delivery) -> None: ...
 

@@ -21,7 +21,8 @@ from pymongo.database import Database
 from libs.shared import mongo
 from libs.shared.errors import BlobMissing, Outage
 from libs.shared.events import BlobRef
-from libs.shared.gridfs import CHUNK_BYTES, GridFsBlobStore
+from libs.shared.gridfs import GridFsBlobStore
+from libs.shared.ports import CHUNK_BYTES
 from libs.shared.settings import SharedSettings
 
 pytestmark = pytest.mark.anyio

@@ -42,7 +42,7 @@ async def first_of(url: str) -> Envelope:
         await delivery.ack()
         consumer.stop()
 
-    consumer = Consumer(SecretStr(url), QUEUE, prefetch=1)
+    consumer = Consumer(SecretStr(url), QUEUE, prefetch=1, grace_seconds=25)
     await consumer.run(take)
     return taken[0]
 

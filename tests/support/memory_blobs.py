@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 
 from libs.shared.errors import BlobMissing
 from libs.shared.events import BlobRef
-from libs.shared.ports import BlobKind
-
-CHUNK_BYTES = 255 * 1024
+from libs.shared.ports import CHUNK_BYTES, BlobKind
 
 
 @dataclass

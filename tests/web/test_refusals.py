@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -100,3 +101,19 @@ def test_refused_files_are_told_of_in_the_order_they_were_chosen_in(screen: Scre
     assert sorted(rows.evaluate_all("(all) => all.map((row) => [row.ariaPosInSet, row.innerText.slice(0, 6)])")) == [
         [str(n), name] for n, name in enumerate(names, 1)
     ]
+
+
+def test_a_file_that_was_changed_after_it_was_chosen_is_told_as_such_and_not_sent_for_ever(
+    screen: Screen, tmp_path: Path
+) -> None:
+    path = tmp_path / "moved.png"
+    path.write_bytes(picture("PNG", 64, 48))
+    screen.open().create_album("Moved")
+    screen.hold_uploads()
+    screen.page.locator("[data-chooser=files]").set_input_files(path)
+    screen.until(lambda: screen.held, "the file is about to be sent")
+    path.unlink()
+    screen.release_uploads()
+
+    expect(screen.row("moved.png")).to_contain_text("It could not be read. Was it moved, changed or deleted?")
+    expect(screen.row("moved.png")).to_have_attribute("data-stage", "stopped")

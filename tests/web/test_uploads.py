@@ -388,19 +388,3 @@ def test_thousands_of_pictures_of_an_album_that_is_deleted_go_at_once(screen: Sc
     }"""
 
     assert screen.page.evaluate(given_up, list(picture("PNG", 64, 48))) == [1, 4000, 0]
-
-
-def test_a_file_that_was_changed_after_it_was_chosen_is_told_as_such_and_not_sent_for_ever(
-    screen: Screen, tmp_path: Path
-) -> None:
-    path = tmp_path / "moved.png"
-    path.write_bytes(picture("PNG", 64, 48))
-    screen.open().create_album("Moved")
-    screen.hold_uploads()
-    screen.page.locator("[data-chooser=files]").set_input_files(path)
-    screen.until(lambda: screen.held, "the file is about to be sent")
-    path.unlink()
-    screen.release_uploads()
-
-    expect(screen.row("moved.png")).to_contain_text("It could not be read. Was it moved, changed or deleted?")
-    expect(screen.row("moved.png")).to_have_attribute("data-stage", "stopped")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from functools import partial
 from typing import Annotated
 
@@ -16,6 +14,7 @@ from libs.shared.logs import get_logger
 from services.api.access import SAFE_METHODS
 from services.api.answers import Responses
 from services.api.dependencies import CoreDependency, ReaderDependency
+from services.api.pictures import primed
 from services.api.schemas import Id
 from services.api.streams import stream
 
@@ -66,12 +65,4 @@ async def get_events(
     await core.feed.follows()
     content = stream(core, caller, album_id, last_event_id or None, partial(core.access.still_allows, request, caller))
     # The stream listens before its answer begins, so whoever sees the answer misses nothing from then on.
-    first = await anext(content)
-    return EventStream(_beginning_with(first, content), media_type=MEDIA_TYPE, headers=headers)
-
-
-async def _beginning_with(first: str, rest: AsyncGenerator[str, None]) -> AsyncIterator[str]:
-    async with aclosing(rest):
-        yield first
-        async for frame in rest:
-            yield frame
+    return EventStream(await primed(content), media_type=MEDIA_TYPE, headers=headers)

@@ -81,3 +81,11 @@ def test_a_heif_that_is_but_a_film_is_not_called_damaged() -> None:
     film = [(b"ftyp", b"hevc\0\0\0\0msf1hevc"), (b"moov", b""), (b"mdat", b"frames")]
     upload = b"".join(struct.pack(">I4s", 8 + len(content), kind) + content for kind, content in film)
     assert code_of(upload) == "unsupported-codec"
+
+
+def test_a_hierarchical_jpeg_is_told_from_a_damaged_one() -> None:
+    upload = picture("JPEG", 64, 48)
+    frame = upload.index(b"\xff\xc0")
+    length = int.from_bytes(upload[frame + 2 : frame + 4], "big")
+    whole_picture = b"\xff\xde" + upload[frame + 2 : frame + 2 + length]
+    assert code_of(upload[:frame] + whole_picture + upload[frame:]) == "unsupported-codec"

@@ -36,7 +36,9 @@ async def consumer_of_a_silent_broker(on_connection: Callable[[], None]) -> Asyn
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server:
-        yield Consumer(SecretStr(f"amqp://127.0.0.1:{port}/"), stage_queue("album.decoder.v1", []), prefetch=1)
+        yield Consumer(
+            SecretStr(f"amqp://127.0.0.1:{port}/"), stage_queue("album.decoder.v1", []), prefetch=1, grace_seconds=25
+        )
 
 
 async def test_a_consumer_tries_again_when_a_connection_is_never_answered(monkeypatch: pytest.MonkeyPatch) -> None:
