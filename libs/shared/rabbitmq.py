@@ -1,4 +1,4 @@
-"""The one place that knows the broker's driver: declaring queues, publishing with confirms, consuming.
+"""The broker's driver behind two classes: publishing with confirms, and consuming. `declarations` has the third part.
 
 aio-pika's robust connections hide topology errors and cannot add jitter to their reconnects, so both classes
 here use plain connections and begin again from nothing when anything breaks (aio-pika 9 and 10 alike).
@@ -24,18 +24,15 @@ from pydantic import SecretStr
 from libs.shared import tracing
 from libs.shared.amqp_properties import leave_out_what_cannot_be_read
 from libs.shared.broker_replies import outage_in
+from libs.shared.declarations import Renewal, declare
 from libs.shared.errors import Outage, origin_of
 from libs.shared.events import CONTENT_TYPE, Envelope
 from libs.shared.logs import get_logger
-from libs.shared.topology import DEAD_LETTERS, EVENTS_EXCHANGE, LOG, WORK_EXCHANGE, Queue, QueueState, noted_name
+from libs.shared.topology import EVENTS_EXCHANGE, WORK_EXCHANGE, Queue, QueueState, noted_name
 
 PUBLISH_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 DECLARE_SECONDS = 20.0
-BIND_SECONDS = 2.0
-"""How long to wait for bindings, which most likely are there already. As long as a cluster waits for a node that says
-nothing, up to a minute, it does all else but bind (Mnesia, before RabbitMQ 4.2); what was missing is bound after that.
-"""
 HEARTBEAT_SECONDS = 8
 """aiormq takes a broker for gone after three times as long (7.2), RabbitMQ a client after once or twice as long."""
 WATCH_SECONDS = 2.0
@@ -117,27 +114,6 @@ async def _connect(url: SecretStr) -> AbstractConnection:
             if tries == len(addresses):
                 raise
     raise AssertionError("there is at least one address")
-
-
-async def _declare(connection: AbstractConnection, channel: AbstractChannel, wanted: Sequence[Queue]) -> None:
-    """Make sure of the exchanges, of the queues that are everybody's and of those that are wanted."""
-    for exchange in (WORK_EXCHANGE, EVENTS_EXCHANGE):
-        await channel.declare_exchange(exchange, aio_pika.ExchangeType.TOPIC, durable=True)
-    queues = (DEAD_LETTERS, LOG, *wanted)
-    for queue in queues:
-        await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
-    bindings = [(queue.name, queue.exchange, key) for queue in queues for key in queue.keys]
-    with anyio.move_on_after(BIND_SECONDS) as in_time:
-        await asyncio.gather(*(_bind(connection, *binding) for binding in bindings))
-    if in_time.cancelled_caught:
-        get_logger().warning("the broker does not say that the queues are bound", queues=[one.name for one in wanted])
-
-
-async def _bind(connection: AbstractConnection, queue: str, exchange: str, key: str) -> None:
-    """Bind on a channel of its own, which does nothing else as long as this has no answer."""
-    channel = await connection.channel(publisher_confirms=False)
-    await (await channel.get_queue(queue, ensure=False)).bind(exchange, key)
-    await channel.close()
 
 
 @dataclass
@@ -280,7 +256,7 @@ class Publisher:
         connection = await _connect(self._url)
         try:
             channel = await connection.channel(on_return_raises=True)
-            await _declare(connection, channel, self._queues)
+            await declare(connection, channel, self._queues)
             names = (WORK_EXCHANGE, EVENTS_EXCHANGE)
             return _Link(connection, channel, {name: await channel.get_exchange(name, ensure=False) for name in names})
         except BaseException:
@@ -341,7 +317,7 @@ class Consumer:
             with anyio.fail_after(DECLARE_SECONDS):
                 channel = await connection.channel(publisher_confirms=False)
                 await channel.set_qos(prefetch_count=self._prefetch)
-                await _declare(connection, channel, [self._queue])
+                await declare(connection, channel, [self._queue])
                 queue = await channel.get_queue(self._queue.name, ensure=False)
             connection.close_callbacks.add(self._wake)
             channel.close_callbacks.add(self._wake)
@@ -358,7 +334,7 @@ class Consumer:
                     self._note(True)
                     stack.callback(self._note, False)
                     get_logger().info("consuming", queue=self._queue.name, prefetch=self._prefetch)
-                    if await self._watch(channel, tag):
+                    if await self._watch(channel, tag, Renewal(connection, self._queue)):
                         in_hand.cancel_scope.deadline = anyio.current_time() + self._grace_seconds
                         await queue.cancel(tag)
                         return
@@ -368,7 +344,7 @@ class Consumer:
                 # Whatever is in hand is delivered again, so it need not be finished here.
                 in_hand.cancel_scope.cancel()
 
-    async def _watch(self, channel: AbstractChannel, tag: str) -> bool:
+    async def _watch(self, channel: AbstractChannel, tag: str, renewal: Renewal) -> bool:
         """Wait until stopped (True) or until connection, channel or consumer is gone (False)."""
         underlay = cast(Any, await channel.get_underlay_channel())
         while not self._is_stopping:
@@ -376,6 +352,10 @@ class Consumer:
             # without telling anyone.
             if channel.is_closed or tag not in underlay.consumers:
                 return False
+            try:
+                await renewal.look()
+            except BROKER_ERRORS as error:
+                self._warn("cannot see to the queue's bindings", error)
             with anyio.move_on_after(WATCH_SECONDS):
                 await self._changed.wait()
                 # Made anew, or word that comes late of an earlier connection would end every wait from then on.

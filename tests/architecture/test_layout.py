@@ -29,7 +29,7 @@ MAY_IMPORT = {
     },
     "bson": {"libs/shared/gridfs.py", "libs/catalog/extended_json.py"},
     "httpcore": {"services/notifier/"},
-    "aio_pika": {"libs/shared/rabbitmq.py"},
+    "aio_pika": {"libs/shared/rabbitmq.py", "libs/shared/declarations.py"},
     "pamqp": {"libs/shared/amqp_properties.py", "libs/shared/rabbitmq.py"},
     "fastapi": {"services/api/"},
     "starlette": {"services/api/"},
