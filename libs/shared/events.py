@@ -203,7 +203,8 @@ class Context(_Frozen):
 
     Attributes:
         correlationid: the id of the first event of the chain.
-        causationid: the id of the event that this one answers.
+        causationid: the id of the event that this one answers; of a public event, that of the public one which led to
+            it, since nobody but the pipeline sees the others.
         traceparent: W3C trace context of the request that began it.
         owner: whose album it is; ``actor``: who asked for it.
     """
@@ -304,6 +305,9 @@ def public_envelope(
 
     ``base_url`` is where the API is reached, without a slash at the end.
     """
+    if context.causationid is not None:
+        # An answer to a message of the pipeline, which its subject's event before this one has led to.
+        context = context.model_copy(update={"causationid": _id(event.subject, str(sequence - 1))})
     return _envelope(event, service, context, _id(event.subject, str(sequence)), at, sequence, base_url)
 
 

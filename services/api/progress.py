@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from libs.catalog import progress
@@ -11,6 +12,8 @@ from libs.shared.events import BlobRef, Context, Event, ImageEncoded, ImageFaile
 from libs.shared.ports import BlobKind
 from services.api.core import Core
 
+_HASH = re.compile(r"[0-9a-f]{64}")
+_MEDIA_TYPE = re.compile(r"image/[a-z0-9.+-]+")
 CONSUMES = (ImageEncoded, ThumbnailCreated, ImageFailed)
 PREFETCH = 32
 
@@ -32,6 +35,8 @@ async def apply(core: Core, event: Event, context: Context) -> None:
 
 
 async def _accept(core: Core, event: Event, context: Context) -> Outcome:
+    if isinstance(event, (ImageEncoded, ThumbnailCreated)) and min(event.width, event.height) < 1:
+        raise ContractBreach("no picture has such a size")
     if isinstance(event, ImageEncoded):
         await _require(core, event.image_id, "encoded", event.encoded, event.preview)
         return await progress.accept_encoded(core.catalog, event, context)
@@ -47,11 +52,15 @@ async def _accept(core: Core, event: Event, context: Context) -> Outcome:
 async def _require(core: Core, image_id: str, kind: BlobKind, ref: BlobRef, preview: BlobRef | None = None) -> None:
     """What a result names is shown, or deleted, so no message may name what is another's, or the image's upload.
 
-    Each blob says whose it is. What else it says must be so; stages of other makes may say no more.
+    Each blob says whose it is. What else it says must be so; stages of other makes may say no more. Hash and type are
+    sent to browsers as the result gives them.
     """
     named: dict[str, dict[str, Any]] = {ref.blob_id: {"kind": kind, **ref.model_dump()}}
     if preview is not None:
         named[preview.blob_id] = {"kind": "preview", **preview.model_dump()}
+    for said in named.values():
+        if not (_HASH.fullmatch(said["sha256"]) and _MEDIA_TYPE.fullmatch(said["content_type"])):
+            raise ContractBreach("it names a blob with a hash or type that no picture has")
     found = await core.blobs.find(*named)
     for blob_id, stored in found.items():
         is_as_named = all(stored.get(fact, value) == value for fact, value in named[blob_id].items())
