@@ -55,7 +55,8 @@ async def backup(catalog: Catalog, blobs: BlobStore, directory: Path, tell: Tell
 
     Raises:
         Refusal: ``database-empty`` if the directory holds a backup and the database nothing, most likely since the
-            wrong one is named; ``half-restored``; or ``backup-in-use``.
+            wrong one is named; ``half-restored``, before or meanwhile; ``database-restored`` meanwhile; or
+            ``backup-in-use``.
     """
     archive = Archive(directory)
     if archive.is_complete and await patiently(lambda: catalog.albums.find_one({}, {"_id": 1})) is None:
@@ -70,7 +71,6 @@ class _Backup:
         self._blobs = blobs
         self._archive = archive
         self._tell = tell
-        self._started_at = utc_now()
         self._stamp = stamp
         self._slots = anyio.CapacityLimiter(CONCURRENCY)
         self._copied = Copied()
@@ -79,7 +79,8 @@ class _Backup:
         manifest = self._archive.lines(MANIFEST)
         # Before anything is read: what a migration changes meanwhile is changed once more after a restore.
         schema = asdict(await migrations.version_of(self._catalog))
-        manifest.append({"line": "backup", "version": VERSION, "schema": schema, "started_at": self._started_at})
+        restore = await self._last_restore()
+        manifest.append({"line": "backup", "version": VERSION, "schema": schema, "started_at": utc_now()})
         for name in RECORDS:
             lines = self._archive.lines(name)
             if name == "images":
@@ -91,8 +92,17 @@ class _Backup:
         totals = {"blobs": self._copied.blobs, "bytes": self._copied.bytes, "damaged": self._copied.damaged}
         manifest.append({"line": "end", "finished_at": utc_now(), **totals})
         manifest.close()
+        if await self._last_restore() != restore:
+            raise Refusal(
+                "database-restored",
+                "this database was filled from a backup meanwhile, so what was read is of two databases and was "
+                "dropped; the backup that was here before stays: begin again",
+            )
         await anyio.to_thread.run_sync(self._archive.publish, self._stamp)
         return self._copied
+
+    async def _last_restore(self) -> str | None:
+        return await patiently(lambda: migrations.last_restore(self._catalog))
 
     async def _records(self, name: str, lines: Lines) -> None:
         after: Any = None
@@ -102,7 +112,7 @@ class _Backup:
             after = batch[-1]["_id"]
 
     async def _images(self, lines: Lines, manifest: Lines) -> None:
-        accepted = {"state": {"$in": [*VISIBLE, "deleted"]}, "create_date": {"$lte": self._started_at}}
+        accepted = {"state": {"$in": [*VISIBLE, "deleted"]}}
         after: Any = None
         while batch := await self._next("images", after, accepted):
             after = batch[-1]["_id"]

@@ -5,6 +5,7 @@ Format: https://github.com/mongodb/specifications/blob/master/source/extended-js
 
 from __future__ import annotations
 
+from bson.errors import BSONError
 from bson.json_util import JSONMode, JSONOptions, dumps, loads
 
 from libs.shared.mongo import Document
@@ -23,7 +24,10 @@ def from_line(line: str) -> Document:
     Raises:
         ValueError: it is none.
     """
-    document = loads(line, json_options=_OPTIONS)
+    try:
+        document = loads(line, json_options=_OPTIONS)
+    except BSONError as error:
+        raise ValueError("not a document") from error
     if not isinstance(document, dict):
         raise ValueError("not a document")
     return document

@@ -6,6 +6,7 @@ docs/decisions/0021.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -87,13 +88,17 @@ async def version_of(catalog: Catalog) -> Version:
     Raises:
         Refusal: ``database-too-new``, or ``half-restored``.
     """
-    document = await _recorded(catalog)
-    if document.get("is_being_restored"):
-        raise Refusal(
-            "half-restored",
-            "a restore into this database has not ended: wait for it, or run `album restore --drop` again",
-        )
-    return _usable(document)
+    return _usable(await _whole(catalog))
+
+
+async def last_restore(catalog: Catalog) -> str | None:
+    """Which restore filled the database, by an id of its own; None if none did.
+
+    Raises:
+        Refusal: ``half-restored``.
+    """
+    restore: str | None = (await _whole(catalog)).get("restore")
+    return restore
 
 
 def require_usable(version: Version, what: str) -> None:
@@ -179,13 +184,23 @@ async def migrate(catalog: Catalog, renew: Renew, tell: Tell) -> None:
 
 async def begin_restore(catalog: Catalog, version: Version) -> None:
     """Say which version the database has, and let nothing look at it before all of it is there."""
-    document = {**_document(version), "is_being_restored": True}
+    document = {**_document(version), "restore": str(uuid.uuid4()), "is_being_restored": True}
     await catalog.schema.replace_one({"_id": "catalog"}, document, upsert=True)
 
 
 async def end_restore(catalog: Catalog) -> None:
     """Say that all of it is there."""
     await catalog.schema.update_one({"_id": "catalog"}, {"$unset": {"is_being_restored": ""}})
+
+
+async def _whole(catalog: Catalog) -> Document:
+    document = await _recorded(catalog)
+    if document.get("is_being_restored"):
+        raise Refusal(
+            "half-restored",
+            "a restore into this database has not ended: wait for it, or run `album restore --drop` again",
+        )
+    return document
 
 
 async def _recorded(catalog: Catalog) -> Document:

@@ -11,6 +11,8 @@ from libs.shared.event_log import BATCH, Entry, entry
 from libs.shared.events import EVENTS, TYPE_PREFIX, utc_now
 from libs.shared.mongo import Document
 
+AHEAD = timedelta(minutes=1)
+"""Clocks of replicas differ by less, or what they record would be published twice."""
 Half = Literal["work", "public"]
 """To whom an event still has to be published: the pipeline, or everybody."""
 
@@ -25,9 +27,12 @@ async def pending_of(catalog: Catalog, half: Half, subjects: Iterable[str]) -> l
 async def overdue(catalog: Catalog, half: Half, age: timedelta) -> list[Entry]:
     """What has waited longer than ``age``: whoever recorded it has died, or the broker was away.
 
+    So has what is dated ahead: by a clock that has been put back since.
+
     Work that this release does not know is left to the one that does: it must not stand before the rest for ever.
     """
-    oldest: Document = {"pending": half, "at": {"$lt": utc_now() - age}}
+    now = utc_now()
+    oldest: Document = {"pending": half, "$or": [{"at": {"$lt": now - age}}, {"at": {"$gt": now + AHEAD}}]}
     if half == "work":
         oldest["envelope.type"] = {"$in": [TYPE_PREFIX + event.routing_key for event in EVENTS]}
     late = await catalog.events.find(oldest, {"subject": 1}).sort("at").limit(BATCH).to_list(None)

@@ -8,12 +8,14 @@ from datetime import timedelta
 
 from pydantic import ValidationError
 
+from libs.catalog import requests
 from libs.catalog.catalog import Catalog
 from libs.catalog.records import Image, State
 from libs.shared.events import utc_now
 from libs.shared.ports import BlobStore
 
 BATCH = 200
+UNREADABLE_SPACING = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,19 @@ async def undo_expired_intents(catalog: Catalog, blobs: BlobStore) -> int:
 async def standing_still(catalog: Catalog, states: Sequence[State]) -> list[Still]:
     """Images in one of the states whose time to be looked at has come, the longest waiting first.
 
-    A record that cannot be read is looked at an hour later, behind all others; the scheduled check tells of it.
+    What is put off for longer than anything ever is was so by a clock that has been put back since. A record that
+    cannot be read is looked at an hour later, behind all others; the scheduled check tells of it.
     """
-    wanted = {"check_at": {"$lt": utc_now()}, "state": {"$in": states}}
+    now = utc_now()
+    longest = 2 * max(requests.LONGEST_SPACING * catalog.check_after, UNREADABLE_SPACING)
+    wanted = {"$or": [{"check_at": {"$lt": now}}, {"check_at": {"$gt": now + longest}}], "state": {"$in": states}}
     documents = await catalog.images.find(wanted).sort("check_at").limit(BATCH).to_list(None)
     found = []
     for document in documents:
         try:
             found.append(Still(Image.model_validate(document), document.get("checks", 0)))
         except ValidationError:
-            later = {"$set": {"check_at": utc_now() + timedelta(hours=1)}}
+            later = {"$set": {"check_at": now + UNREADABLE_SPACING}}
             await catalog.images.update_one({"_id": document["_id"], "check_at": document["check_at"]}, later)
     return found
 

@@ -11,6 +11,9 @@ from libs.shared.errors import Refusal
 from libs.shared.events import Context, ImageUploaded, ThumbnailRequested, utc_now
 from libs.shared.mongo import Document, Transaction
 
+LONGEST_SPACING = 64
+"""How many times as long as at first an image that stands still is left alone at most."""
+
 
 async def retry(catalog: Catalog, image: Image, context: Context) -> Image:
     """Queue a failed image again, at the stage where it failed.
@@ -89,7 +92,7 @@ async def _again(
         "$set": {
             "state": state,
             "generation": generation,
-            "check_at": now + catalog.check_after * 2 ** min(checks, 6),
+            "check_at": now + catalog.check_after * min(2**checks, LONGEST_SPACING),
             "checks": checks,
         },
         "$unset": dict.fromkeys(forgotten, ""),

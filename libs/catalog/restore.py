@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Collection as Names
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -25,7 +26,7 @@ from libs.catalog.side_by_side import side_by_side
 from libs.shared.errors import Refusal
 from libs.shared.events import BlobRef, utc_now
 from libs.shared.gridfs import GridFsBlobStore
-from libs.shared.mongo import Document, patiently
+from libs.shared.mongo import Collection, Document, patiently
 from libs.shared.mongo_errors import DUPLICATE_KEY
 
 BATCH = 200
@@ -33,7 +34,9 @@ CONCURRENCY = 8
 LEASE = timedelta(seconds=60)
 SOONEST_END = timedelta(days=1)
 """What would have expired meanwhile is kept for so long, for subscribers to read what they have not had."""
-_DROPPED = (*RECORDS, *LEFT_OUT, "fs.files", "fs.chunks")
+_LOG = "events.restored"
+"""The event log until all of it is there. Half of one would look to a subscriber as if the rest had never been."""
+_DROPPED = (*RECORDS, *LEFT_OUT, _LOG, "fs.files", "fs.chunks")
 
 
 @dataclass
@@ -129,7 +132,7 @@ class _Restore:
         catalog: Catalog,
         blobs: GridFsBlobStore,
         archive: Archive,
-        names: Collection[str],
+        names: Names[str],
         alone: _Alone,
         tell: Tell,
     ) -> None:
@@ -151,8 +154,11 @@ class _Restore:
             await self._images(batch)
         async for batch in self._batches(self._archive.documents("albums")):
             await self._albums(batch)
+        log = await self._catalog.database.create_collection(_LOG)
         async for batch in self._batches(self._archive.documents("events")):
-            await self._events(batch)
+            await self._events(batch, log)
+        await log.rename(self._catalog.events.name, dropTarget=True)
+        await self._catalog.ensure_indexes()
         await self._as_they_are("dead_letters", "owners", "keys")
         await migrations.migrate(self._catalog, self._alone.go_on, self._tell)
         await self._set_going()
@@ -208,7 +214,7 @@ class _Restore:
                 album["sweep"] = True  # it was deleted and swept after its images had been read
         await self._insert("albums", batch)
 
-    async def _events(self, batch: list[Document]) -> None:
+    async def _events(self, batch: list[Document], log: Collection) -> None:
         """Restore the public events up to what is known of their subjects; what is in flight has been asked for anew.
 
         An event beyond that was recorded after its subject was read: its number will be given again.
@@ -221,7 +227,7 @@ class _Restore:
         told = [
             event for event in batch if event["is_public"] and event["sequence"] <= sequences.get(event["subject"], 0)
         ]
-        await self._insert("events", told)
+        await self._insert("events", told, log)
 
     async def _set_going(self) -> None:
         """Queue again what was in flight. Last of all, since events are numbered after those of the backup."""
@@ -243,13 +249,13 @@ class _Restore:
         elif await emit_again(self._catalog, image, 0, image.context):
             self._restored.requeued += 1
 
-    async def _insert(self, name: str, documents: list[Document]) -> None:
+    async def _insert(self, name: str, documents: list[Document], into: Collection | None = None) -> None:
         soonest = utc_now() + SOONEST_END
         for document in documents:
             if "expire_at" in document:
                 document["expire_at"] = max(document["expire_at"], soonest)
         if documents:
-            await self._alone.insert(self._catalog.database[name], documents)
+            await self._alone.insert(self._catalog.database[name] if into is None else into, documents)
         setattr(self._restored, name, getattr(self._restored, name) + len(documents))
 
 

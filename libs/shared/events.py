@@ -279,7 +279,9 @@ class Envelope(_Frozen):
         except ValidationError as error:
             raise ContractBreach(f"not a CloudEvent: {error.error_count()} errors") from None
         if not _is_plain(envelope.model_dump(), MAX_DEPTH + 1):
-            raise ContractBreach("it is nested too deeply, or has numbers of more than 64 bits or control characters")
+            raise ContractBreach(
+                "it is nested too deeply, or has numbers of over 64 bits, control characters or $names"
+            )
         return envelope
 
 
@@ -287,7 +289,8 @@ def _is_plain(value: Any, depth: int) -> bool:
     if isinstance(value, str):
         return _CONTROL.search(value) is None
     if isinstance(value, dict):
-        return depth > 0 and all(_is_plain(key, 0) and _is_plain(each, depth - 1) for key, each in value.items())
+        names_are_plain = all(_is_plain(key, 0) and not key.startswith("$") for key in value)
+        return depth > 0 and names_are_plain and all(_is_plain(each, depth - 1) for each in value.values())
     if isinstance(value, list):
         return depth > 0 and all(_is_plain(each, depth - 1) for each in value)
     return not isinstance(value, int) or -(2**63) <= value < 2**63

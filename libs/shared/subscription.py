@@ -133,8 +133,10 @@ class Subscription:
             Outage: the database does not answer.
         """
         known = await patiently(lambda: self._positions.find_one({"_id": self._name}))
+        # Its own clock may have been put back since the last look.
+        begin = min(known["until"], utc_now()) - OVERLAP if known else None
         is_complete = True
-        async for page in event_log.pages(self._events, known["until"] - OVERLAP if known else None):
+        async for page in event_log.pages(self._events, begin):
             had = await self._had(page.highest)
             late = {subject: last for subject, last in page.highest.items() if last > had.get(subject, 0)}
             if late and not await self._offer_last(late, offer):

@@ -19,6 +19,7 @@ from services.api.checkup import Checkup
 from services.api.core import Core
 
 LEASE = timedelta(seconds=15)
+"""Several times as long as the pause between two rounds, or it would be free in each: a restore begins only then."""
 CHECKUP = "schedule"
 CHECKUP_OPTIONS = findings.Options(repair=True)
 NEARLY_EMPTY = 20

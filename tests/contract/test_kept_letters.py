@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -44,11 +45,20 @@ async def retried(shelf: Shelf, **selection: str) -> list[Outcome]:
     return [outcome async for _, outcome in retry_letters(shelf.catalog, Selection(**selection))]
 
 
-@pytest.mark.parametrize("change", [{"time": "0001-01-01T00:00:00+14:00"}, {"sequence": 2**70}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"time": "0001-01-01T00:00:00+14:00"},
+        {"sequence": 2**70},
+        {"data": {"extra": {"$oid": "what a backup could not bring back"}}},
+    ],
+)
 async def test_a_message_that_the_database_could_not_hold_is_one_that_cannot_be_read(
-    shelf: Shelf, change: dict[str, object]
+    shelf: Shelf, change: dict[str, Any]
 ) -> None:
-    body = json.dumps(json.loads(message(await shelf.queued())) | change).encode()
+    content = json.loads(message(await shelf.queued()))
+    changed = {**content, **change, "data": {**content["data"], **change.get("data", {})}}
+    body = json.dumps(changed).encode()
 
     assert await bury(shelf.catalog, body, DECODER, "rejected") is None
 

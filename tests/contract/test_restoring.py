@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import fcntl
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,13 @@ import pytest
 from libs.catalog import restore as restoring
 from libs.catalog.archive import Archive
 from libs.catalog.backup import backup
+from libs.shared import subscription
 from libs.shared.errors import Refusal
 from libs.shared.event_log import Entry
-from libs.shared.events import BlobRef, utc_now
+from libs.shared.events import EVENTS, BlobRef, Envelope, utc_now
 from libs.shared.gridfs import GridFsBlobStore
+from libs.shared.mongo import Document
+from libs.shared.worker import Worker
 from tests.support.shelf import Shelf
 
 pytestmark = pytest.mark.anyio
@@ -103,3 +108,72 @@ async def test_an_image_whose_record_cannot_be_read_is_told_of_and_does_not_keep
     restored = await restoring.restore(shelf.catalog, shelf.blobs, tmp_path, print, is_to_drop=True)
     assert (restored.images, restored.damaged) == (1, 0)
     assert await shelf.catalog.images.find_one({"_id": sound.id}) is not None
+
+
+async def test_a_backup_of_a_database_that_is_restored_meanwhile_leaves_the_earlier_one_as_it_was(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    old, nightly = tmp_path / "old", tmp_path / "nightly"
+    await shelf.ready()
+    await backup(shelf.catalog, shelf.blobs, old, print)
+    images = {(await shelf.ready()).id for _ in range(3)}
+    await backup(shelf.catalog, shelf.blobs, nightly, print)
+    images |= {(await shelf.ready()).id}
+
+    class Meanwhile(GridFsBlobStore):
+        """Blobs while the first one of which is read somebody restores the old backup."""
+
+        is_restored = False
+
+        async def read(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
+            async for piece in super().read(ref, start, stop):
+                yield piece
+            if not self.is_restored:
+                self.is_restored = True
+                await restoring.restore(shelf.catalog, shelf.blobs, old, print, is_to_drop=True)
+
+    with pytest.raises(Refusal, match="of two databases"):
+        await backup(shelf.catalog, Meanwhile(shelf.catalog.database), nightly, print)
+
+    restored = await restoring.restore(shelf.catalog, shelf.blobs, nightly, print, is_to_drop=True)
+    assert (restored.images, restored.blobs, restored.damaged) == (4, 12, 0)
+
+
+async def test_who_looks_through_the_log_during_a_restore_misses_nothing_of_it(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = [(await shelf.ready()).id for _ in range(6)]
+    await backup(shelf.catalog, shelf.blobs, tmp_path, print)
+    # As with many events, which happened long ago.
+    monkeypatch.setattr(restoring._Restore._batches, "__defaults__", (3,))
+    monkeypatch.setattr(subscription, "SETTLED", timedelta(0))
+    monkeypatch.setattr(subscription, "OVERLAP", timedelta(0))
+    heard: dict[str, list[int | None]] = defaultdict(list)
+
+    async def hear(events: Sequence[Envelope]) -> None:
+        for event in events:
+            heard[event.subject].append(event.sequence)
+
+    listening = subscription.Subscription("listener", shelf.catalog.database, hear, timedelta(days=30))
+    worker = Worker("listener", [event for event in EVENTS if event.is_public], listening.take)
+    insert = restoring._Alone.insert
+
+    async def insert_and_look(alone: restoring._Alone, collection: Any, documents: list[Document]) -> None:
+        await insert(alone, collection, documents)
+        await listening.catch_up(worker.handle_message)
+
+    monkeypatch.setattr(restoring._Alone, "insert", insert_and_look)
+    await restoring.restore(shelf.catalog, shelf.blobs, tmp_path, print, is_to_drop=True)
+    await listening.catch_up(worker.handle_message)
+
+    assert {image: heard[image] for image in images} == {image: [1, 2, 3] for image in images}
+    indexes = await shelf.catalog.events.index_information()
+    assert "at_1_sequence_1__id_1" in indexes
+
+
+async def test_a_backup_holds_what_was_accepted_by_a_clock_that_is_ahead(shelf: Shelf, tmp_path: Path) -> None:
+    image = await shelf.queued()
+    ahead = {"$set": {"create_date": utc_now() + timedelta(minutes=5)}}
+    await shelf.catalog.images.update_one({"_id": image.id}, ahead)
+
+    assert (await backup(shelf.catalog, shelf.blobs, tmp_path, print)).images == 1

@@ -282,3 +282,15 @@ async def test_positions_outlive_the_log(shelf: Shelf) -> None:
 
     assert position["sequence"] == 3
     assert position["expire_at"] > entry["expire_at"]
+
+
+async def test_a_look_by_a_clock_that_was_put_back_hides_nothing(shelf: Shelf) -> None:
+    listener = Listener(shelf)
+    await listener.subscription.begin()
+    ahead = {"$set": {"until": utc_now() + timedelta(hours=1)}}
+    await shelf.catalog.database["positions"].update_one({"_id": listener.name}, ahead)
+    image = await shelf.ready()
+
+    await listener.catch_up()
+
+    assert listener.sequences(image.id) == [1, 2, 3]

@@ -251,7 +251,7 @@ def test_an_earlier_versions_backup_is_upgraded_as_it_takes_the_place_of_a_newer
 
     assert restored.exit_code == 0, restored.stderr
     assert "migration 1 is done" in restored.stderr
-    assert version(old) == {"version": NEWEST, "usable_from": 1}
+    assert version(old).items() >= {"version": NEWEST, "usable_from": 1}.items()
     uploads = old.database["events"].find({"envelope.type": "io.album.image.uploaded.v1", "sequence": 1})
     assert [event["pending"] for event in uploads] == [["work", "public"]] * 2
 
