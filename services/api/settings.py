@@ -2,12 +2,53 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, AnyUrl, Field, ValidationError
 
 from libs.catalog.settings import CatalogSettings
+
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\\?#@*]+/?")
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*")
+
+
+def _parts(listed: str) -> list[str]:
+    return [part for part in re.split(r"[,\s]+", listed) if part]
+
+
+def _proxies(listed: str) -> str:
+    """As uvicorn reads them: it takes what is no address for a name of a peer, and then no peer is called that."""
+    proxies = _parts(listed)
+    try:
+        for proxy in proxies if proxies != ["*"] else ():
+            ipaddress.ip_network(proxy)
+    except ValueError:
+        raise ValueError("give addresses or networks by commas, such as 10.0.0.0/8, or * alone for any") from None
+    return ",".join(proxies)
+
+
+def _origins(listed: str) -> str:
+    return ",".join(origin if origin in ("*", "null") else _origin(origin) for origin in _parts(listed))
+
+
+def _origin(given: str) -> str:
+    """As browsers write it, for it is compared letter by letter: without a last slash, or a port that goes unsaid."""
+    try:
+        if _ORIGIN.fullmatch(given):
+            return str(AnyUrl(given)).removesuffix("/")
+    except ValidationError:
+        pass
+    raise ValueError("give origins by commas, such as https://gallery.example.org, or * for any")
+
+
+def _prefix(given: str) -> str:
+    prefix = given.rstrip("/")
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError("give a path such as /photos")
+    return prefix
 
 
 class ApiSettings(CatalogSettings):
@@ -52,13 +93,18 @@ class ApiSettings(CatalogSettings):
     fsck_interval_hours: float = Field(24.0, gt=0, description="how often what is stored is checked and repaired")
     reconcile_seconds: float = Field(3.0, gt=0, le=5.0, description="how often the reconciler looks")
     grace_seconds: float = Field(25.0, ge=0, description="how long a stop waits for requests and messages in hand")
-    root_path: str = Field("", description="path prefix that a reverse proxy strips")
-    trusted_proxies: str = Field(
-        "127.0.0.1", description="addresses or networks, by commas, whose forwarded headers are believed"
+    root_path: Annotated[str, AfterValidator(_prefix)] = Field(
+        "", description="path prefix that a reverse proxy strips, such as `/photos`"
     )
-    cors_origins: str = Field("", description="origins, by commas, whose pages may call the API; `*` for any")
+    trusted_proxies: Annotated[str, AfterValidator(_proxies)] = Field(
+        "127.0.0.1",
+        description="addresses or networks, by commas, whose forwarded headers are believed; `*` for any",
+    )
+    cors_origins: Annotated[str, AfterValidator(_origins)] = Field(
+        "", description="origins, by commas, whose pages may call the API; `*` for any"
+    )
 
     @property
     def named_origins(self) -> list[str]:
         """The origins in ``cors_origins``."""
-        return [origin for origin in re.split(r"[,\s]+", self.cors_origins) if origin]
+        return _parts(self.cors_origins)

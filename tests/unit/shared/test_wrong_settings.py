@@ -32,7 +32,12 @@ UNUSABLE = [
 
 
 @pytest.mark.parametrize(
-    ("service", "environment"), [*WRONG.items(), *((service, urls) for service in WRONG for urls in UNUSABLE)]
+    ("service", "environment"),
+    [
+        *WRONG.items(),
+        *(("api", {name: "999"}) for name in ("ALBUM_TRUSTED_PROXIES", "ALBUM_CORS_ORIGINS", "ALBUM_ROOT_PATH")),
+        *((service, urls) for service in WRONG for urls in UNUSABLE),
+    ],
 )
 def test_a_service_ends_naming_the_variable(service: str, environment: dict[str, str]) -> None:
     [variable] = environment
@@ -83,6 +88,22 @@ def test_every_variable_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) 
         ("ALBUM_PORT", "70000", SharedSettings, "Input should be less than or equal to 65535"),
         ("ALBUM_DATABASE", "my album", SharedSettings, "String should match pattern"),
         ("ALBUM_DATABASE", "Admin", SharedSettings, "admin, config and local are MongoDB's own"),
+        ("ALBUM_TRUSTED_PROXIES", "999", ApiSettings, "give addresses or networks by commas"),
+        ("ALBUM_TRUSTED_PROXIES", "localhost", ApiSettings, "give addresses or networks by commas"),
+        ("ALBUM_TRUSTED_PROXIES", "10.0.0.1/8", ApiSettings, "give addresses or networks by commas"),
+        ("ALBUM_TRUSTED_PROXIES", "*, 10.0.0.1", ApiSettings, "give addresses or networks by commas"),
+        ("ALBUM_CORS_ORIGINS", "foo", ApiSettings, "give origins by commas"),
+        ("ALBUM_CORS_ORIGINS", "gallery.example", ApiSettings, "give origins by commas"),
+        ("ALBUM_CORS_ORIGINS", "localhost:8080", ApiSettings, "give origins by commas"),
+        ("ALBUM_CORS_ORIGINS", "https://", ApiSettings, "give origins by commas"),
+        ("ALBUM_CORS_ORIGINS", "https://a.example/app", ApiSettings, "give origins by commas"),
+        ("ALBUM_CORS_ORIGINS", "https://a.example?b", ApiSettings, "give origins by commas"),
+        ("ALBUM_CORS_ORIGINS", "https://anna@a.example", ApiSettings, "give origins by commas"),
+        ("ALBUM_CORS_ORIGINS", "https://a.example,https://*.b.example", ApiSettings, "give origins by commas"),
+        ("ALBUM_ROOT_PATH", "noslash", ApiSettings, "give a path such as /photos"),
+        ("ALBUM_ROOT_PATH", "https://a.example/photos", ApiSettings, "give a path such as /photos"),
+        ("ALBUM_ROOT_PATH", "/photos//old", ApiSettings, "give a path such as /photos"),
+        ("ALBUM_ROOT_PATH", "/f\u00fcr", ApiSettings, "give a path such as /photos"),
         ("ALBUM_MAX_BYTES", "-1", LimitSettings, "Input should be greater than 0"),
         ("ALBUM_DECODER_MEMORY_BYTES", "134217728", DecoderSettings, "Input should be greater than or equal to 2684"),
         ("ALBUM_THUMBNAILER_MEMORY_BYTES", "134217728", ThumbnailerSettings, "Input should be greater than or equal"),
@@ -163,6 +184,45 @@ def test_settings_that_do_not_go_together_are_told(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(WrongSetting, match=r"^ALBUM_NOTIFIER_\.\.\.: lease_seconds must be longer"):
         NotifierSettings()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ("https://bar.example/", ["https://bar.example"]),
+        ("https://Bar.Example:443, http://b.example:8080/", ["https://bar.example", "http://b.example:8080"]),
+        ("https://b\u00fccher.example", ["https://xn--bcher-kva.example"]),
+        ("http://[::1]:80,http://127.0.0.1:3000", ["http://[::1]", "http://127.0.0.1:3000"]),
+        ("capacitor://localhost", ["capacitor://localhost"]),
+        ("null", ["null"]),
+        ("*", ["*"]),
+    ],
+)
+def test_an_origin_is_compared_as_a_browser_writes_it(
+    monkeypatch: pytest.MonkeyPatch, given: str, named: list[str]
+) -> None:
+    monkeypatch.setenv("ALBUM_CORS_ORIGINS", given)
+
+    assert ApiSettings().named_origins == named
+
+
+@pytest.mark.parametrize(
+    ("given", "believed"),
+    [("10.0.0.0/8, ::1,", "10.0.0.0/8,::1"), (" * ", "*"), ("192.0.2.1\n192.0.2.2", "192.0.2.1,192.0.2.2")],
+)
+def test_every_list_of_proxies_is_one_that_uvicorn_can_read(
+    monkeypatch: pytest.MonkeyPatch, given: str, believed: str
+) -> None:
+    monkeypatch.setenv("ALBUM_TRUSTED_PROXIES", given)
+
+    assert ApiSettings().trusted_proxies == believed
+
+
+@pytest.mark.parametrize(("given", "prefix"), [("/photos/", "/photos"), ("/a/b~c", "/a/b~c"), ("/", "")])
+def test_a_prefix_may_end_in_a_slash(monkeypatch: pytest.MonkeyPatch, given: str, prefix: str) -> None:
+    monkeypatch.setenv("ALBUM_ROOT_PATH", given)
+
+    assert ApiSettings().root_path == prefix
 
 
 def test_a_level_may_be_written_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
