@@ -4,37 +4,37 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from libs.catalog.findings import Report
 from libs.catalog.status import Overview
 from libs.shared.errors import FailureCode
 from libs.shared.events import Timestamp
 from libs.shared.topology import QueueState
-from services.api.schemas import Card, Done, Id
+from services.api.schemas import Card, Done, Id, RequestBody, whole
 
 MAX_SHOWN = 1000
 
-Shown = Annotated[int, Field(ge=1, le=MAX_SHOWN, strict=True)]
+Shown = Annotated[int, Field(ge=1, le=MAX_SHOWN, strict=True), BeforeValidator(whole)]
 
 
-class ListFailed(BaseModel):
+class ListFailed(RequestBody):
     code: FailureCode
     limit: Shown = 100
 
 
-class ListLetters(BaseModel):
+class ListLetters(RequestBody):
     limit: Shown = 100
 
 
-class RetryFailed(BaseModel):
+class RetryFailed(RequestBody):
     """Which failed jobs to queue again: one, or all that failed with a code."""
 
     image_id: Id | None = None
     code: FailureCode | None = None
 
 
-class SomeLetters(BaseModel):
+class SomeLetters(RequestBody):
     """Which dead letters are meant: one, or all, and then in so many words."""
 
     id: Annotated[str, Field(max_length=36)] | None = None

@@ -71,7 +71,7 @@ Takes pictures and gives them back upright, in sRGB and without metadata, with a
 Once there are keys, a request needs `Authorization: Bearer <key>`. Bodies are JSON, but for the upload's form and for
 pictures. Every answer in JSON has a `status` and a `message`; one with `"status": "fail"` also has a `code` that stays
 the same. 429 and 503 have `Retry-After`: ask again then, an upload best with the same `Idempotency-Key`. Ids are UUIDs,
-times are RFC 3339 in UTC, and lists come in pages: give `next` as `after`.
+times are RFC 3339 in UTC, and lists come in pages: give `next` as `after`. A field that is null counts as left out.
 """
 DEAD_LETTERS_PREFETCH = 8
 SCAN = "scan"

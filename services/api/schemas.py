@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from libs.catalog.records import Album
@@ -40,11 +40,18 @@ def canonical_id(value: str) -> str:
     return value.lower()
 
 
+def whole(value: Any) -> Any:
+    """The integer that a JSON number is, though it be written 1.0; anything else as it came."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Id = Annotated[str, Field(pattern=_ID), AfterValidator(str.lower)]
 JobId = Annotated[str, Field(pattern=_JOB_ID), AfterValidator(str.lower)]
 ThumbnailId = Annotated[str, Field(pattern=_THUMBNAIL_ID), AfterValidator(str.lower)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME, description="for people; it need not be unique")]
-Limit = Annotated[int, Field(ge=1, le=MAX_PAGE, strict=True, description="most entries of this page")]
+Limit = Annotated[
+    int, Field(ge=1, le=MAX_PAGE, strict=True, description="most entries of this page"), BeforeValidator(whole)
+]
 After = Annotated[str | None, Field(description="`next` of the page before; for the first page leave it out")]
 Next = Annotated[str | None, Field(description="give it as `after` to have the next page; null on the last one")]
 WaitSeconds = Annotated[float, Field(ge=0, le=30, strict=True, allow_inf_nan=False)]
@@ -74,6 +81,12 @@ def ids_of_thumbnail(thumbnail_id: str) -> tuple[str, str]:
 
 class RequestBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given(cls, body: Any) -> Any:
+        """What is given: clients whose types know no absent field send null for it."""
+        return {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else body
 
 
 def _either_name(schema: JsonDict) -> None:

@@ -193,6 +193,13 @@ def test_limits_of_1_and_10000_are_taken(album: AlbumClient, limit: int) -> None
         assert album.post(path, album_id=album_id, limit=limit).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/album/get", "/album/list", "/album/images", "/admin/dead-letters"])
+def test_a_limit_may_be_written_with_a_point_and_a_nought(album: AlbumClient, path: str) -> None:
+    album_id = album.create()
+
+    assert album.post(path, album_id=album_id, limit=1.0).status_code == 200
+
+
 FORGED = {
     "nonsense": "nonsense",
     "empty": "",

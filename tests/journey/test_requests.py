@@ -8,7 +8,7 @@ import uuid
 import httpx
 import pytest
 
-from tests.journey.expect import ABSENT, failed
+from tests.journey.expect import ABSENT, failed, succeeded
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
 from tests.support.raw import RawConnection
@@ -118,6 +118,45 @@ def test_wait_seconds_are_a_number_from_0_to_30(album: AlbumClient, seconds: str
 )
 def test_a_choice_that_is_not_offered_is_refused(album: AlbumClient, path: str, field: str, value: object) -> None:
     failed(album.post(path, **{**VALID[path], field: value}), 422, "invalid-request")
+
+
+@pytest.mark.parametrize(
+    ("path", "left_out"),
+    [
+        ("/album/create", ["album_id"]),
+        ("/album/get", ["limit", "after"]),
+        ("/album/list", ["limit", "after"]),
+        ("/album/images", ["limit", "after", "order"]),
+        ("/album/image/get", ["variant", "wait_seconds"]),
+        ("/album/thumbnail/get", ["wait_seconds"]),
+        ("/job/get", ["wait_seconds"]),
+        ("/admin/failed", ["limit"]),
+        ("/admin/dead-letters", ["limit"]),
+    ],
+)
+def test_null_is_as_good_as_a_field_that_is_left_out(album: AlbumClient, path: str, left_out: list[str]) -> None:
+    body = {**VALID, "/admin/failed": {"code": "corrupt-image"}, "/admin/dead-letters": {}}[path]
+    expected = album.post(path, **body)
+
+    answer = album.post(path, **body, **dict.fromkeys(left_out))
+
+    assert expected.status_code != 422
+    assert (answer.status_code, answer.json().get("code")) == (expected.status_code, expected.json().get("code"))
+
+
+def test_an_album_has_the_name_that_is_given_beside_a_null(album: AlbumClient) -> None:
+    for body in ({"album_name": None, "name": "Summer"}, {"album_name": "Summer", "name": None}):
+        snapshot = succeeded(album.post("/album/create", **body), 201, "album_snapshot")["album_snapshot"]
+
+        assert snapshot["name"] == "Summer"
+
+
+@pytest.mark.parametrize("path", [path for path, body in VALID.items() if body])
+def test_null_for_what_must_be_given_is_refused(album: AlbumClient, path: str) -> None:
+    for name in VALID[path]:
+        refused = failed(album.post(path, **{**VALID[path], name: None}), 422, "invalid-request")
+
+        assert refused["message"] == f"{name}: Field required"
 
 
 ODD_BODIES = {
