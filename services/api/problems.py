@@ -10,12 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.shared import mongo_errors
 from libs.shared.errors import AlbumError, BlobMissing, Outage, Refusal, Rejection
 from libs.shared.logs import get_logger
 from libs.shared.outages import outage_of
+from services.api.observing import KNOWN_METHODS
 from services.api.schemas import ID_RULES
 
 STATUSES = {
@@ -154,6 +156,13 @@ def _said(invalid: dict[str, Any]) -> str:
     return f"{where}: {message}" if where else message
 
 
+def _allowed(request: Request) -> list[str]:
+    """The methods of all routes to an address; the error names those of the first one alone (RFC 9110, 15.5.6)."""
+    asked = {method: {**request.scope, "method": method} for method in sorted(KNOWN_METHODS)}
+    routes = request.app.router.routes
+    return [method for method, scope in asked.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+
+
 def install(app: FastAPI) -> None:
     """Let every error of ``app`` end in one of our answers."""
 
@@ -171,6 +180,8 @@ def install(app: FastAPI) -> None:
         response = problem(*_BY_STATUS.get(error.status_code, ("invalid-request", "the request cannot be understood")))
         for name, value in (error.headers or {}).items():
             response.headers[name] = value
+        if error.status_code == 405 and "route" in request.scope:
+            response.headers["allow"] = ", ".join(_allowed(request))
         return response
 
     async def on_disconnect(request: Request, error: Exception) -> Response:

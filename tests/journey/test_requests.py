@@ -253,6 +253,25 @@ def test_another_method_is_not_allowed(album: AlbumClient, path: str) -> None:
         assert answer.headers["allow"] == "POST"
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/session", "DELETE, GET, HEAD, POST"),
+        ("/album/thumbnail/get", "POST"),
+        (f"/album/thumbnail/{ABSENT}{ABSENT}", "GET, HEAD"),
+        (f"/album/{ABSENT}/image/{ABSENT}", "GET, HEAD"),
+        ("/openapi.json", "GET, HEAD"),
+        ("/docs/assets/swagger-ui.css", "GET, HEAD"),
+        ("/", "GET, HEAD"),
+    ],
+)
+def test_another_method_is_told_all_that_an_address_takes(album: AlbumClient, path: str, allowed: str) -> None:
+    answer = album.http.put(path)
+
+    failed(answer, 405, "method-not-allowed")
+    assert sorted(answer.headers["allow"].split(", ")) == allowed.split(", ")
+
+
 @pytest.mark.parametrize("path", [f"/album/{ABSENT}/image/{ABSENT}", f"/album/thumbnail/{ABSENT}{ABSENT}", "/livez"])
 def test_an_address_to_get_takes_no_post(album: AlbumClient, path: str) -> None:
     failed(album.post(path), 405, "method-not-allowed")
