@@ -76,6 +76,19 @@ times are RFC 3339 in UTC, and lists come in pages: give `next` as `after`. A fi
 DEAD_LETTERS_PREFETCH = 8
 SCAN = "scan"
 OPENING_SECONDS = 1.0
+# Of those that no page of another origin may send or see unless they are named (https://fetch.spec.whatwg.org/).
+HEADERS_READ = (
+    "authorization",
+    "idempotency-key",
+    "if-none-match",
+    "if-range",
+    "last-event-id",
+    "range",
+    "traceparent",
+    "tracestate",  # whatever sends the one sends the other too
+    "x-request-id",
+)
+HEADERS_SENT = ("accept-ranges", "content-disposition", "content-range", "etag", "retry-after", "x-request-id")
 DEFAULT_HEADERS = {
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
@@ -132,8 +145,8 @@ def create_app(settings: ApiSettings, limits: LimitSettings, webhook_settings: W
             CORSMiddleware,
             allow_origins=settings.named_origins,
             allow_methods=("GET", "HEAD", "POST"),
-            allow_headers=("authorization", "idempotency-key", "if-none-match", "if-range", "last-event-id", "range"),
-            expose_headers=("accept-ranges", "content-disposition", "content-range", "etag", "retry-after"),
+            allow_headers=HEADERS_READ,
+            expose_headers=HEADERS_SENT,
         )
     app.add_middleware(SafeHeaders, defaults=DEFAULT_HEADERS)
     problems.install(app)

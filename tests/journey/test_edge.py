@@ -132,6 +132,19 @@ def test_pages_of_named_origins_may_call_and_read_what_they_need(below: Edge) ->
     assert "access-control-allow-origin" not in foreign.headers
 
 
+def test_pages_of_named_origins_may_have_their_requests_followed(below: Edge) -> None:
+    sent = {"x-request-id": "mine", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    wanted = ",".join([*sent, "tracestate"])
+    ask = {"origin": ORIGIN, "access-control-request-method": "POST", "access-control-request-headers": wanted}
+    with below.client() as http:
+        allowed = http.options("/album/list", headers=ask)
+        answer = http.post("/album/list", json={}, headers={"origin": ORIGIN, **sent})
+
+    assert allowed.status_code == 200, allowed.text
+    assert answer.headers["x-request-id"] == "mine"
+    assert "x-request-id" in answer.headers["access-control-expose-headers"].lower()
+
+
 def test_no_origin_is_allowed_unless_it_is_named(outside: AlbumClient) -> None:
     answer = outside.http.post("/album/create", json={"album_name": "a"}, headers={"origin": ORIGIN})
 
