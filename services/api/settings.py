@@ -91,7 +91,7 @@ class ApiSettings(CatalogSettings):
         None, gt=0, description="how long the upload of a failed image is kept for a retry; default: as long as it"
     )
     fsck_interval_hours: float = Field(24.0, gt=0, description="how often what is stored is checked and repaired")
-    reconcile_seconds: float = Field(3.0, gt=0, le=5.0, description="how often the reconciler looks")
+    reconcile_seconds: float = Field(3.0, gt=0, le=5.0, description="how often the reconciler looks; at most 5")
     grace_seconds: float = Field(25.0, ge=0, description="how long a stop waits for requests and messages in hand")
     root_path: Annotated[str, AfterValidator(_prefix)] = Field(
         "", description="path prefix that a reverse proxy strips, such as `/photos`"
