@@ -37,7 +37,7 @@ class RetryFailed(RequestBody):
 class SomeLetters(RequestBody):
     """Which dead letters are meant: one, or all, and then in so many words."""
 
-    id: Annotated[str, Field(max_length=36)] | None = None
+    id: Id | None = None
     all: Literal[True] | None = None
 
 

@@ -10,34 +10,21 @@ from pydantic.config import JsonDict
 
 from libs.catalog.records import Album
 from libs.catalog.sessions import Session
-from libs.shared.errors import Refusal
 from libs.shared.events import Timestamp
+from libs.shared.ids import UUID, UUID_RULE
 from libs.shared.settings import LimitSettings
 
 MAX_NAME = 255
 MAX_PAGE = 10_000
 
-_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-_ID, _JOB_ID, _THUMBNAIL_ID = f"^{_UUID}$", f"^{_UUID}job$", f"^{_UUID}{_UUID}$"
+_ID, _JOB_ID, _THUMBNAIL_ID = f"^{UUID}$", f"^{UUID}job$", f"^{UUID}{UUID}$"
 ID_RULES = {
-    _ID: "must be a UUID such as 123e4567-e89b-42d3-a456-426614174000",
+    _ID: UUID_RULE,
     _JOB_ID: "must be the image's id followed by job, as the upload's answer gives it",
     _THUMBNAIL_ID: "must be the album's id followed by the image's, as the upload's answer gives it",
 }
 """What each pattern of an id asks for, in words."""
-_ONE_ID = re.compile(_UUID)
-_TWO_IDS = re.compile(_UUID * 2)
-
-
-def canonical_id(value: str) -> str:
-    """An id in the one spelling that is stored.
-
-    Raises:
-        Refusal: ``invalid-request``: it is not a UUID string.
-    """
-    if not _ONE_ID.fullmatch(value):
-        raise Refusal("invalid-request", f"an id {ID_RULES[_ID]}")
-    return value.lower()
+_TWO_IDS = re.compile(UUID * 2)
 
 
 def whole(value: Any) -> Any:

@@ -18,12 +18,13 @@ from libs.catalog.uploads import Intent
 from libs.shared.errors import Outage, Refusal
 from libs.shared.events import BlobRef, Context
 from libs.shared.formats import CONTENT_TYPES
+from libs.shared.ids import canonical_id
 from libs.shared.imaging import MAX_HEAD_BYTES, Header, probe
 from libs.shared.mongo import cleanup_seconds
 from libs.shared.settings import LimitSettings
 from services.api.core import Core
 from services.api.multipart import Multipart, Part
-from services.api.schemas import MAX_NAME, canonical_id
+from services.api.schemas import MAX_NAME
 
 FIELD_BYTES = 4096
 OVERHEAD_BYTES = 65_536

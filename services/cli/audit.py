@@ -16,6 +16,7 @@ from libs.catalog.catalog import Catalog
 from libs.shared.events import TYPE_PREFIX, rfc3339
 from services.cli.catalog import with_catalog
 from services.cli.console import MOST_LINES, AsJson, counted
+from services.cli.ids import any_id
 from services.cli.times import moment
 
 EX_BROKEN = 1
@@ -62,7 +63,9 @@ def tail(
 
 @app.command()
 def export(
-    album: Annotated[str | None, typer.Option(metavar="ALBUM_ID", help="Of one album and its images.")] = None,
+    album: Annotated[
+        str | None, typer.Option(metavar="ALBUM_ID", parser=any_id, help="Of one album and its images.")
+    ] = None,
     since: Time = None,
     until: Time = None,
 ) -> None:

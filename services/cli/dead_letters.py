@@ -17,13 +17,14 @@ from libs.catalog.dead_letters import Letter, Outcome, Selection
 from libs.shared.events import TYPE_PREFIX, rfc3339
 from services.cli.catalog import Work, ended, with_catalog
 from services.cli.console import MOST_LINES, AsJson, counted, show_table
+from services.cli.ids import any_id
 
 EX_NOT_ALL = 1
 SHOWN_BODY = 2000
 
 app = typer.Typer(no_args_is_help=True, help="What no stage could work on: look at it, try it again, or drop it.")
 
-Id = Annotated[str | None, typer.Argument(metavar="ID", help="One letter.")]
+Id = Annotated[str | None, typer.Argument(metavar="ID", parser=any_id, help="One letter.")]
 Stage = Annotated[str | None, typer.Option(help="Letters of one stage: decoder, thumbnailer, api.")]
 Code = Annotated[str | None, typer.Option(help="Of one cause: rejected, delivery-limit, contract-breach, bug.")]
 All = Annotated[bool, typer.Option("--all", help="All letters.")]
@@ -54,7 +55,7 @@ def list_letters(
 
 
 @app.command()
-def show(id: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False) -> None:
+def show(id: Annotated[str, typer.Argument(metavar="ID", parser=any_id)], as_json: AsJson = False) -> None:
     """Show one letter with its event, or with its bytes if it cannot be read."""
     found = with_catalog(_collect(Selection(id=id), 1))
     if not found:

@@ -18,13 +18,14 @@ from libs.webhooks.registry import Registry
 from libs.webhooks.settings import WebhookSettings
 from services.cli.catalog import with_catalog
 from services.cli.console import MOST_LINES, AsJson, counted, show_table
+from services.cli.ids import any_id
 from services.cli.times import moment
 
 Result = TypeVar("Result")
 
 app = typer.Typer(no_args_is_help=True, help="Who is called, what came of it, and calling again.")
 
-Id = Annotated[str, typer.Argument(metavar="WEBHOOK_ID")]
+Id = Annotated[str, typer.Argument(metavar="WEBHOOK_ID", parser=any_id)]
 
 
 @app.command("list")
@@ -77,7 +78,9 @@ def list_deliveries(
 @app.command()
 def replay(
     webhook_id: Id,
-    delivery: Annotated[str | None, typer.Option(help="One delivery, by its id.")] = None,
+    delivery: Annotated[
+        str | None, typer.Option(metavar="DELIVERY_ID", parser=any_id, help="One delivery, by its id.")
+    ] = None,
     since: Annotated[
         datetime | None,
         typer.Option(metavar="TIME", parser=moment, help="All that came since then. RFC 3339; without a zone, UTC."),

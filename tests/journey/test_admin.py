@@ -19,7 +19,7 @@ from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 
 CORRUPT = picture("PNG", 64, 48)[:200]
-LETTER = {"_id": "11111111-1111-4111-8111-111111111111", "queue": "album.decoder.v1", "stage": "decoder"}
+LETTER = {"_id": "11111111-aaaa-4111-8111-111111111111", "queue": "album.decoder.v1", "stage": "decoder"}
 
 
 def status(client: AlbumClient) -> dict[str, Any]:
@@ -203,10 +203,13 @@ def test_dead_letters_are_shown_tried_again_and_dropped(own_stack: Stack, own_al
     eventually(lambda: not own_album.post("/admin/dead-letters").json()["letters"], what="the letter is gone")
 
     own_stack.database["dead_letters"].insert_one({**LETTER, **about})
+    assert succeeded(own_album.post("/admin/dead-letters/drop", id=LETTER["_id"].upper()), 200, "count")["count"] == 1
+
+    own_stack.database["dead_letters"].insert_one({**LETTER, **about})
     assert succeeded(own_album.post("/admin/dead-letters/drop", all=True), 200, "count")["count"] == 1
 
 
-@pytest.mark.parametrize("body", [{}, {"id": LETTER["_id"], "all": True}, {"all": False}])
+@pytest.mark.parametrize("body", [{}, {"id": LETTER["_id"], "all": True}, {"all": False}, {"id": "summer"}])
 def test_letters_are_dropped_only_in_so_many_words(own_album: AlbumClient, body: dict[str, Any]) -> None:
     failed(own_album.post("/admin/dead-letters/drop", **body), 422, "invalid-request")
 

@@ -55,11 +55,13 @@ def test_operators_look_at_the_end_and_take_along_what_they_select(audited: Stac
 
     shown = command(audited.environment, "audit", "tail", "-n", "2").stdout.splitlines()
     of_album = command(audited.environment, "audit", "export", "--album", album_id).stdout.splitlines()
+    in_capitals = command(audited.environment, "audit", "export", "--album", album_id.upper()).stdout.splitlines()
     since = command(audited.environment, "audit", "export", "--since", before.isoformat()).stdout.splitlines()
     until = command(audited.environment, "audit", "export", "--until", before.isoformat(), "--album", album_id).stdout
 
     assert len(shown) == 2
     assert [json.loads(line)["subject"] for line in of_album] == [album_id, image_id, image_id, image_id]
+    assert in_capitals == of_album
     assert {json.loads(line)["event_id"] for line in of_album} < {json.loads(line)["event_id"] for line in since}
     assert until == ""
 

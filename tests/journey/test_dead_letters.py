@@ -114,6 +114,7 @@ def test_a_message_that_cannot_be_read_is_shown_as_it_is_and_dropped(
     assert "contract-breach" in table
     assert "not a CloudEvent" in shown
     assert r"\x1b[31mnonsense" in shown
+    assert album(stack.environment, "dead-letters", "show", letter["id"].upper()).stdout == shown
     assert album(stack.environment, "dead-letters", "retry", letter["id"]).exit_code == 1
     assert succeeded(stack.environment, "dead-letters", "drop", letter["id"]) == [{"dropped": 1}]
     assert album(stack.environment, "dead-letters", "drop", letter["id"]).exit_code == 1

@@ -199,7 +199,7 @@ def test_an_operator_sees_webhooks_and_deliveries_and_can_replay(
     one.settled("delivered")
 
     listed = succeeded(notified.environment, "webhooks", "list")
-    [delivery] = succeeded(notified.environment, "webhooks", "deliveries", one.id)
+    [delivery] = succeeded(notified.environment, "webhooks", "deliveries", one.id.upper())
     table = album(notified.environment, "webhooks", "list").stdout
     replayed = [
         album(notified.environment, "webhooks", "replay", one.id, *which)

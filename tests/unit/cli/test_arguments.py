@@ -15,7 +15,16 @@ from tests.support import operator
 
 EX_USAGE = 2
 A_TIME = "2026-11-22T08:00:00Z"
-SINCE = [("audit", "export", "--since"), ("audit", "export", "--until"), ("webhooks", "replay", "hook", "--since")]
+AN_ID = "123e4567-e89b-42d3-a456-426614174000"
+SINCE = [("audit", "export", "--since"), ("audit", "export", "--until"), ("webhooks", "replay", AN_ID, "--since")]
+BY_ID = [
+    ("audit", "export", "--album"),
+    ("webhooks", "deliveries"),
+    ("webhooks", "replay", AN_ID, "--delivery"),
+    ("dead-letters", "show"),
+    ("dead-letters", "retry"),
+    ("dead-letters", "drop"),
+]
 
 
 @pytest.mark.parametrize("time", ["yesterday", "", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
@@ -25,6 +34,15 @@ def test_what_is_no_time_is_answered_with_one(command: tuple[str, ...], time: st
 
     assert refused.exit_code == EX_USAGE
     assert A_TIME in refused.stderr
+
+
+@pytest.mark.parametrize("id", ["summer", "", AN_ID[:-1], AN_ID.replace("-", ""), f"{AN_ID}\n"])
+@pytest.mark.parametrize("command", BY_ID, ids=" ".join)
+def test_what_is_no_id_is_answered_with_one(command: tuple[str, ...], id: str) -> None:
+    refused = operator.album({}, *command, id)
+
+    assert refused.exit_code == EX_USAGE
+    assert AN_ID in refused.stderr
 
 
 @pytest.mark.parametrize("time", [A_TIME, "2026-11-22", "2026-11-22T08:00:00", "2026-11-22T09:00:00+01:00"])
@@ -57,7 +75,7 @@ def test_what_is_left_behind_for_so_long_began_at_some_date(hours: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [("dead-letters", "list", "--limit"), ("webhooks", "deliveries", "hook", "--limit"), ("audit", "tail", "--count")],
+    [("dead-letters", "list", "--limit"), ("webhooks", "deliveries", AN_ID, "--limit"), ("audit", "tail", "--count")],
     ids=" ".join,
 )
 def test_nobody_is_shown_more_than_a_command_can_hold(command: tuple[str, ...]) -> None:
