@@ -2,7 +2,8 @@
 export const limits = { bytes: 52_428_800, width: 1920, height: 1080, any_orientation: false };
 export const MAX_NAME = 255;
 
-// A browser keeps at most six HTTP/1.1 connections to a server. Uploads leave room for the events and for pictures.
+// A browser keeps at most six HTTP/1.1 connections to a server, for all its tabs. Their uploads together leave room for
+// the events and for pictures.
 export const UPLOADS_AT_ONCE = 4;
 
 /** Whether a picture of this size, in pixels, is inside the limits. */

@@ -1,6 +1,7 @@
 // Which files are sent when: a few at a time, in the order they were chosen; cancelled, stopped and sent again.
 import { UPLOADS_AT_ONCE } from "../limits.js";
 import { notify } from "../notices.js";
+import { address } from "../server.js";
 import { count } from "../words.js";
 import { newKey, send } from "./send.js";
 
@@ -12,7 +13,7 @@ const LOST_SESSION = { code: "unauthorized", message: null };
 
 const uploads = new Map();
 let waiting = [];
-let running = 0;
+const idle = new Set(Array.from({ length: UPLOADS_AT_ONCE }, (_, number) => `upload ${number} to ${address("")}`));
 // Nobody is signed in, or somebody else: whatever were sent would be sent in vain.
 let isHeld = false;
 
@@ -73,15 +74,20 @@ export function resendStopped(code) {
   fill();
 }
 
+/** Ask for every place that this tab does not have already: whichever is free first is for the file that waits first. */
 function fill() {
-  while (!isHeld && running < UPLOADS_AT_ONCE && waiting.length) {
-    running += 1;
-    run(waiting.shift()).finally(() => {
-      running -= 1;
+  if (isHeld || !waiting.length) return;
+  for (const place of idle) {
+    idle.delete(place);
+    inTurn(place, async () => isHeld || !waiting.length || run(waiting.shift())).finally(() => {
+      idle.add(place);
       fill();
     });
   }
 }
+
+/** Do some work in a place that only one tab has at a time. Browsers know of other tabs only where https keeps secrets. */
+const inTurn = (place, work) => (navigator.locks ? navigator.locks.request(place, work) : work());
 
 async function run(item) {
   const upload = uploads.get(item);
