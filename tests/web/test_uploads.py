@@ -374,7 +374,7 @@ def test_thousands_of_pictures_of_an_album_that_is_deleted_go_at_once(screen: Sc
     screen.open().create_album("Another one")
     given_up = """async (content) => {
       const { AlbumStore } = await import('/assets/any/scripts/album/store.js');
-      const { enqueue, isBusy } = await import('/assets/any/scripts/uploads/queue.js');
+      const { enqueue, unsent } = await import('/assets/any/scripts/uploads/queue.js');
       const store = new AlbumStore(crypto.randomUUID());
       const file = (_, n) => ({ file: new File([new Uint8Array(content)], `${n}.png`), width: 64, height: 48 });
       const items = store.addFiles(Array.from({ length: 4000 }, file));
@@ -383,7 +383,7 @@ def test_thousands_of_pictures_of_an_album_that_is_deleted_go_at_once(screen: Sc
       store.addEventListener('items', () => (redrawn += 1));
       store.addEventListener('item', ({ detail }) => (told += detail.isGone));
       enqueue(store, items);
-      while (isBusy()) await new Promise((resolve) => setTimeout(resolve, 20));
+      while (unsent()) await new Promise((resolve) => setTimeout(resolve, 20));
       return [redrawn, told, store.items.length];
     }"""
 

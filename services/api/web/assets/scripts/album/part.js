@@ -2,7 +2,7 @@
 // goes meanwhile.
 import { Activity } from "../uploads/activity.js";
 import { takeIn } from "../uploads/intake.js";
-import { cancel, isBusy, resendStopped } from "../uploads/queue.js";
+import { cancel, resendStopped, unsent } from "../uploads/queue.js";
 import { Tray } from "../uploads/tray.js";
 import { remove, retry, retryAll } from "./actions.js";
 import { isFailed } from "./item.js";
@@ -19,7 +19,7 @@ const tray = new Tray(activity, {
 document.body.append(tray.element);
 // A server that was restarted is back without the browser having been offline.
 for (const type of ["online", "reconnected"]) addEventListener(type, () => resendStopped("unreachable"));
-addEventListener("beforeunload", (event) => isBusy() && event.preventDefault());
+addEventListener("beforeunload", (event) => unsent() && event.preventDefault());
 
 /** The page of an album; `onFiles(files)` is given what is chosen there. */
 export const viewOf = (albumId, onFiles) => new AlbumView(storeOf(albumId), activity, onFiles);

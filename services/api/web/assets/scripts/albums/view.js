@@ -2,12 +2,12 @@
 import { announce } from "../announce.js";
 import { askName } from "../dialogs.js";
 import { el, inOrder, setText } from "../dom.js";
-import { icon, iconButton } from "../icons.js";
+import { icon } from "../icons.js";
 import { MAX_NAME } from "../limits.js";
 import { notify, showConnection } from "../notices.js";
 import { albumLink, go } from "../route.js";
 import { createAlbum, listAlbums } from "../server.js";
-import { leave, session } from "../session/session.js";
+import { leaveButton } from "../session/leaving.js";
 import { count, reason } from "../words.js";
 import { Live } from "../live.js";
 import { AlbumCard } from "./card.js";
@@ -40,7 +40,7 @@ export class AlbumsView {
       el("p", { "data-changes": true }, "An album holds the pictures of a day, a journey or a person. Create the first one to begin."),
       create(),
     );
-    this.element = el("main", { class: "page", id: "main" }, el("header", { class: "page-bar" }, heading, create(), this.#leave()), this.empty, this.list);
+    this.element = el("main", { class: "page", id: "main" }, el("header", { class: "page-bar" }, heading, create(), leaveButton()), this.empty, this.list);
     this.live = new Live(null, () => this.#load());
     this.live.addEventListener("event", ({ detail }) => this.#onEvent(detail));
     this.live.addEventListener("missed", () => this.#loadAnew());
@@ -155,20 +155,6 @@ export class AlbumsView {
     } catch (error) {
       notify(`The album could not be created. ${reason(error.code, error.message)}`);
     }
-  }
-
-  /** The button that signs out, where somebody is signed in. */
-  #leave() {
-    if (!session) return null;
-    const onclick = async () => {
-      try {
-        await leave();
-        location.reload();
-      } catch (error) {
-        notify(reason(error.code, error.message));
-      }
-    };
-    return iconButton("leave", `Sign out ${session.owner}`, { onclick });
   }
 
   async #delete(album) {

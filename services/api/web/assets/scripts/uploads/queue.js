@@ -31,8 +31,15 @@ addEventListener("unauthorized", () => {
   for (const item of waiting.splice(0)) stop(item, LOST_SESSION);
 });
 
-/** Whether anything would be lost if the page were closed. */
-export const isBusy = () => uploads.size > 0;
+/** How many files would be lost if the page were closed. */
+export const unsent = () => uploads.size;
+
+/** Give up everything: the page is about to be left. */
+export function giveUpAll() {
+  waiting = [];
+  for (const { controller } of uploads.values()) controller.abort();
+  uploads.clear();
+}
 
 /** Give up an item of a store, and its upload if it is queued already. */
 export function cancel(store, item) {
