@@ -22,7 +22,7 @@ def guarded(_stacks: StartStack) -> Iterator[Stack]:
 
 
 def begin_uploads(screen: Screen, guarded: Stack, name: str) -> list[str]:
-    """Sign in as anna and have six files under way, on the list of albums. What the browser itself asks from then on."""
+    """Sign in as anna and leave six files under way. Returns what the browser itself asks from then on."""
     sign_in(screen.open(), make_key(guarded, "anna"))
     screen.create_album(name)
     screen.hold_uploads()

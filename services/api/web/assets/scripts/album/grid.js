@@ -7,6 +7,7 @@ const MARGIN_PX = 800;
 // Faster than this nobody sees more than colours; then there is no time for more than colours either.
 const FAST_PX_PER_FRAME = 40;
 const WAKES_PER_FRAME = 3;
+const BAR_PX = 80;
 const REST_MS = 150;
 
 export class Grid {
@@ -61,7 +62,8 @@ export class Grid {
     const row = this.#rowOf(this.#items.indexOf(item));
     if (!row) return false;
     const top = this.element.getBoundingClientRect().top + row.top;
-    if (top < 80 || top + row.height > innerHeight) scrollTo(0, scrollY + top - (innerHeight - row.height) / 2);
+    const bottom = innerHeight - Number.parseFloat(getComputedStyle(document.documentElement).scrollPaddingBottom);
+    if (top < BAR_PX || top + row.height > bottom) scrollTo(0, scrollY + top - Math.max(BAR_PX, (bottom - row.height) / 2));
     this.#setActive(item);
     this.#draw();
     this.#tiles.get(item)?.link.focus({ preventScroll: true });

@@ -35,6 +35,7 @@ export class Tray {
     this.element = el("section", { class: "tray", "aria-labelledby": "tray-title", hidden: true }, head, this.bar, this.scroller, this.measure);
     this.scroller.addEventListener("scroll", () => this.#onScroll(), { passive: true });
     new ResizeObserver(() => this.#measure()).observe(this.measure);
+    new ResizeObserver(() => this.#keepClear()).observe(this.element);
     activity.addEventListener("entries", () => this.#later());
     activity.addEventListener("entry", () => this.#later());
     this.#setOpen(true);
@@ -50,6 +51,12 @@ export class Tray {
     if (!height || height === this.#rowHeight) return;
     this.#rowHeight = height;
     this.#draw();
+  }
+
+  /** Let the page end, and what has the focus stand, above what this covers. */
+  #keepClear() {
+    const height = this.element.offsetHeight;
+    document.documentElement.style.setProperty("--covered", height ? `calc(${height}px + var(--edge))` : "0px");
   }
 
   #toggle() {
@@ -88,7 +95,6 @@ export class Tray {
   #drawAll() {
     this.#entries = this.activity.entries;
     this.element.hidden = this.#entries.length === 0;
-    document.documentElement.classList.toggle("has-tray", !this.element.hidden);
     const summary = this.activity.summary();
     const sentence = sentenceOf(summary);
     setText(this.title, sentence);
