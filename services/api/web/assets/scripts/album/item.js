@@ -136,6 +136,8 @@ export function releaseFile(item) {
   item.file = null;
 }
 
+/** Whether its file was chosen in this page. */
+export const isFromHere = (item) => item.key !== item.id;
 export const isFailed = (item) => item.stage === "failed" || item.stage === "stopped";
 export const isWrong = (item) => isFailed(item) || item.stage === "refused";
 export const isSending = (item) => item.stage === "waiting" || item.stage === "uploading";

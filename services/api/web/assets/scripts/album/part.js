@@ -1,6 +1,7 @@
 // The part of the page that the list of albums goes without: open albums, and what is sent to them wherever the person
 // goes meanwhile.
 import { Activity } from "../uploads/activity.js";
+import { follow } from "../uploads/follow.js";
 import { takeIn } from "../uploads/intake.js";
 import { cancel, resendStopped, unsent } from "../uploads/queue.js";
 import { Tray } from "../uploads/tray.js";
@@ -17,6 +18,7 @@ const tray = new Tray(activity, {
   retryAll: () => retryAll(activity.entries.filter(isFailed).map((item) => [storeOf(item.albumId), item])),
 });
 document.body.append(tray.element);
+follow(activity);
 // A server that was restarted is back without the browser having been offline.
 for (const type of ["online", "reconnected"]) addEventListener(type, () => resendStopped("unreachable"));
 addEventListener("beforeunload", (event) => unsent() && event.preventDefault());

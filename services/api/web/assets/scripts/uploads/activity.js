@@ -1,5 +1,5 @@
 // What the tray tells about: files chosen in this page, and whatever an open album has that is not finished.
-import { isFailed, isSending, isSettled } from "../album/item.js";
+import { isFailed, isFromHere, isSending, isSettled } from "../album/item.js";
 
 /** Tells listeners "entries" (some came or went) and "entry" (detail: one changed). */
 export class Activity extends EventTarget {
@@ -40,15 +40,15 @@ export class Activity extends EventTarget {
 
   /** An item of such an album is in some state now. */
   #note(item) {
-    const isNew = !this.#entries.has(item) && item.stage !== "ready";
-    if (item.isGone || !this.#isToldOf(item)) this.drop([item]);
-    else if (isNew) this.add([item]);
-    else if (this.#entries.has(item)) this.dispatchEvent(new CustomEvent("entry", { detail: item }));
+    const isNew = !this.#entries.has(item);
+    if (item.isGone) this.drop([item]);
+    else if (!isNew) this.dispatchEvent(new CustomEvent("entry", { detail: item }));
+    else if (item.stage !== "ready" && this.#isToldOf(item)) this.add([item]);
   }
 
-  /** Nobody follows the jobs of an album that was left. */
   #isToldOf(item) {
-    return item.stage === "refused" || item.albumId === this.#openAlbum || isSending(item) || item.stage === "stopped";
+    if (item.stage === "refused" || item.albumId === this.#openAlbum) return true;
+    return isFromHere(item) && (!isSettled(item) || item.stage === "stopped");
   }
 
   drop(items) {
@@ -64,10 +64,16 @@ export class Activity extends EventTarget {
     this.drop(cleared);
   }
 
-  /** The open album is left; what is still being sent to it stays. */
+  /** The open album is left; what was chosen here for it and is not ready stays, until it is cleared. */
   leave() {
+    const left = this.#openAlbum;
     this.#openAlbum = null;
-    this.drop(this.entries.filter((item) => !this.#isToldOf(item)));
+    this.drop(this.entries.filter((item) => item.albumId === left && !this.#isToldOf(item)));
+  }
+
+  /** What the server works on in albums that are not open, whose events do not come here. */
+  unfollowed() {
+    return this.entries.filter((item) => item.jobId && !isSettled(item) && item.albumId !== this.#openAlbum);
   }
 
   /** `{sending, working, failed, done, refused, progress}`: how many are where, and how much of all is sent. */

@@ -15,7 +15,7 @@ const uploads = new Map();
 let waiting = [];
 const idle = new Set(Array.from({ length: UPLOADS_AT_ONCE }, (_, number) => `upload ${number} to ${address("")}`));
 // Nobody is signed in, or somebody else: whatever were sent would be sent in vain.
-let isHeld = false;
+export let isHeld = false;
 
 /** Queue items of a store. */
 export function enqueue(store, items) {
