@@ -47,10 +47,10 @@ export async function confirm({ title, detail, yes }) {
   return (await ask(framed(title, detail, yes, true), () => true)) === true;
 }
 
-/** A name of 1 to `maxLength` characters, or null. */
-export function askName({ title, label, yes, maxLength }) {
-  const input = el("input", { id: "dialog-name", name: "name", dir: "auto", maxlength: maxLength, required: true, autocomplete: "off" });
+/** A name of 1 to `maxLength` characters, or null; `value` is there to begin with. */
+export function askName({ title, detail, label, yes, maxLength, value }) {
+  const input = el("input", { id: "dialog-name", name: "name", dir: "auto", maxlength: maxLength, required: true, autocomplete: "off", value });
   const field = el("div", { class: "field" }, el("label", { for: "dialog-name" }, label), input);
   input.addEventListener("input", () => input.setCustomValidity(input.value.trim() ? "" : "A name needs a letter."));
-  return ask(framed(title, null, yes, false, field), () => input.value.trim() || null);
+  return ask(framed(title, detail, yes, false, field), () => input.value.trim() || null);
 }

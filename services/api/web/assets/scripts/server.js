@@ -45,7 +45,7 @@ export const getSession = () => call("GET", "session");
 export const signIn = (key) => post("session", { key });
 export const signOut = () => call("DELETE", "session");
 export const listAlbums = (after) => post("album/list", { limit: 200, ...(after && { after }) });
-export const createAlbum = (name) => post("album/create", { album_name: name });
+export const createAlbum = (name, id) => post("album/create", { album_name: name, album_id: id });
 export const getAlbum = (id) => post("album/get", { album_id: id, limit: 1 });
 export const deleteAlbum = (id) => post("album/delete", { album_id: id });
 export const deleteImage = (albumId, id) => post("album/image/delete", { album_id: albumId, image_id: id });

@@ -1,16 +1,15 @@
 // The first page: all albums, newest first.
 import { announce } from "../announce.js";
-import { askName } from "../dialogs.js";
 import { el, inOrder, setText } from "../dom.js";
 import { icon } from "../icons.js";
-import { MAX_NAME } from "../limits.js";
 import { notify, showConnection } from "../notices.js";
 import { albumLink, go } from "../route.js";
-import { createAlbum, listAlbums } from "../server.js";
+import { listAlbums } from "../server.js";
 import { leaveButton } from "../session/leaving.js";
 import { count, reason } from "../words.js";
 import { Live } from "../live.js";
 import { AlbumCard } from "./card.js";
+import { makeAlbum } from "./creation.js";
 import { removeAlbum } from "./deletion.js";
 
 const GATHER_MS = 500;
@@ -147,14 +146,10 @@ export class AlbumsView {
   }
 
   async #create() {
-    const name = await askName({ title: "New album", label: "Name", yes: "Create", maxLength: MAX_NAME });
-    if (!name) return;
-    try {
-      const { album_snapshot: album } = await createAlbum(name);
-      go(albumLink(album.id));
-    } catch (error) {
-      notify(`The album could not be created. ${reason(error.code, error.message)}`);
-    }
+    const album = await makeAlbum(() => !this.#isClosed);
+    if (!album) return;
+    if (this.#isClosed) notify(`${album.name} was created.`);
+    else go(albumLink(album.id));
   }
 
   async #delete(album) {
