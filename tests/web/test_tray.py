@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
@@ -76,3 +76,23 @@ def test_a_thumbnail_that_does_not_come_is_not_asked_for_at_every_change_of_the_
         screen.expect_stage(f"{n}.png", "ready")
     # The tile asks five times, the list once in three seconds.
     assert asked.count(first) <= 6 + (time.monotonic() - begun) / 3
+
+
+def test_the_progress_of_all_begins_anew_with_what_is_chosen_after_the_rest_was_done(screen: Screen) -> None:
+    screen.open().create_album("Twice")
+    screen.choose({f"{n}.png": picture("PNG", 64, 48) for n in range(8)})
+    expect(screen.page.get_by_role("heading", name="8 pictures ready")).to_be_visible()
+    bar = screen.page.locator(".tray > progress")
+    uploads: list[Route] = []
+    screen.page.route("**/album/image/upload", lambda route: uploads.append(route))
+
+    screen.choose({"new-1.png": picture("PNG", 64, 48), "new-2.png": picture("PNG", 64, 48)})
+    expect(screen.page.get_by_role("heading", name="Uploading 2 pictures")).to_be_visible()
+    screen.until(lambda: len(uploads) == 2, "both are under way")
+    assert bar.evaluate("(one) => one.value") <= 0.6
+
+    uploads[0].continue_()
+    expect(screen.page.get_by_role("heading", name="Uploading 1 picture")).to_be_visible()
+    screen.until(lambda: 0.5 <= bar.evaluate("(one) => one.value") <= 0.8, "what was under way with it counts")
+    uploads[1].continue_()
+    expect(screen.page.get_by_role("heading", name="10 pictures ready")).to_be_visible()

@@ -4,6 +4,9 @@ import { isFailed, isFromHere, isSending, isSettled } from "../album/item.js";
 /** Tells listeners "entries" (some came or went) and "entry" (detail: one changed). */
 export class Activity extends EventTarget {
   #entries = new Set();
+  /** What is not settled, and with it what was settled since all was. */
+  #unsettled = new Set();
+  #work = new Set();
   #followed = new WeakSet();
   #cleared = new WeakSet();
   #openAlbum = null;
@@ -17,6 +20,7 @@ export class Activity extends EventTarget {
       this.#entries.add(item);
       this.#cleared.delete(item);
     }
+    items.forEach((item) => this.#reckon(item));
     if (items.length) this.dispatchEvent(new Event("entries"));
   }
 
@@ -41,6 +45,7 @@ export class Activity extends EventTarget {
   /** An item of such an album is in some state now. */
   #note(item) {
     const isNew = !this.#entries.has(item);
+    this.#reckon(item);
     if (item.isGone) this.drop([item]);
     else if (!isNew) this.dispatchEvent(new CustomEvent("entry", { detail: item }));
     else if (item.stage !== "ready" && this.#isToldOf(item)) this.add([item]);
@@ -54,7 +59,17 @@ export class Activity extends EventTarget {
   drop(items) {
     const had = this.#entries.size;
     for (const item of items) this.#entries.delete(item);
+    items.forEach((item) => this.#reckon(item));
     if (this.#entries.size !== had) this.dispatchEvent(new Event("entries"));
+  }
+
+  #reckon(item) {
+    const isEntry = this.#entries.has(item);
+    const isUnsettled = isEntry && item.stage !== "refused" && !isSettled(item);
+    if (isUnsettled) this.#work.add(item);
+    else if (!isEntry) this.#work.delete(item);
+    this.#unsettled[isUnsettled ? "add" : "delete"](item);
+    if (!this.#unsettled.size) this.#work.clear();
   }
 
   /** Forget what needs no more attention. */
@@ -76,7 +91,7 @@ export class Activity extends EventTarget {
     return this.entries.filter((item) => item.jobId && !isSettled(item) && item.albumId !== this.#openAlbum);
   }
 
-  /** `{sending, working, failed, done, refused, progress}`: how many are where, and how much of all is sent. */
+  /** `{sending, working, failed, done, refused, progress}`: how many are where, and how much of what is under way is done. */
   summary() {
     const found = { sending: 0, working: 0, failed: 0, done: 0, refused: 0, progress: 0 };
     for (const item of this.#entries) {
@@ -85,9 +100,8 @@ export class Activity extends EventTarget {
       else if (isFailed(item)) found.failed += 1;
       else if (item.stage === "ready") found.done += 1;
       else found.working += 1;
-      found.progress += shareDone(item);
     }
-    found.progress /= Math.max(1, this.#entries.size);
+    for (const item of this.#work) found.progress += shareDone(item) / this.#work.size;
     return found;
   }
 }
