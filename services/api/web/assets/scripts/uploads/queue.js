@@ -7,6 +7,7 @@ import { newKey, send } from "./send.js";
 
 const TRIES = 4;
 const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 15_000;
 // Worth another try without asking: the server is busy, or the connection broke.
 const PASSING = new Set(["busy", "unavailable", "unreachable", "rate-limited"]);
 const LOST_SESSION = { code: "unauthorized", message: null };
@@ -122,7 +123,7 @@ async function run(item) {
         return;
       }
       if (error.code === "upload-in-progress") {
-        queueLater(item, error.retryAfter ?? 1);
+        queueLater(item, error.retryAfter ? error.retryAfter * 1000 : FIRST_PAUSE_MS);
         return;
       }
       // A server that says when to come back is asked again then, however often.
@@ -141,12 +142,17 @@ function stop(item, { code, message }) {
   uploads.get(item).store.changed(item);
 }
 
-/** Queue an item again: the server still holds what a lost connection left of it. Others go on meanwhile. */
-async function queueLater(item, seconds) {
-  const { store, controller } = uploads.get(item);
+/**
+ * Queue an item again: the server still holds what a lost connection left of it, for a minute if it crashed. The pauses
+ * grow, since each time the file is sent in vain. Others go on meanwhile.
+ */
+async function queueLater(item, milliseconds) {
+  const upload = uploads.get(item);
+  const { store, controller } = upload;
+  upload.pause = Math.min(Math.max(milliseconds, 2 * (upload.pause ?? 0)), LONGEST_PAUSE_MS);
   Object.assign(item, { stage: "waiting", progress: 0 });
   store.changed(item);
-  await pause(seconds * 1000, controller.signal);
+  await pause(upload.pause, controller.signal);
   if (controller.signal.aborted) return;
   waiting.push(item);
   fill();
