@@ -86,3 +86,34 @@ def test_who_cannot_sign_out_keeps_what_is_under_way(open_screen: OpenScreen, gu
     screen.page.get_by_role("link", name="Still signed in").click()
     for n in range(6):
         screen.expect_shows(f"{n}.png", "server")
+
+
+@pytest.mark.parametrize("scopes", ["write", "admin"])
+def test_who_may_not_look_can_sign_out(open_screen: OpenScreen, guarded: Stack, scopes: str) -> None:
+    screen = open_screen(stack=guarded).open()
+    sign_in(screen, make_key(guarded, "anna", scopes))
+    expect(screen.page.get_by_role("alert")).to_contain_text("not for looking")
+
+    screen.page.get_by_role("button", name="Sign out anna").click()
+
+    screen.until(lambda: screen.page.request.get(f"{screen.url}/session").status == 401, "the session is over")
+    expect(screen.page.get_by_role("alert")).to_be_hidden()
+    expect(screen.page.get_by_role("button", name="Sign out anna")).to_have_count(0)
+
+
+def test_an_operator_signs_out_on_the_operators_page(open_screen: OpenScreen, guarded: Stack) -> None:
+    screen = open_screen(stack=guarded).open("admin")
+    sign_in(screen, make_key(guarded, "olga", "admin"))
+    expect(screen.page.get_by_role("row", name="decoder")).to_be_visible()
+
+    screen.page.get_by_role("button", name="Sign out olga").click()
+
+    expect(screen.page.get_by_label("Key")).to_be_visible()
+    assert screen.page.request.get(f"{screen.url}/session").status == 401
+
+
+def test_the_operators_page_of_a_server_without_keys_has_nothing_to_sign_out_of(screen: Screen) -> None:
+    screen.open("admin")
+    expect(screen.page.get_by_role("row", name="decoder")).to_be_visible()
+
+    expect(screen.page.get_by_role("button", name="Sign out")).to_have_count(0)

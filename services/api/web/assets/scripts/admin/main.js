@@ -2,6 +2,8 @@
 import { confirm } from "../dialogs.js";
 import { el, setText } from "../dom.js";
 import { notify, showConnection } from "../notices.js";
+import { leaveButton } from "../session/leaving.js";
+import { begin } from "../session/session.js";
 import { SignInView } from "../session/view.js";
 import { adminStatus, checkStore, deadLetters, dropLetters, failedJobs, retryFailed, retryLetters } from "../server.js";
 import { count, reason } from "../words.js";
@@ -188,7 +190,7 @@ let isSignedOut = false;
 function askForKey(problem) {
   if (isSignedOut) return;
   isSignedOut = true;
-  const view = new SignInView(null, "This page needs a key with admin rights.");
+  const view = new SignInView(() => location.reload(), "This page needs a key with admin rights.");
   document.getElementById("main").replaceWith(view.element);
   view.open(problem);
 }
@@ -210,4 +212,6 @@ async function lookAgainAndAgain() {
 
 addEventListener("unauthorized", () => askForKey());
 document.getElementById("main").append(...[now, stages, subscribers, failed, jobs, letters, store].map(({ element }) => element));
+await begin();
+document.querySelector(".page-bar")?.append(leaveButton() ?? "");
 lookAgainAndAgain();

@@ -2,6 +2,7 @@
 import { el, setText } from "../dom.js";
 import { icon } from "../icons.js";
 import { reason } from "../words.js";
+import { leaveButton } from "./leaving.js";
 import { signInAgain } from "./session.js";
 
 export class SignInView {
@@ -22,6 +23,7 @@ export class SignInView {
     });
     this.problem = el("p", { class: "sign-in-problem", id: "sign-in-problem", role: "alert" });
     this.button = el("button", { class: "button primary" }, "Sign in");
+    this.actions = el("div", { class: "sign-in-actions" }, this.button);
     const form = el(
       "form",
       { class: "sign-in", onsubmit: (event) => this.#submit(event) },
@@ -30,14 +32,15 @@ export class SignInView {
       el("p", {}, `${wanted} Whoever runs the server can give you one.`),
       el("div", { class: "field" }, el("label", { for: "sign-in-key" }, "Key"), this.input),
       this.problem,
-      this.button,
+      this.actions,
     );
     this.element = el("main", { class: "page", id: "main" }, form);
   }
 
-  /** `problem` says what was wrong with the key before. */
+  /** `problem` says what the key is not good for with which somebody is signed in. */
   open(problem = "") {
     setText(this.problem, problem);
+    if (problem) this.actions.append(leaveButton() ?? "");
     document.title = "Sign in - Album";
     this.input.focus();
   }
