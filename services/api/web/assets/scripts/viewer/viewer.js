@@ -101,7 +101,7 @@ export class Viewer {
     const position = `${this.#items.indexOf(item) + 1} of ${this.#items.length}`;
     const weight = item.file ? bytes(item.file.size) : null;
     const state = item.stage === "ready" ? null : standing(item);
-    setText(this.detail, [position, size, weight, state].filter(Boolean).join(" · "));
+    setText(this.detail, [position, state, size, weight].filter(Boolean).join(" · "));
     this.before.hidden = !this.#neighbour(-1);
     this.after.hidden = !this.#neighbour(1);
     this.retry.hidden = !isFailed(item);

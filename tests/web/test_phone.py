@@ -1,0 +1,39 @@
+"""What is read on a narrow screen."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.support.client import AlbumClient
+from tests.support.pictures import picture
+from tests.web.conftest import OpenScreen
+from tests.web.screen import Screen
+
+PHONE = {"width": 360, "height": 740}
+
+
+def test_a_name_of_two_lines_is_read_as_a_whole_on_a_phone(open_screen: OpenScreen, album: AlbumClient) -> None:
+    name = "Summer at the lakes"
+    screen = open_screen(viewport=PHONE).open_album(album.create(name))
+
+    heading = screen.page.get_by_role("heading", name=name, level=1)
+    assert heading.evaluate("(one) => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight")
+    assert screen.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_a_very_long_name_takes_no_more_than_two_lines_of_a_phone(open_screen: OpenScreen, album: AlbumClient) -> None:
+    screen = open_screen(viewport=PHONE).open_album(album.create("A very long name " * 15))
+    heading = screen.page.get_by_role("heading", level=1)
+
+    expect(heading).to_contain_text("A very long name")
+    assert heading.bounding_box()["height"] < 70  # type: ignore[index]
+
+
+def test_how_far_an_upload_is_comes_before_the_picture_s_size_in_the_viewer(screen: Screen) -> None:
+    screen.open().create_album("On its way")
+    screen.hold_uploads()
+    screen.choose({"a.png": picture("PNG", 640, 480)})
+    screen.expect_stage("a.png", "uploading")
+    screen.tile("a.png").locator(".tile-link").click()
+
+    expect(screen.page.locator(".viewer-detail")).to_contain_text("1 of 1 · Uploading, 0% · 640 x 480")
