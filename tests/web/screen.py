@@ -96,7 +96,7 @@ class Screen:
 
     def row(self, name: str) -> Locator:
         """The line of a file in the tray of uploads."""
-        return self.page.locator(".tray-row", has=self.page.get_by_text(name, exact=True))
+        return self.page.locator(".tray-list > .tray-row", has=self.page.get_by_text(name, exact=True))
 
     def expect_stage(self, name: str, stage: str) -> None:
         """Wait until a tile is in a stage."""

@@ -1,7 +1,10 @@
-"""What is read on a narrow screen."""
+"""What is read on a narrow screen and with more room between letters."""
 
 from __future__ import annotations
 
+from functools import partial
+
+import pytest
 from playwright.sync_api import expect
 
 from tests.support.client import AlbumClient
@@ -10,6 +13,21 @@ from tests.web.conftest import OpenScreen
 from tests.web.screen import Screen
 
 PHONE = {"width": 360, "height": 740}
+
+# What WCAG 2.2, 1.4.12, lets a person set. The policy of the page lets no other script write styles.
+SPACE_OUT = """() => {
+  const sheet = new CSSStyleSheet();
+  const spaces = { 'line-height': 1.5, 'letter-spacing': '.12em', 'word-spacing': '.16em' };
+  sheet.replaceSync(`* { ${Object.entries(spaces).map(([name, value]) => `${name}: ${value} !important`).join(';')} }`);
+  document.adoptedStyleSheets = [sheet];
+}"""
+
+FITS = """(row) => {
+  const sentence = row.querySelector('.row-stage');
+  const [box, first, last] = [row, row.querySelector('.row-name'), sentence].map((one) => one.getBoundingClientRect());
+  const isWhole = sentence.scrollHeight <= sentence.clientHeight;
+  return isWhole && first.top >= box.top && first.bottom <= last.top && last.bottom <= box.bottom;
+}"""
 
 
 def test_a_name_of_two_lines_is_read_as_a_whole_on_a_phone(open_screen: OpenScreen, album: AlbumClient) -> None:
@@ -37,3 +55,20 @@ def test_how_far_an_upload_is_comes_before_the_picture_s_size_in_the_viewer(scre
     screen.tile("a.png").locator(".tile-link").click()
 
     expect(screen.page.locator(".viewer-detail")).to_contain_text("1 of 1 · Uploading, 0% · 640 x 480")
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 800}, PHONE], ids=["desk", "phone"])
+def test_lines_of_the_list_of_uploads_do_not_overlap_when_text_is_spaced_out(
+    open_screen: OpenScreen, viewport: dict[str, int]
+) -> None:
+    screen = open_screen(viewport=viewport).open()
+    screen.create_album("Spaced out")
+    answer = {"status": "fail", "code": "unsupported-codec", "message": "cut"}
+    screen.page.route("**/album/image/upload", lambda route: route.fulfill(status=422, json=answer))
+    screen.choose({"wide.png": picture("PNG", 12345, 10), "a.png": picture("PNG", 64, 48)})
+    screen.expect_stage("a.png", "stopped")
+
+    screen.page.evaluate(SPACE_OUT)
+
+    for name in ("wide.png", "a.png"):
+        screen.until(partial(screen.row(name).evaluate, FITS), f"{name} fits")

@@ -97,7 +97,7 @@ def test_refused_files_are_told_of_in_the_order_they_were_chosen_in(screen: Scre
     screen.choose(dict.fromkeys(names, b"text text text text"))
 
     expect(screen.page.get_by_role("heading", name="8 not accepted")).to_be_visible()
-    rows = screen.page.locator(".tray-row")
+    rows = screen.page.locator(".tray-list > .tray-row")
     assert sorted(rows.evaluate_all("(all) => all.map((row) => [row.ariaPosInSet, row.innerText.slice(0, 6)])")) == [
         [str(n), name] for n, name in enumerate(names, 1)
     ]

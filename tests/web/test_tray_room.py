@@ -27,7 +27,7 @@ def screen(open_screen: OpenScreen, album: AlbumClient) -> Screen:
     screen.open_album(album_id)
     screen.hold_uploads()
     screen.choose({f"new-{n}.png": picture("PNG", 160, 120) for n in range(12)})
-    expect(screen.page.locator(".tray-row")).not_to_have_count(0)
+    expect(screen.page.locator(".tray-list > .tray-row")).not_to_have_count(0)
     screen.until(lambda: box(screen.page.locator(".tray"))["height"] > 300, "the list is open")
     return screen
 

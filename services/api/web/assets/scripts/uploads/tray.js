@@ -2,12 +2,17 @@
 import { announce } from "../announce.js";
 import { el, inOrder, setText } from "../dom.js";
 import { icon, iconButton, setLabel } from "../icons.js";
-import { count } from "../words.js";
+import { count, REFUSED } from "../words.js";
 import { TrayRow } from "./tray-row.js";
 
 const SPARE_ROWS = 4;
 const MOST_ROWS = 6;
 const BETWEEN_MS = 120;
+// The longest sentences that rows have room for, with their buttons.
+const LONGEST = [
+  { stage: "stopped", code: "unsupported-codec" },
+  { stage: "refused", message: REFUSED.size(99_999, 99_999) },
+];
 
 export class Tray {
   #rows = new Map();
@@ -27,12 +32,11 @@ export class Tray {
     this.fold = iconButton("down", "", { "aria-controls": "tray-list", onclick: () => this.#toggle() });
     this.dismiss = iconButton("close", "Clear the list", { onclick: () => activity.clear() });
     this.list = el("ul", { class: "tray-list" });
-    this.scroller = el("div", { class: "tray-scroller", id: "tray-list", tabindex: "0", role: "group", "aria-labelledby": "tray-title" }, this.list);
+    this.measure = el("ul", { class: "tray-measure", "aria-hidden": "true" }, ...LONGEST.map((item) => sample(item)));
+    this.scroller = el("div", { class: "tray-scroller", id: "tray-list", tabindex: "0", role: "group", "aria-labelledby": "tray-title" }, this.list, this.measure);
     const buttons = el("div", { class: "tray-actions" }, this.retryAll, this.fold, this.dismiss);
     const head = el("div", { class: "tray-head" }, this.title, buttons);
-    // As high as a row, which depends on the width of the page and the size of its letters.
-    this.measure = el("div", { class: "tray-measure", "aria-hidden": "true" });
-    this.element = el("section", { class: "tray", "aria-labelledby": "tray-title", hidden: true }, head, this.bar, this.scroller, this.measure);
+    this.element = el("section", { class: "tray", "aria-labelledby": "tray-title", hidden: true }, head, this.bar, this.scroller);
     this.scroller.addEventListener("scroll", () => this.#onScroll(), { passive: true });
     new ResizeObserver(() => this.#measure()).observe(this.measure);
     new ResizeObserver(() => this.#keepClear()).observe(this.element);
@@ -50,6 +54,7 @@ export class Tray {
     const height = this.measure.offsetHeight;
     if (!height || height === this.#rowHeight) return;
     this.#rowHeight = height;
+    this.scroller.style.setProperty("--row", `${height}px`);
     this.#draw();
   }
 
@@ -133,6 +138,12 @@ export class Tray {
     this.#said = turn;
     if (this.#entries.length) announce(sentence, "tray");
   }
+}
+
+function sample(item) {
+  const row = new TrayRow({ name: "a", progress: 0, ...item }, {});
+  row.update(0, 1, 1);
+  return row.element;
 }
 
 function sentenceOf({ sending, working, failed, done, refused }) {
