@@ -1,4 +1,4 @@
-"""What is read on a narrow screen and with more room between letters."""
+"""What is read on a narrow screen, with more room between letters, and in colours of one's own."""
 
 from __future__ import annotations
 
@@ -72,3 +72,12 @@ def test_lines_of_the_list_of_uploads_do_not_overlap_when_text_is_spaced_out(
 
     for name in ("wide.png", "a.png"):
         screen.until(partial(screen.row(name).evaluate, FITS), f"{name} fits")
+
+
+def test_dialogs_and_notices_have_an_edge_in_the_person_s_own_colours(open_screen: OpenScreen) -> None:
+    screen = open_screen(forced_colors="active").open("#/album/00000000-0000-4000-8000-000000000000")
+    notice = screen.page.locator(".notice", has_text="This album does not exist any more.")
+    expect(notice).to_have_css("border-top-style", "solid")
+    screen.page.get_by_role("button", name="New album").first.click()
+
+    expect(screen.page.locator("dialog.dialog")).to_have_css("border-top-style", "solid")
