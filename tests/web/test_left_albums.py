@@ -7,7 +7,6 @@ from playwright.sync_api import expect
 from tests.support.pictures import picture
 from tests.support.stack import StartStack
 from tests.web.conftest import OpenScreen
-from tests.web.screen import Screen
 
 
 def test_pictures_whose_album_was_left_are_told_as_ready_or_failed(
@@ -31,8 +30,11 @@ def test_pictures_whose_album_was_left_are_told_as_ready_or_failed(
     expect(screen.page.get_by_role("heading", name="1 picture ready, 1 failed")).to_be_visible()
 
 
-def test_pictures_that_are_sent_after_their_album_was_left_are_told_as_ready(screen: Screen) -> None:
-    screen.open().create_album("Left while they are sent")
+def test_pictures_that_are_sent_after_their_album_was_left_are_told_as_ready(
+    open_screen: OpenScreen, start_stack: StartStack
+) -> None:
+    screen = open_screen(stack=start_stack()).open()
+    screen.create_album("Left while they are sent")
     screen.hold_uploads()
     screen.choose({f"{n}.png": picture("PNG", 64, 48) for n in range(6)})
     screen.until(lambda: screen.held, "they are about to be sent")
