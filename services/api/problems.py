@@ -180,8 +180,9 @@ def install(app: FastAPI) -> None:
         response = problem(*_BY_STATUS.get(error.status_code, ("invalid-request", "the request cannot be understood")))
         for name, value in (error.headers or {}).items():
             response.headers[name] = value
-        if error.status_code == 405 and "route" in request.scope:
-            response.headers["allow"] = ", ".join(_allowed(request))
+        if error.status_code == 405:
+            # Without a route it is a static file, of which Starlette says nothing before 1.10.
+            response.headers["allow"] = ", ".join(_allowed(request)) if "route" in request.scope else "GET, HEAD"
         return response
 
     async def on_disconnect(request: Request, error: Exception) -> Response:
