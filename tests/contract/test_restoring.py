@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
-from collections import defaultdict
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from libs.catalog.backup import backup
 from libs.shared import subscription
 from libs.shared.errors import Refusal
 from libs.shared.event_log import Entry
-from libs.shared.events import EVENTS, BlobRef, Envelope, utc_now
+from libs.shared.events import BlobRef, utc_now
 from libs.shared.gridfs import GridFsBlobStore
 from libs.shared.mongo import Document
-from libs.shared.worker import Worker
+from tests.support.listener import Listener
 from tests.support.shelf import Shelf
 
 pytestmark = pytest.mark.anyio
@@ -116,9 +115,10 @@ async def test_a_backup_of_a_database_that_is_restored_meanwhile_leaves_the_earl
     old, nightly = tmp_path / "old", tmp_path / "nightly"
     await shelf.ready()
     await backup(shelf.catalog, shelf.blobs, old, print)
-    images = {(await shelf.ready()).id for _ in range(3)}
+    for _ in range(3):
+        await shelf.ready()
     await backup(shelf.catalog, shelf.blobs, nightly, print)
-    images |= {(await shelf.ready()).id}
+    await shelf.ready()
 
     class Meanwhile(GridFsBlobStore):
         """Blobs while the first one of which is read somebody restores the old backup."""
@@ -148,25 +148,18 @@ async def test_who_looks_through_the_log_during_a_restore_misses_nothing_of_it(
     monkeypatch.setattr(restoring._Restore._batches, "__defaults__", (3,))
     monkeypatch.setattr(subscription, "SETTLED", timedelta(0))
     monkeypatch.setattr(subscription, "OVERLAP", timedelta(0))
-    heard: dict[str, list[int | None]] = defaultdict(list)
-
-    async def hear(events: Sequence[Envelope]) -> None:
-        for event in events:
-            heard[event.subject].append(event.sequence)
-
-    listening = subscription.Subscription("listener", shelf.catalog.database, hear, timedelta(days=30))
-    worker = Worker("listener", [event for event in EVENTS if event.is_public], listening.take)
+    listener = Listener(shelf)
     insert = restoring._Alone.insert
 
     async def insert_and_look(alone: restoring._Alone, collection: Any, documents: list[Document]) -> None:
         await insert(alone, collection, documents)
-        await listening.catch_up(worker.handle_message)
+        await listener.catch_up()
 
     monkeypatch.setattr(restoring._Alone, "insert", insert_and_look)
     await restoring.restore(shelf.catalog, shelf.blobs, tmp_path, print, is_to_drop=True)
-    await listening.catch_up(worker.handle_message)
+    await listener.catch_up()
 
-    assert {image: heard[image] for image in images} == {image: [1, 2, 3] for image in images}
+    assert {image: listener.sequences(image) for image in images} == {image: [1, 2, 3] for image in images}
     indexes = await shelf.catalog.events.index_information()
     assert "at_1_sequence_1__id_1" in indexes
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import anyio
@@ -13,48 +11,12 @@ from structlog.testing import capture_logs
 
 from libs.shared import event_log
 from libs.shared.errors import ContractBreach, Outage
-from libs.shared.events import EVENTS, Context, Envelope, ImageUploaded, utc_now, work_envelope
-from libs.shared.subscription import LATE_AFTER, Lag, Subscription, lags
-from libs.shared.worker import Worker
+from libs.shared.events import Context, Envelope, ImageUploaded, utc_now, work_envelope
+from libs.shared.subscription import LATE_AFTER, Lag, lags
+from tests.support.listener import Listener
 from tests.support.shelf import Shelf
 
 pytestmark = pytest.mark.anyio
-PUBLIC = [event for event in EVENTS if event.is_public]
-
-
-@dataclass
-class Listener:
-    """A subscriber that remembers what it was given, and one that cannot bear the events in ``unbearable``."""
-
-    shelf: Shelf
-    name: str = "listener"
-    heard: list[Envelope] = field(default_factory=list)
-    unbearable: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.begin()
-
-    def begin(self) -> None:
-        """Start, or start again as a new process would."""
-        database = self.shelf.catalog.database
-        self.subscription = Subscription(self.name, database, self._hear, timedelta(days=30))
-        self.worker = Worker(self.name, PUBLIC, self.subscription.take)
-
-    async def _hear(self, events: Sequence[Envelope]) -> None:
-        if self.unbearable & {event.id for event in events}:
-            raise ArithmeticError("a bug")
-        self.heard += events
-
-    async def is_brought(self, *events: Envelope) -> None:
-        """Be brought these by the queue, one after the other."""
-        for event in events:
-            await self.subscription.take(event, event.event())
-
-    async def catch_up(self) -> None:
-        await self.subscription.catch_up(self.worker.handle_message)
-
-    def sequences(self, subject: str) -> list[int | None]:
-        return [event.sequence for event in self.heard if event.subject == subject]
 
 
 async def told(shelf: Shelf, subject: str) -> list[Envelope]:

@@ -10,6 +10,8 @@ from typing import Any
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 PATIENCE_MS = 30_000
+UPLOADS_AT_ONCE = 4
+"""Files that the page sends at the same time, in all its tabs, as `limits.js` says."""
 SERVER_SAYS = re.compile(r"Failed to load resource|ERR_")
 
 WATCH = """(name) => {

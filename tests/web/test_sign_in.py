@@ -16,11 +16,8 @@ from tests.support.pictures import picture
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 from tests.web.conftest import OpenScreen
-from tests.web.screen import Screen
+from tests.web.screen import UPLOADS_AT_ONCE, Screen
 from tests.web.test_access import serious_problems
-
-AT_ONCE = 4
-"""Files that the page sends at the same time, as `limits.js` says."""
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +178,7 @@ def test_what_waits_behind_a_lost_key_is_not_sent_in_vain_and_goes_on_too(
     expect(screen.page.get_by_role("heading", name="Half sent", level=1)).to_be_visible()
     expect(screen.page.locator(".page-detail")).to_have_text("31 pictures")
     screen.until(lambda: guarded.database["images"].count_documents({"name": "29.png"}), "the last one has arrived")
-    assert 1 <= len([url for url in refused if url.endswith("/upload")]) <= AT_ONCE
+    assert 1 <= len([url for url in refused if url.endswith("/upload")]) <= UPLOADS_AT_ONCE
 
 
 def test_chosen_files_are_not_lost_to_another_owner_without_asking(open_screen: OpenScreen, guarded: Stack) -> None:
@@ -323,8 +320,8 @@ def test_who_signs_out_in_one_tab_does_so_in_all_of_them_and_no_file_is_sent_as_
     sign_in(screen.open(), key)
     screen.create_album("Hers")
     screen.hold_uploads()
-    screen.choose({f"{number}.png": picture("PNG", 64, 48) for number in range(AT_ONCE + 2)})
-    screen.until(lambda: len(screen.held) == AT_ONCE, "the first files are about to be sent")
+    screen.choose({f"{number}.png": picture("PNG", 64, 48) for number in range(UPLOADS_AT_ONCE + 2)})
+    screen.until(lambda: len(screen.held) == UPLOADS_AT_ONCE, "the first files are about to be sent")
     other = Screen(screen.page.context.new_page(), guarded.url).open()
     other.page.get_by_role("button", name="Sign out anna").click()
     sign_in(other, make_key(guarded, "bob"))
@@ -332,10 +329,10 @@ def test_who_signs_out_in_one_tab_does_so_in_all_of_them_and_no_file_is_sent_as_
 
     expect(screen.page.get_by_label("Key")).to_be_visible()
     screen.release_uploads()
-    for number in range(AT_ONCE + 2):
+    for number in range(UPLOADS_AT_ONCE + 2):
         expect(screen.row(f"{number}.png")).to_contain_text("You have to sign in again.")
     sign_in(screen, key)
 
-    for number in range(AT_ONCE + 2):
+    for number in range(UPLOADS_AT_ONCE + 2):
         screen.expect_shows(f"{number}.png", "server")
     expect(other.page.get_by_label("Key")).to_be_visible()

@@ -6,10 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.pictures import picture
-from tests.web.screen import Screen
-
-MOST = 4
-"""Uploads under way at a time, as `limits.js` says."""
+from tests.web.screen import UPLOADS_AT_ONCE, Screen
 
 WITHOUT_LOCKS = "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })"
 
@@ -31,8 +28,8 @@ def choose(tab: Screen, *names: str) -> None:
 
 def test_tabs_share_the_uploads_that_are_under_way_at_a_time(screen: Screen) -> None:
     first, second = open_tab(screen, "In the first tab"), open_tab(screen, "In the second tab")
-    choose(first, *(f"{n}.png" for n in range(MOST + 1)))
-    first.until(lambda: len(first.held) == MOST, "the first tab's uploads are under way")
+    choose(first, *(f"{n}.png" for n in range(UPLOADS_AT_ONCE + 1)))
+    first.until(lambda: len(first.held) == UPLOADS_AT_ONCE, "the first tab's uploads are under way")
 
     choose(second, "a.png", "b.png", "c.png")
     assert second.held == []
@@ -47,14 +44,14 @@ def test_tabs_share_the_uploads_that_are_under_way_at_a_time(screen: Screen) -> 
     second.release_uploads()
 
     second.expect_shows("c.png", "server")
-    for n in range(MOST + 1):
+    for n in range(UPLOADS_AT_ONCE + 1):
         first.expect_shows(f"{n}.png", "server")
 
 
 def test_a_tab_that_is_closed_leaves_its_share_to_the_others(screen: Screen) -> None:
     first, second = open_tab(screen, "Closed"), open_tab(screen, "Left open")
-    choose(first, *(f"{n}.png" for n in range(MOST)))
-    first.until(lambda: len(first.held) == MOST, "the first tab's uploads are under way")
+    choose(first, *(f"{n}.png" for n in range(UPLOADS_AT_ONCE)))
+    first.until(lambda: len(first.held) == UPLOADS_AT_ONCE, "the first tab's uploads are under way")
     choose(second, "a.png")
     assert second.held == []
 
@@ -70,9 +67,9 @@ def test_one_tab_uses_all_there_is_with_locks_and_without(screen: Screen, script
     tab.create_album("Alone")
     tab.hold_uploads()
 
-    choose(tab, *(f"{n}.png" for n in range(MOST + 2)))
+    choose(tab, *(f"{n}.png" for n in range(UPLOADS_AT_ONCE + 2)))
 
-    tab.until(lambda: len(tab.held) == MOST, "as many are under way as may be")
+    tab.until(lambda: len(tab.held) == UPLOADS_AT_ONCE, "as many are under way as may be")
     tab.release_uploads()
-    for n in range(MOST + 2):
+    for n in range(UPLOADS_AT_ONCE + 2):
         tab.expect_shows(f"{n}.png", "server")

@@ -85,6 +85,7 @@ def test_every_variable_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) 
         ("ALBUM_CHECK_AFTER_SECONDS", "1e10", ApiSettings, "Input should be at most a hundred years"),
         ("ALBUM_FSCK_INTERVAL_HOURS", "inf", ApiSettings, "Input should be at most a hundred years"),
         ("ALBUM_NOTIFIER_RETENTION_DAYS", "3000000", NotifierSettings, "Input should be at most a hundred years"),
+        ("ALBUM_RECONCILE_SECONDS", "16", ApiSettings, "Input should be less than or equal to 5"),
         ("ALBUM_PORT", "70000", SharedSettings, "Input should be less than or equal to 65535"),
         ("ALBUM_DATABASE", "my album", SharedSettings, "String should match pattern"),
         ("ALBUM_DATABASE", "Admin", SharedSettings, "admin, config and local are MongoDB's own"),
