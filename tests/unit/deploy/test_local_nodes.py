@@ -160,7 +160,7 @@ def test_a_message_survives_a_broker_that_is_killed_and_restarted(broker: Node, 
 
 def test_a_paused_broker_is_silent_and_a_resumed_one_answers(broker: Node) -> None:
     broker.pause()
-    assert not broker.is_ready()
+    eventually(lambda: not broker.is_ready(), what="each of its threads has stopped")
     broker.resume()
     broker.wait_until_ready(20)
 
