@@ -84,16 +84,17 @@ class Pipeline:
             "thumbnailer": Worker("thumbnailer", CONSUMES["thumbnailer"], self._shrink, self._publish),
             "api": Worker("api", CONSUMES["api"], self._apply),
         }
-        # Between what a result changes and what is left to do after it one may die as well.
+        # Between what a result changes and what is left to do after it one may die as well: the upload that was to go
+        # is then left, if the message is parked or superseded before it comes again.
         keep_originals = random.random() < 0.8
-        self._core = core_of(shelf, keep_originals=keep_originals, on_step=lambda image: self._may_die())
+        self._core = core_of(shelf, keep_originals=keep_originals, on_step=lambda image: self._may_die(image.original))
 
     def _is(self, probability: float) -> bool:
         return self.is_rough and self._random.random() < probability
 
-    def _may_die(self, *blobs: BlobRef) -> None:
+    def _may_die(self, *blobs: BlobRef | None) -> None:
         if self._is(0.05):
-            self.left_behind |= {ref.blob_id for ref in blobs}
+            self.left_behind.update(blob_ids(*blobs))
             raise Death
 
     def _tell(self, what: str, image_id: str) -> None:
