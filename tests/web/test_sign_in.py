@@ -336,3 +336,20 @@ def test_who_signs_out_in_one_tab_does_so_in_all_of_them_and_no_file_is_sent_as_
     for number in range(UPLOADS_AT_ONCE + 2):
         screen.expect_shows(f"{number}.png", "server")
     expect(other.page.get_by_label("Key")).to_be_visible()
+
+
+def test_who_signs_in_in_one_tab_does_so_in_all_that_ask_for_a_key(open_screen: OpenScreen, guarded: Stack) -> None:
+    screen = open_screen(stack=guarded).open()
+    key = make_key(guarded, "anna")
+    other = Screen(screen.page.context.new_page(), guarded.url).open()
+    sign_in(other, key)
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
+    screen.create_album("Hers")
+    screen.page.context.clear_cookies()
+    for tab in (other, screen):
+        tab.page.evaluate("dispatchEvent(new Event('unauthorized'))")
+    expect(screen.page.get_by_label("Key")).to_be_visible()
+
+    sign_in(other, key)
+
+    expect(screen.page.get_by_role("heading", name="Hers")).to_be_visible()

@@ -11,6 +11,7 @@ export let session = null;
 const tabs = new BroadcastChannel(`session of ${address("")}`);
 tabs.addEventListener("message", ({ data: owner }) => {
   if (session && session.owner !== owner) dispatchEvent(new Event("unauthorized"));
+  else if (owner) dispatchEvent(new Event("signedin"));
 });
 
 /** Whether the person may look at albums: some keys are for adding only, or for operators. */

@@ -3,7 +3,7 @@ import { el, setText } from "../dom.js";
 import { icon } from "../icons.js";
 import { reason } from "../words.js";
 import { leaveButton } from "./leaving.js";
-import { signInAgain } from "./session.js";
+import { begin, signInAgain } from "./session.js";
 
 export class SignInView {
   #onReturn;
@@ -42,10 +42,18 @@ export class SignInView {
     setText(this.problem, problem);
     if (problem) this.actions.append(leaveButton() ?? "");
     document.title = "Sign in - Album";
+    addEventListener("signedin", this.#onSignedIn);
     this.input.focus();
   }
 
-  close() {}
+  close() {
+    removeEventListener("signedin", this.#onSignedIn);
+  }
+
+  /** In another tab, as the owner who was signed in here if there was one. */
+  #onSignedIn = async () => {
+    if (await begin()) this.#onReturn();
+  };
 
   async #submit(event) {
     event.preventDefault();
