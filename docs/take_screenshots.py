@@ -1,6 +1,7 @@
 """Takes the screenshots of the web album from a running Album: ``python -m docs.take_screenshots http://127.0.0.1:8000``.
 
-It fills an album with drawn landscapes, looks at the main views in light, dark and on a phone, and deletes it again.
+It fills albums with drawn landscapes, looks at the main views in light, dark and on a phone, and deletes them again.
+The page's first font has to be there (Debian: ``fonts-inter``).
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ PHONE = {"width": 390, "height": 844}
 IS_COMPLETE = """() => [...document.querySelectorAll('.tile, .cover')]
   .filter((each) => each.getBoundingClientRect().top < innerHeight)
   .every((each) => each.querySelector('img'))"""
+
+IS_LARGE = """() => [...document.querySelectorAll(".slide[data-step='0'] img")]
+  .some((image) => image.naturalWidth > 1000)"""
+"""Not the tile's picture, which stands in for the one that is on its way."""
 
 
 def main(url: str) -> None:
@@ -76,7 +81,7 @@ def take(browser: Browser, url: str, albums: list[str], look: str, **options: An
     page.locator(".tile[data-shows=server]").first.wait_for()
     shoot(page, f"album-{look}")
     page.locator(".tile-link").nth(3).click()
-    page.locator(".slide[data-step='0'][data-shows=server]").wait_for()
+    page.wait_for_function(IS_LARGE)
     shoot(page, f"viewer-{look}")
     page.goto(f"{url}/#/album/{albums[-1]}")
     page.locator(".tile[data-shows=server]").first.wait_for()

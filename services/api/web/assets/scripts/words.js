@@ -17,7 +17,7 @@ export function count(number, one, many = `${one}s`) {
 }
 
 export function date(value) {
-  return dates.format(new Date(value));
+  return dates.format(new Date(value)).replaceAll(" ", "\u00a0"); // in one line
 }
 
 export function bytes(length) {
