@@ -139,6 +139,13 @@ def test_pins_carry_no_addresses() -> None:
     assert not [pin for pin in pins("constraints.txt") if "://" in pin]
 
 
+def test_what_a_service_imports_is_installed_where_all_of_them_run() -> None:
+    [images] = re.findall(r"^IMAGES := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    services = {folder.name for folder in (ROOT / "services").iterdir()}
+
+    assert declared().keys() & services <= set(images.split())
+
+
 def test_every_pin_has_hashes() -> None:
     assert len(pins("constraints.txt")) > 100
     assert [pin for pin in pins("constraints.txt") if "==" not in pin or "--hash=sha256:" not in pin] == []

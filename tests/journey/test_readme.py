@@ -23,3 +23,10 @@ def test_the_curl_session_of_the_readme_works_as_printed(stack: Stack, tmp_path:
 
 def test_the_readme_lists_every_setting() -> None:
     assert readme.part("settings") == readme.settings_table()
+
+
+def test_no_service_keeps_its_settings_to_itself() -> None:
+    services = {file.parent.name for file in (readme.README.parent / "services").glob("*/settings.py")}
+    modules = [settings.__module__.split(".") for settings in readme.SETTINGS]
+
+    assert {path[1] for path in modules if path[0] == "services"} == services

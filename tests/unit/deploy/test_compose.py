@@ -26,6 +26,14 @@ def test_every_service_has_a_container_of_its_name() -> None:
     assert built == {name: name for name in services - {"cli"}} | {"album": "cli"}
 
 
+def test_prometheus_watches_every_service() -> None:
+    config = yaml.safe_load((PROJECT / "deploy/prometheus/prometheus.yml").read_text())
+
+    watched = {job["job_name"]: job["dns_sd_configs"][0]["names"] for job in config["scrape_configs"]}
+
+    assert watched == {f"album-{name}": [name] for name in OURS if name != "album"}
+
+
 def test_the_operators_command_runs_when_it_is_asked_for_and_keeps_its_backups() -> None:
     command = CONTAINERS["album"]
 
