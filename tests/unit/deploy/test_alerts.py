@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import yaml
 
 from tests.support import promql
@@ -14,3 +16,12 @@ def test_every_alert_is_tried_out_when_it_fires_and_when_it_does_not() -> None:
     firing = {one["alertname"] for one in tried if one.get("exp_alerts")}
 
     assert firing == {one["alertname"] for one in tried if not one.get("exp_alerts")} == set(promql.alerts())
+
+
+def test_a_job_of_which_no_target_is_left_is_down() -> None:
+    """A resolver drops what has stopped, and a series that is gone is not 0."""
+    scraped = yaml.safe_load((promql.DEPLOY / "prometheus/prometheus.yml").read_text())["scrape_configs"]
+
+    missed = re.findall(r'absent\(up\{job="([\w-]+)"\}\)', promql.alerts()["AlbumDown"])
+
+    assert missed == [job["job_name"] for job in scraped]
