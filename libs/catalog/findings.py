@@ -106,6 +106,12 @@ async def reports(catalog: Catalog) -> dict[str, Report]:
     return {document["_id"]: _report(document["report"]) for document in documents}
 
 
+async def count_left(catalog: Catalog) -> int:
+    """How many findings the last run has left, whatever its name; of one under way, so far."""
+    document = await catalog.fsck.find_one(sort=[("report.started_at", -1)])
+    return _report(document["report"]).left if document else 0
+
+
 async def save(catalog: Catalog, name: str, options: Options, report: Report) -> None:
     """Remember how far a run has got."""
     document = {"options": _stored(options), "report": asdict(report)}

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 
+from libs.catalog import findings
 from libs.catalog.catalog import Catalog
 from libs.catalog.records import Image, State
 from libs.shared.errors import Outage, Refusal
@@ -35,12 +36,14 @@ class Pulse:
         outbox_oldest_age_seconds: how long the oldest of them has waited.
         images_stuck: images that the reconciler emitted again and that still stand where they stood.
         dead_letters: how many are kept.
+        findings_left: what the last check of the store has found and could not repair.
     """
 
     outbox_pending: int
     outbox_oldest_age_seconds: float
     images_stuck: int
     dead_letters: int
+    findings_left: int
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ async def pulse(catalog: Catalog) -> Pulse:
         outbox_oldest_age_seconds=_age(oldest["at"]) if oldest else 0.0,
         images_stuck=await catalog.images.count_documents(stuck, limit=MOST_COUNTED),
         dead_letters=await catalog.dead_letters.estimated_document_count(),
+        findings_left=await findings.count_left(catalog),
     )
 
 

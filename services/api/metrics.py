@@ -47,6 +47,7 @@ class ApiMetrics(Metrics):
         self._oldest = self._gauge("album_outbox_oldest_age_seconds", "Age of the oldest of them.")
         self._stuck = self._gauge("album_images_stuck", "Images that were emitted again and still do not move.")
         self._letters = self._gauge("album_dead_letters", "Dead letters that are kept.")
+        self._findings = self._gauge("album_findings_left", "What the last check of the store has found and left.")
         self._lags = self._gauge("album_subscriber_lag", "Events that a subscriber has not had yet.", "subscriber")
         self._lag_ages = self._gauge("album_subscriber_oldest_age_seconds", "Age of the oldest of them.", "subscriber")
         self._messages = self._gauge("album_queue_messages", "Messages that wait in a queue.", "queue")
@@ -69,6 +70,7 @@ class ApiMetrics(Metrics):
         self._oldest.set(pulse.outbox_oldest_age_seconds if pulse else math.nan)
         self._stuck.set(pulse.images_stuck if pulse else math.nan)
         self._letters.set(pulse.dead_letters if pulse else math.nan)
+        self._findings.set(pulse.findings_left if pulse else math.nan)
 
     def show_subscribers(self, lags: Iterable[Lag]) -> None:
         """Set the gauges of subscribers; one that is not known (any more) is not shown as it was."""

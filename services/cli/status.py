@@ -61,6 +61,7 @@ class Seen:
             pulse = self.overview.pulse
             found += [f"images that are stuck: {pulse.images_stuck:,}"] if pulse.images_stuck else []
             found += [f"dead letters that are kept: {pulse.dead_letters:,}"] if pulse.dead_letters else []
+            found += [f"findings that `album fsck` tells of: {pulse.findings_left:,}"] if pulse.findings_left else []
             found += [
                 f"{lag.subscriber} does not get on: it lacks {_events(lag)}"
                 for lag in self.overview.subscribers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import datetime, timedelta, timezone
 
@@ -37,6 +38,25 @@ def test_lost_pictures_come_back_and_what_nobody_names_goes(start_stack: StartSt
         clean = album(stack.environment, "fsck", "--hash", "--horizon", "0")
         assert clean.exit_code == 0, clean.stdout
         assert "all is well" in clean.stdout
+
+
+def test_what_a_check_has_left_is_told_until_another_finds_nothing(start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0)
+    left = "findings that `album fsck` tells of: 1"
+    with stack.client() as client:
+
+        def told() -> tuple[bool, bool]:
+            """Whether the status and the metrics tell of it."""
+            concerns = json.loads(album(stack.environment, "status", "--json").stdout)["concerns"]
+            return left in concerns, "album_findings_left 1.0" in client.http.get("/metrics").text
+
+        stack.database["fs.chunks"].insert_one({"files_id": str(uuid.uuid4()), "n": 0, "data": b"loose"})
+        assert album(stack.environment, "fsck", "--horizon", "0").exit_code == 1
+        eventually(lambda: told() == (True, True), what="what is left is told")
+
+        succeeded(stack.environment, "fsck", "--repair", "--horizon", "0")
+
+        eventually(lambda: told() == (False, False), what="nothing is left")
 
 
 def test_what_a_repair_deletes_is_forgotten_when_the_settings_say(start_stack: StartStack) -> None:

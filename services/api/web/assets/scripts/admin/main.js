@@ -36,6 +36,7 @@ const now = new Panel("Now", ({ overview: { pulse, subscribers: lags, per_minute
     silent && "The broker does not answer.",
     pulse.images_stuck && `${count(pulse.images_stuck, "image is", "images are")} stuck.`,
     pulse.dead_letters && `${count(pulse.dead_letters, "dead letter is", "dead letters are")} kept.`,
+    pulse.findings_left && `The last check of the store has left ${count(pulse.findings_left, "finding")}.`,
     ...lags.filter((lag) => lag.is_late).map((lag) => `${lag.subscriber} does not get on.`),
   ].filter(Boolean);
   return [...concerns.map((text) => el("p", { class: "concern" }, text)), ...lines.map((text) => el("p", {}, text))];
