@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from typing import Annotated
 
@@ -31,7 +32,8 @@ def _moment(text: str) -> str:
 
 def _anchor(text: str) -> Anchor:
     position, _, hash = text.partition(":")
-    if not position.isdecimal() or len(hash) != 64:
+    # Anything else would match no entry, and so look like one that was written anew.
+    if not position.isdecimal() or not re.fullmatch("[0-9a-f]{64}", hash):
         raise typer.BadParameter("give an anchor as verify prints it: POSITION:HASH")
     return Anchor(int(position), hash)
 

@@ -45,6 +45,14 @@ def test_what_is_no_id_is_answered_with_one(command: tuple[str, ...], id: str) -
     assert AN_ID in refused.stderr
 
 
+@pytest.mark.parametrize("hash", ["0" * 63, "x" * 64, "A" * 64], ids=["short", "no digits", "capitals"])
+def test_an_anchor_that_no_entry_could_match_accuses_nobody(hash: str) -> None:
+    refused = operator.album({}, "audit", "verify", "--anchor", f"3:{hash}")
+
+    assert refused.exit_code == EX_USAGE
+    assert "POSITION:HASH" in refused.stderr
+
+
 @pytest.mark.parametrize("time", [A_TIME, "2026-11-22", "2026-11-22T08:00:00", "2026-11-22T09:00:00+01:00"])
 def test_a_time_may_leave_out_its_zone_and_its_hour(time: str) -> None:
     assert moment(time) == datetime(2026, 11, 22, 8 if "T" in time else 0, tzinfo=timezone.utc)
