@@ -11,7 +11,7 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from libs.catalog import dead_letters
+from libs.catalog import dead_letters, status
 from libs.catalog.catalog import Catalog
 from libs.catalog.dead_letters import Letter, Outcome, Selection
 from libs.shared.events import TYPE_PREFIX, rfc3339
@@ -21,12 +21,14 @@ from services.cli.ids import any_id
 
 EX_NOT_ALL = 1
 SHOWN_BODY = 2000
+STAGES = (*status.STAGES.values(), "api")
+CODES = ("rejected", "delivery-limit", "expired", "maxlen", "contract-breach", "bug")
 
 app = typer.Typer(no_args_is_help=True, help="What no stage could work on: look at it, try it again, or drop it.")
 
 Id = Annotated[str | None, typer.Argument(metavar="ID", parser=any_id, help="One letter.")]
-Stage = Annotated[str | None, typer.Option(help="Letters of one stage: decoder, thumbnailer, api.")]
-Code = Annotated[str | None, typer.Option(help="Of one cause: rejected, delivery-limit, contract-breach, bug.")]
+Stage = Annotated[str | None, typer.Option(help=f"Letters of one stage: {', '.join(STAGES)}.")]
+Code = Annotated[str | None, typer.Option(help=f"Of one cause: {', '.join(CODES)}.")]
 All = Annotated[bool, typer.Option("--all", help="All letters.")]
 
 
@@ -39,6 +41,8 @@ def list_letters(
 ) -> None:
     """List letters, newest first, with the present state of their images."""
     found = with_catalog(_collect(Selection(stage=stage, code=code), limit))
+    if not found:
+        _require_known(stage, code)
     if as_json:
         for letter in found:
             typer.echo(json.dumps(_plain(letter)))
@@ -94,6 +98,8 @@ def retry(id: Id = None, stage: Stage = None, code: Code = None, all: All = Fals
     outcomes = with_catalog(work)
     if id is not None and not outcomes:
         raise _nothing()
+    if not outcomes:
+        _require_known(stage, code)
     if not outcomes and not as_json:
         typer.echo("there are no such letters")
     raise typer.Exit(EX_NOT_ALL if any(outcome != "queued" for outcome in outcomes) else 0)
@@ -106,6 +112,8 @@ def drop(id: Id = None, stage: Stage = None, code: Code = None, all: All = False
     dropped = with_catalog(lambda catalog: dead_letters.drop(catalog, selection))
     if id is not None and not dropped:
         raise _nothing()
+    if not dropped:
+        _require_known(stage, code)
     typer.echo(json.dumps({"dropped": dropped}) if as_json else f"{counted(dropped, 'letter')} dropped")
 
 
@@ -114,6 +122,16 @@ def _selected(id: str | None, stage: str | None, code: str | None, *, is_all: bo
     if sum(ways) != 1:
         raise typer.BadParameter("give an ID, or --all, or --stage or --code or both")
     return Selection(id=id, stage=stage, code=code)
+
+
+def _require_known(stage: str | None, code: str | None) -> None:
+    """Say so where nothing was found by a word that is mistyped.
+
+    Not before: messages of others, or of earlier versions, may have left letters under words that are not ours.
+    """
+    for what, given, known in (("stage", stage, STAGES), ("cause", code, CODES)):
+        if given is not None and given not in known:
+            raise ended(f"there is no {what} {given}; there are {', '.join(known)}", EX_NOT_ALL)
 
 
 def _collect(selection: Selection, limit: int) -> Work[list[Letter]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
 from libs.shared.topology import DEAD_QUEUE
 from tests.support import promql
@@ -164,3 +165,16 @@ def test_the_alert_about_bugs_sees_a_letter_that_met_one_and_no_other(
 
         [labels] = eventually(seen, what="the bug is counted")
         assert (labels["messaging_destination_name"], labels["error_type"]) == (DEAD_QUEUE, "ValidationError")
+
+
+@pytest.mark.parametrize("command", ["list", "retry", "drop"])
+def test_a_stage_or_cause_that_is_mistyped_is_not_one_without_letters(stack: Stack, command: str) -> None:
+    refused = album(stack.environment, "dead-letters", command, "--stage", "decodr")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr == "album: there is no stage decodr; there are decoder, thumbnailer, api\n"
+
+    refused = album(stack.environment, "dead-letters", command, "--stage", "decoder", "--code", "rejectd")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "there is no cause rejectd" in refused.stderr
+
+    assert album(stack.environment, "dead-letters", command, "--code", "expired").exit_code == 0
