@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from libs.shared.settings import SECRETS, address_of
+from services.api.settings import ApiSettings
 from services.cli.settings import CommandSettings
 
 PROJECT = Path(__file__).parents[3]
@@ -75,6 +76,13 @@ def test_only_the_api_and_the_notifier_are_on_a_network_with_a_way_out() -> None
     assert outside - {name for name in outside if CONTAINERS[name].get("network_mode") == "none"} == {"api", "notifier"}
     assert [name for name in CONTAINERS if "ports" in CONTAINERS[name]] == ["api"]
     assert all(port.startswith("127.0.0.1:") for port in CONTAINERS["api"]["ports"])
+
+
+def test_the_api_may_finish_its_stop_though_no_server_answers() -> None:
+    """It takes ten seconds more then than those that it gives to requests."""
+    given = float(CONTAINERS["api"]["stop_grace_period"].removesuffix("s"))
+
+    assert given >= ApiSettings().grace_seconds + 15
 
 
 def test_no_environment_holds_a_password() -> None:
