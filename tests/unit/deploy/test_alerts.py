@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+import anyio
+import pytest
 import yaml
 
+from libs.shared.metrics import Metrics
 from tests.support import promql
 
 TRIALS = promql.DEPLOY / "verify/alerts.yml"
@@ -25,3 +28,15 @@ def test_a_job_of_which_no_target_is_left_is_down() -> None:
     missed = re.findall(r'absent\(up\{job="([\w-]+)"\}\)', promql.alerts()["AlbumDown"])
 
     assert missed == [job["job_name"] for job in scraped]
+
+
+@pytest.mark.parametrize(("error", "told"), [("KeyError", 1), ("ContractBreach", 0), (None, 0)])
+def test_only_an_error_that_nobody_foresaw_is_a_bug(error: str | None, told: int) -> None:
+    metrics = Metrics()
+
+    async def handle(message: bytes) -> str | None:
+        return error
+
+    anyio.run(metrics.measured("album.decoder.v1", handle), b"")
+
+    assert len(promql.counted(promql.alerts()["AlbumBugs"], metrics.exposition().decode())) == told
