@@ -14,7 +14,8 @@ from services.cli.console import Console
 
 # Longer than the grace the services take for the work in hand.
 GRACE_SECONDS = 30.0
-PROBE_SECONDS = 2.0
+# Longer than the API waits for its database: while that hangs, it says so after two.
+PROBE_SECONDS = 4.0
 OUTPUT_SECONDS = 1.0
 
 
