@@ -2,6 +2,7 @@
 
 Labels are few and closed: routes, queues, codes, never ids.
 https://github.com/open-telemetry/semantic-conventions/blob/main/docs/messaging/messaging-metrics.md
+https://github.com/open-telemetry/semantic-conventions/blob/main/docs/http/http-metrics.md
 """
 
 from __future__ import annotations
@@ -58,6 +59,13 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self._calls = Histogram(
+            "http_client_request_duration_seconds",
+            "Requests that this process made, by the answer's status, or the type of what kept it from one.",
+            ("http_request_method", "http_response_status_code", "error_type"),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
         self._child_exits = Counter(
             "album_decode_child_exits",
             "Decode children that ended in the middle of a call, by failure code.",
@@ -83,6 +91,10 @@ class Metrics:
     def count_child_exit(self, reason: str) -> None:
         """Count a decode child that ended in the middle of a call, by its failure code."""
         self._child_exits.labels(reason).inc()
+
+    def observe_call(self, seconds: float, status: int | None, error: str | None) -> None:
+        """Count and time a POST to somebody else; ``error`` is what kept it from an answer with a ``status``."""
+        self._calls.labels("POST", str(status or ""), error or "").observe(seconds)
 
     def measured(self, queue: str, handle: Handle[Message]) -> Callable[[Message], Coroutine[Any, Any, None]]:
         """What handles a queue's messages as ``handle`` does, counted and timed.

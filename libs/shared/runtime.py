@@ -124,7 +124,7 @@ async def _subscribe(subscriber: Subscriber, shared: RuntimeSettings, settings: 
         )
         # Before anything is asked of the database, which may be away for long: whoever watches must not think it hangs.
         stack.enter_context(probes.serve(shared, metrics, {"broker": lambda: consumer.is_consuming}))
-        tools = await stack.enter_async_context(subscriber.open(database, settings))
+        tools = await stack.enter_async_context(subscriber.open(database, metrics, settings))
 
         async def handle(events: Sequence[Envelope]) -> None:
             await subscriber.handle(events, tools)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from libs.shared.events import Envelope
+from libs.shared.metrics import Metrics
 from libs.shared.mongo import Database
 from libs.shared.settings import SubscriberSettings
 from libs.shared.topology import queue_of
 
-Open = Callable[[Database, Any], AbstractAsyncContextManager[Any]]
+Open = Callable[[Database, Metrics, Any], AbstractAsyncContextManager[Any]]
 Handler = Callable[[Sequence[Envelope], Any], Awaitable[None]]
 
 
@@ -22,7 +23,8 @@ class Subscriber:
 
     Attributes:
         settings: its own, ``ALBUM_<NAME>_...``.
-        open: makes its tools from the database and its settings, and ends them when the process stops.
+        open: makes its tools from the database, its process's metrics and its settings, and ends them when the process
+            stops.
         handle: takes events and the tools, and returns once all are recorded for good. Events come in order per
             subject, each at least once: one that came before has the same id and must change nothing. Events that
             come together have nothing else in common.

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from libs.audit.log import AuditLog
 from libs.shared import mongo
+from libs.shared.metrics import Metrics
 from libs.shared.mongo import Database
 from libs.shared.subscriber import Subscriber
 from services.audit.handler import record
@@ -14,7 +15,7 @@ from services.audit.settings import AuditSettings
 
 
 @asynccontextmanager
-async def open_log(database: Database, settings: AuditSettings) -> AsyncIterator[AuditLog]:
+async def open_log(database: Database, metrics: Metrics, settings: AuditSettings) -> AsyncIterator[AuditLog]:
     """The audit log of the database, with what keeps its entries unique."""
     log = AuditLog(database)
     await mongo.persistently(log.ensure_indexes)

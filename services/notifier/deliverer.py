@@ -12,6 +12,7 @@ import anyio
 from libs.shared import mongo
 from libs.shared.events import Envelope
 from libs.shared.logs import get_logger
+from libs.shared.metrics import Metrics
 from libs.shared.mongo import Database
 from libs.shared.outages import until_outage
 from libs.webhooks import sending
@@ -28,9 +29,10 @@ from services.notifier.turns import Turns
 class Deliverer:
     """Sends what is due until it is stopped; any number of processes may do so at once."""
 
-    def __init__(self, registry: Registry, sender: Sender, settings: NotifierSettings) -> None:
+    def __init__(self, registry: Registry, sender: Sender, metrics: Metrics, settings: NotifierSettings) -> None:
         self._registry = registry
         self._sender = sender
+        self._metrics = metrics
         self._settings = settings
         self._lanes: Counter[str] = Counter()
         self._turns = Turns(settings.concurrency)
@@ -88,6 +90,7 @@ class Deliverer:
 
     async def _note(self, webhook: SigningWebhook, claimed: Claim, outcome: Outcome) -> None:
         attempt = outcome.attempt
+        self._metrics.observe_call(attempt.duration_seconds, attempt.status, attempt.problem)
         log = get_logger().bind(webhook_id=webhook.id, event_id=claimed.event_id, tries=claimed.tries + 1)
         if attempt.is_success:
             log.debug("delivered", seconds=attempt.duration_seconds)
@@ -100,13 +103,13 @@ class Deliverer:
 
 
 @asynccontextmanager
-async def delivering(database: Database, settings: NotifierSettings) -> AsyncIterator[Deliverer]:
+async def delivering(database: Database, metrics: Metrics, settings: NotifierSettings) -> AsyncIterator[Deliverer]:
     """A deliverer that runs; at the end it finishes the calls that are under way."""
     registry = Registry(database, settings)
     await mongo.persistently(registry.ensure_indexes)
     network = JudgedNetwork(registry.policy, Resolver(settings.concurrency))
     sender = Sender(network, trusted_authorities(), settings.timeout_seconds)
-    deliverer = Deliverer(registry, sender, settings)
+    deliverer = Deliverer(registry, sender, metrics, settings)
     async with anyio.create_task_group() as group:
         group.start_soon(deliverer.run)
         yield deliverer

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from libs.shared import mongo
+from libs.shared.metrics import Metrics
 from libs.shared.settings import SharedSettings
 from libs.webhooks.registry import Registry
 from services.notifier.deliverer import Deliverer
@@ -31,7 +32,7 @@ async def run_without_threads(mongo_url: str, database: str) -> None:
     registry = Registry(client[database], settings)
     await registry.ensure_indexes()
     sender = Sender(JudgedNetwork(registry.policy, Resolver(1)), trusted_authorities(), settings.timeout_seconds)
-    deliverers = [Deliverer(registry, sender, settings) for _ in range(DELIVERERS)]
+    deliverers = [Deliverer(registry, sender, Metrics(), settings) for _ in range(DELIVERERS)]
     threading.stack_size(1 << 46)  # no machine has as much for a thread
     with capture_logs() as said:
         async with anyio.create_task_group() as group:

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from libs.shared import mongo
 from libs.shared.events import AlbumCreated, Context, Envelope, public_envelope, utc_now
+from libs.shared.metrics import Metrics
 from libs.shared.mongo import Database
 from libs.shared.settings import SharedSettings
 from libs.webhooks import endpoints
@@ -51,7 +52,7 @@ async def test_an_owner_whose_many_receivers_hang_delays_nobody_else(notified: D
         return webhook
 
     with receiving(hang(release)) as slow, receiving() as quick:
-        async with delivering(notified, SETTINGS) as deliverer:
+        async with delivering(notified, Metrics(), SETTINGS) as deliverer:
             for _ in range(20):
                 await webhook("slow", slow)
             await deliverer.record([created_by("slow") for _ in range(5)])

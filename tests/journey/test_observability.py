@@ -137,6 +137,7 @@ def test_dashboard_alerts_and_documentation_ask_only_for_what_is_there(used: Sta
 def test_dashboard_and_alerts_ask_only_for_labels_that_are_there(used: Stack) -> None:
     rare = Metrics()
     rare.count_child_exit("decode-timeout")
+    rare.observe_call(0.1, 200, None)
     seen = [*(exposition(used, name) for name in addresses(used)), rare.exposition().decode()]
     exposed: set[tuple[str, str]] = set().union(*map(promql.labels_exposed, seen))
 

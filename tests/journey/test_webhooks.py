@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import uuid
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.support.waiting import eventually
 from tests.support.webhooks import Hook, NewHook
 
 CREATED, DELETED = "io.album.album.created.v1", "io.album.album.deleted.v1"
+NOWHERE = "https://receiver.invalid/"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "webhook_receiver.py"
 
 
@@ -96,6 +98,25 @@ def test_a_test_event_shows_whether_a_receiver_works(notified_client: AlbumClien
     [delivery] = one.deliveries
     assert (delivery["id"], delivery["event_id"]) == (answer["delivery_id"], call.id)
     assert delivery["type"] == "io.album.webhook.tested.v1"
+
+
+def test_calls_are_counted_by_what_came_of_them(notified: Stack, notified_client: AlbumClient, hook: NewHook) -> None:
+    def counted(of: str) -> float:
+        metrics = httpx.get(f"{notified.probes['notifier-0']}/metrics", timeout=30).text
+        return sum(map(float, re.findall(rf"^http_client_request_duration_seconds_count{{{of}}} (.*)", metrics, re.M)))
+
+    answered, unresolved = 'error_type="".*_code="204"', 'error_type="name-not-resolved".*_code=""'
+    before = counted(answered), counted(unresolved)
+    one = hook(types=[DELETED])
+    made = notified_client.post("/webhook/create", url=NOWHERE, types=[DELETED])
+    away_id = expect.succeeded(made, 201, "webhook", "secret")["webhook"]["id"]
+    for webhook_id in (one.id, away_id):
+        notified_client.post("/webhook/test", webhook_id=webhook_id)
+
+    one.settled("delivered")
+    eventually(lambda: counted(answered) > before[0], what="the call that was answered is counted")
+    eventually(lambda: counted(unresolved) > before[1], what="the call that could not be made is counted")
+    notified_client.post("/webhook/delete", webhook_id=away_id)
 
 
 def test_the_example_receiver_prints_what_happens_once_and_refuses_what_is_not_signed(
