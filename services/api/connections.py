@@ -18,7 +18,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 HEAD_SECONDS = 10.0
 """How long a request line and its headers may take; on a new connection, counted from its beginning."""
 HEAD_BYTES = 65_536
-"""How long a request line and its headers may be together, give or take one read."""
+"""How long a request line and its headers may be together, give or take one read; and in a body whatever is not of it:
+trailers and what stands beside the lengths of chunks."""
 UNHEARD_SECONDS = 60.0
 """How long what was sent may wait for an acknowledgement, or for room at a client that does not read."""
 _UPGRADE = re.compile(rb"(?<=\r\n)upgrade(?=:)", re.IGNORECASE)
@@ -70,12 +71,15 @@ class Connection(HttpToolsProtocol):
             head = len(data) if end < 0 else end
             if _UPGRADE.search(data, 0, head):
                 data = _UPGRADE.sub(b"offered", data[:head]) + data[head:]
-            self._head_bytes += len(data)
             if self._deadline is None:
                 self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up_head)
+        self._head_bytes += len(data)
         super().data_received(data)
-        if self._is_in_head and self._head_bytes > HEAD_BYTES:
-            self.send_400_response(f"the request line and headers are longer than {HEAD_BYTES} bytes")
+        if self._head_bytes > HEAD_BYTES:
+            if self._is_in_head:
+                self.send_400_response(f"the request line and headers are longer than {HEAD_BYTES} bytes")
+            else:
+                self.transport.close()  # the answer may have begun, or be over
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take one header, a cookie without backslashes, which no cookie may hold (RFC 6265, 4.1.1).
@@ -83,14 +87,22 @@ class Connection(HttpToolsProtocol):
         FastAPI parses the cookies of every request, and a long quoted one with many of them keeps Python before 3.11.10
         busy for seconds (CVE-2024-7592).
         """
-        super().on_header(name, value.replace(b"\\", b"") if name.lower() == b"cookie" else value)
+        # Trailers come here too. They are no headers (RFC 9110, 6.5.1), and uvicorn would keep any number of them.
+        if self._is_in_head:
+            super().on_header(name, value.replace(b"\\", b"") if name.lower() == b"cookie" else value)
 
     def on_headers_complete(self) -> None:
         """Begin to work on a request."""
         self._cancel_deadline()
         self._is_in_head = False
+        self._head_bytes = 0
         self.idle_turn = None
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take some of the body, whose length is for others to judge."""
+        self._head_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Whatever comes now belongs to the next head."""

@@ -162,6 +162,32 @@ def test_a_long_address_and_many_headers_are_refused(stack: Stack, head: bytes) 
         assert raw.answer().status_code == 400
 
 
+CHUNKED = b"POST /album/list HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begun", "more"),
+    [(b"0\r\nX-Endless: ", b"x" * 16_384), (b"0\r\n", b"a: b\r\n" * 3_000), (b"1;endless=", b"x" * 16_384)],
+    ids=["trailer", "trailers", "extension"],
+)
+def test_what_is_no_body_has_an_end(stack: Stack, begun: bytes, more: bytes) -> None:
+    pieces = [more] * 1_000
+    with RawConnection(stack.url) as raw:
+        raw.send(CHUNKED + b"\r\n" + begun)
+
+        assert raw.pour(pieces, stall_seconds=5) < 1_000 * len(more)
+
+
+def test_trailers_are_no_headers(stack: Stack) -> None:
+    with RawConnection(stack.url) as raw:
+        raw.send(CHUNKED + b"\r\n2\r\n{}\r\n0\r\nContent-Type: text/plain\r\n\r\n")
+        without_type = raw.answer()
+        raw.send(CHUNKED + b"\r\n2\r\n{}\r\n0\r\nContent-Type: application/json\r\n\r\n")
+        told_too_late = raw.answer()
+
+    assert told_too_late.status_code == without_type.status_code == 422
+
+
 def test_an_upload_that_only_trickles_is_given_up(start_stack: StartStack) -> None:
     stack = start_stack(decoders=0, thumbnailers=0, ALBUM_UPLOAD_IDLE_SECONDS="2")
     with stack.client() as album, RawConnection(stack.url) as raw:
