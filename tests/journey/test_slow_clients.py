@@ -153,7 +153,9 @@ def test_a_head_without_end_is_refused(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    "head", [b"GET /" + b"a" * 200_000, b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 40_000], ids=["address", "many"]
+    "head",
+    [b"GET /" + b"a" * 200_000, b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 40_000, b"GET / HTTP/1.1\r\n" + b"a:\r\n" * 300],
+    ids=["address", "many", "short"],
 )
 def test_a_long_address_and_many_headers_are_refused(stack: Stack, head: bytes) -> None:
     with RawConnection(stack.url) as raw:
