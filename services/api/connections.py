@@ -22,6 +22,9 @@ HEAD_BYTES = 65_536
 trailers and what stands beside the lengths of chunks."""
 MOST_HEADERS = 200
 """Twice what other servers take; the shortest one costs us fifty times as much memory as its sender."""
+MOST_PIPELINED = 20
+"""Requests that may wait on a connection for the one before them (RFC 9112, 9.3.2). Browsers and proxies send none
+ahead; one read has room for 10,000, and uvicorn reads on after each answer."""
 UNHEARD_SECONDS = 60.0
 """How long what was sent may wait for an acknowledgement, or for room at a client that does not read."""
 _UPGRADE = re.compile(rb"(?<=\r\n)upgrade(?=:)", re.IGNORECASE)
@@ -82,6 +85,13 @@ class Connection(HttpToolsProtocol):
                 self.send_400_response(f"the request line and headers are longer than {HEAD_BYTES} bytes")
             else:
                 self.transport.close()  # the answer may have begun, or be over
+
+    def on_message_begin(self) -> None:
+        """Begin to read a request, unless too many wait already."""
+        if len(self.pipeline) >= MOST_PIPELINED:
+            self.transport.close()  # a refusal would be taken for the answer to one of them
+            raise ValueError("too many requests wait")
+        super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take one header, a cookie without backslashes, which no cookie may hold (RFC 6265, 4.1.1).

@@ -8,14 +8,14 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from random import Random
 
 import pytest
 
 from services.api.bodies import BODY_SECONDS
-from services.api.connections import HEAD_BYTES, HEAD_SECONDS
+from services.api.connections import HEAD_BYTES, HEAD_SECONDS, MOST_PIPELINED
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
 from tests.support.raw import RawConnection, file_head
@@ -162,6 +162,34 @@ def test_a_long_address_and_many_headers_are_refused(stack: Stack, head: bytes) 
         raw.pour([head], stall_seconds=5)
 
         assert raw.answer().status_code == 400
+
+
+LIVEZ = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def test_some_requests_may_be_sent_ahead_of_answers(stack: Stack) -> None:
+    with RawConnection(stack.url) as raw:
+        raw.send(LIVEZ * MOST_PIPELINED + LIVEZ.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        answered = read_on(raw)
+
+    assert answered.count(b"HTTP/1.1 200 OK") == MOST_PIPELINED + 1
+
+
+def test_thousands_of_requests_may_not(stack: Stack) -> None:
+    with RawConnection(stack.url) as raw:
+        raw.send(LIVEZ * 2_000)
+        answered = read_on(raw)
+
+    assert answered.count(b"HTTP/1.1 200 OK") <= MOST_PIPELINED + 1
+
+
+def read_on(raw: RawConnection) -> bytes:
+    """All that the server says until it hangs up."""
+    said = bytearray()
+    with suppress(ConnectionError):
+        while piece := raw.socket.recv(65_536):
+            said += piece
+    return bytes(said)
 
 
 CHUNKED = b"POST /album/list HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
