@@ -13,7 +13,8 @@ import re
 import socket
 from typing import Any, NoReturn
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 HEAD_SECONDS = 10.0
 """How long a request line and its headers may take; on a new connection, counted from its beginning."""
@@ -53,6 +54,7 @@ class Connection(HttpToolsProtocol):
         self.idle_turn: int | None = next(_TURNS)
         self._is_in_head = True
         self._head_bytes = 0
+        self._under_way: RequestResponseCycle | None = None
         self._deadline: asyncio.TimerHandle | None = self.loop.call_later(HEAD_SECONDS, self._give_up_head)
         raw: Any = transport.get_extra_info("socket")
         for option in _SOCKET_OPTIONS:
@@ -61,8 +63,11 @@ class Connection(HttpToolsProtocol):
             self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Forget it, and tell the request that is worked on: uvicorn tells the last that came."""
         self._cancel_deadline()
+        if self._under_way is not None:
+            self._under_way.disconnected = True
+            self._under_way.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -139,6 +144,10 @@ class Connection(HttpToolsProtocol):
         end = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         self.transport.write(STATUS_LINE[400] + head + end + body)
         self.transport.close()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._under_way = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _refuse(self, msg: str) -> NoReturn:
         """Refuse what is being read, and have the parser leave the rest."""

@@ -183,6 +183,19 @@ def test_thousands_of_requests_may_not(stack: Stack) -> None:
     assert answered.count(b"HTTP/1.1 200 OK") <= MOST_PIPELINED + 1
 
 
+def test_leaving_while_a_request_waits_is_no_bug(start_stack: StartStack) -> None:
+    stack = start_stack(decoders=0, thumbnailers=0)
+    for _ in range(5):
+        with RawConnection(stack.url) as raw:
+            raw.begin("GET", "/docs/assets/swagger-ui-bundle.js")
+            raw.send(LIVEZ)
+            assert raw.socket.recv(1_000)
+
+    with stack.client() as album:
+        answers(album)
+    assert "Traceback" not in stack.log("api-0")
+
+
 def read_on(raw: RawConnection) -> bytes:
     """All that the server says until it hangs up."""
     said = bytearray()
