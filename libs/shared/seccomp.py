@@ -103,10 +103,24 @@ _REFUSED = {
     "lchown": (94, None),
     "fchown": (93, 55),
     "fchownat": (260, 54),
+    # Landlock asks about none of what a file says of itself, be it out of reach or not.
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
     "utimensat": (280, 88),
     "setxattr": (188, 5),
     "lsetxattr": (189, 6),
     "fsetxattr": (190, 7),
+    "setxattrat": (463, 463),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "removexattrat": (466, 466),
+    "file_setattr": (469, 469),
+    # Nor about this, which tells the names of files that come and go in any directory.
+    "inotify_add_watch": (254, 27),
+    # The machine has room for few of what it makes, and a child could take them all.
+    "io_setup": (206, 0),
     # Doors of the kernel that no decoder goes through, and behind which flaws are found.
     "unshare": (272, 97),
     "setns": (308, 268),

@@ -151,12 +151,17 @@ def forge_shrunk(answer: bytes) -> Shrunk:
     raise AssertionError
 
 
+_SETXATTRAT = 463
+_UTIME = {"x86_64": 132, "aarch64": 88}
+_IO_SETUP = {"x86_64": 206, "aarch64": 0}
+
+
 def _tgkill(process: int) -> None:
     call = {"x86_64": 234, "aarch64": 131}[platform.machine()]
     _in_libc("syscall", call, process, process, 0)
 
 
-def _in_libc(function: str, *arguments: int) -> None:
+def _in_libc(function: str, *arguments: int | bytes | None) -> None:
     if getattr(ctypes.CDLL(None, use_errno=True), function)(*arguments):
         raise OSError(ctypes.get_errno(), f"{function} failed")
 
@@ -189,6 +194,11 @@ def forbidden(worker: int, file: pathlib.Path) -> dict[str, int]:
         "rights of a file": lambda: file.chmod(0o777),
         "owner of a file": lambda: os.chown(file, os.getuid(), os.getgid()),
         "time of a file": lambda: os.utime(file),
+        "time of a file by an old call": lambda: _in_libc("syscall", _UTIME[platform.machine()], bytes(file), None),
+        "loss of an attribute": lambda: os.removexattr(file, "user.album"),
+        "attribute by a new call": lambda: _in_libc("syscall", _SETXATTRAT, -100, bytes(file), 0, b"user.a", b"", 0),
+        "names of files of others": lambda: _in_libc("inotify_add_watch", -1, bytes(file.parent), 0xFFF),
+        "requests that no limit counts": lambda: _in_libc("syscall", _IO_SETUP[platform.machine()], 0, None),
         "removal of a file": file.unlink,
         "waiting on a pipe of everybody's": lambda: os.set_blocking(2, False),
         "flags of a pipe of everybody's": lambda: fcntl.fcntl(2, fcntl.F_SETFL, os.O_NONBLOCK),
