@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from deploy.local.process import Process
 from services.cli.console import Console
 
-# Longer than the grace the services take for the work in hand.
-GRACE_SECONDS = 30.0
+# Longer than the grace that services take for the work in hand (25) and, where no server answers, for their end (10).
+GRACE_SECONDS = 45.0
 # Longer than the API waits for its database: while that hangs, it says so after two.
 PROBE_SECONDS = 4.0
 OUTPUT_SECONDS = 1.0
