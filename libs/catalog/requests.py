@@ -45,7 +45,7 @@ async def request_picture(catalog: Catalog, image: Image, context: Context) -> b
         Whether this call asked; not if the image has moved on.
     """
     assert image.encoded is not None
-    lost = {"encoded.blob_id": image.encoded.blob_id}
+    lost = {"state": image.state, "encoded.blob_id": image.encoded.blob_id}
     without = image.model_copy(update={"encoded": None})
     return await _again(catalog, without, lost, context, is_told=False) is not None
 

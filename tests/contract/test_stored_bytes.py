@@ -15,6 +15,7 @@ from libs.catalog import fsck
 from libs.catalog.catalog import Catalog
 from libs.catalog.deletions import delete_image, purge_image
 from libs.catalog.findings import Finding, Options
+from libs.catalog.mending import mend
 from libs.catalog.requests import retry
 from libs.catalog.settings import CatalogSettings
 from libs.catalog.uploads import Intent, begin
@@ -152,6 +153,17 @@ async def test_a_picture_that_cannot_be_read_is_made_from_the_upload_again(shelf
     assert await shelf.requests(image.id) == ["io.album.image.uploaded.v1"]
     assert not await has_bytes(shelf, ref(image.thumbnail).blob_id)
     assert (await shelf.check())[1] == []
+
+
+async def test_a_picture_whose_image_is_deleted_just_then_is_not_made_again(shelf: Shelf) -> None:
+    image = await shelf.ready()
+    await delete_image(shelf.catalog, CALLER, shelf.album_id, image.id, Context())
+    await shelf.published()
+
+    assert await mend(shelf.catalog, shelf.blobs, image, {"original": "sound", "encoded": "damaged"}) == set()
+
+    assert await shelf.catalog.images.count_documents({"_id": image.id, "state": "deleted"}) == 1
+    assert await shelf.requests(image.id) == []
 
 
 async def test_a_blob_that_lost_only_its_file_record_gets_it_back(shelf: Shelf) -> None:
