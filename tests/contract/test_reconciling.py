@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from libs.catalog import deletions, progress
+from libs.catalog import deletions, progress, requests
 from libs.catalog.status import pulse
 from libs.shared.events import Context, utc_now
+from libs.shared.topology import queue_of
 from services.api import reconcile as reconcile_module
-from services.api.reconcile import reconcile
+from services.api.reconcile import NEARLY_EMPTY, reconcile
 from tests.support.core import always, core_of
 from tests.support.shelf import CALLER, Shelf
 
@@ -81,3 +82,41 @@ async def test_what_waits_to_be_published_is_not_emitted_again(shelf: Shelf, mon
     await shelf.published()
     await reconcile(core_of(shelf), always)
     assert (await shelf.image(still)).generation == 2
+
+
+@pytest.mark.parametrize(
+    ("stage", "most"), [("api", NEARLY_EMPTY), ("decoder", NEARLY_EMPTY), ("thumbnailer", 10 * NEARLY_EMPTY)]
+)
+async def test_what_stands_still_behind_a_full_queue_is_only_waiting(shelf: Shelf, stage: str, most: int) -> None:
+    still, _ = await still_and_deleted(shelf)
+    await shelf.published()
+
+    await reconcile(core_of(shelf, waiting={queue_of(stage): most + 1}), always)
+    assert (await shelf.image(still)).generation == (2 if stage == "thumbnailer" else 1)
+
+    await reconcile(core_of(shelf, waiting={queue_of(stage): most}), always)
+    assert (await shelf.image(still)).generation == 2
+
+
+async def test_what_is_emitted_again_tells_who_uploaded_it(shelf: Shelf) -> None:
+    still, _ = await still_and_deleted(shelf)
+
+    await reconcile(core_of(shelf), always)
+
+    event = await shelf.catalog.events.find_one({"subject": still, "is_public": False})
+    assert event is not None
+    told = event["envelope"]
+    assert (told["owner"], told["actor"], told["correlationid"]) == (CALLER.owner, CALLER.actor, still + "job")
+
+
+async def test_however_long_an_image_stands_still_it_is_looked_at_again(shelf: Shelf) -> None:
+    pauses = []
+    image = await shelf.queued()
+    for checks in (0, 1, 6, 7, 1_000):
+        began = utc_now()
+        assert await requests.emit_again(shelf.catalog, image, checks, Context())
+        document = await shelf.catalog.images.find_one({"_id": image.id}) or {}
+        pauses.append(round((document["check_at"] - began) / shelf.catalog.check_after))
+        image = await shelf.image(image.id)
+
+    assert pauses == [1, 2, 64, 64, 64]

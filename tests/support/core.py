@@ -1,9 +1,9 @@
-"""The API's parts that work without a server: a shelf's catalog and blobs, and a broker where nothing waits."""
+"""The API's parts that work without a server: a shelf's catalog and blobs, and a broker's answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import SimpleNamespace
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, SimpleNamespace
 from typing import cast
 
 from libs.catalog.records import Image
@@ -11,10 +11,6 @@ from libs.shared.errors import Outage
 from libs.shared.topology import QueueState
 from services.api.core import Core
 from tests.support.shelf import Shelf
-
-
-async def _nothing_waits(queue: str) -> QueueState:
-    return QueueState(0, 1)
 
 
 async def _nobody_answers(queue: str) -> QueueState:
@@ -30,14 +26,27 @@ def core_of(
     shelf: Shelf,
     *,
     is_broker_there: bool = True,
+    waiting: Mapping[str, int] = MappingProxyType({}),
     keep_originals: bool = True,
     on_step: Callable[[Image], None] = lambda image: None,
 ) -> Core:
-    """What `services.api.progress` and `reconcile` work with; ``on_step`` hears of each accepted result."""
+    """What `services.api.progress` and `reconcile` work with.
+
+    Args:
+        shelf: whose catalog and blobs they are.
+        is_broker_there: whether it answers.
+        waiting: how many messages wait in which queues.
+        keep_originals: as the setting says.
+        on_step: hears of each accepted result.
+    """
+
+    async def look(queue: str) -> QueueState:
+        return QueueState(waiting.get(queue, 0), 1)
+
     parts = SimpleNamespace(
         catalog=shelf.catalog,
         blobs=shelf.blobs,
-        publisher=SimpleNamespace(queue_state=_nothing_waits if is_broker_there else _nobody_answers),
+        publisher=SimpleNamespace(queue_state=look if is_broker_there else _nobody_answers),
         settings=SimpleNamespace(failed_retention_days=None, keep_originals=keep_originals),
         metrics=SimpleNamespace(count_step=on_step),
     )
