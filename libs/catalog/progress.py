@@ -44,7 +44,7 @@ async def accept_encoded(catalog: Catalog, event: ImageEncoded, context: Context
             "attempts": event.generation,
             "check_at": now + catalog.check_after,
         },
-        "$unset": {"checks": "", "code": "", "failure": ""},
+        "$unset": {"checks": ""},
         "$push": step("encoded", now),
     }
     wanted = {"_id": event.image_id, "generation": event.generation, "state": "queued"}
@@ -69,7 +69,7 @@ async def accept_thumbnail(
     now = utc_now()
     changes: Document = {
         "$set": {"state": "ready", "thumbnail": event.thumbnail.model_dump()},
-        "$unset": {"check_at": "", "checks": "", "early": "", "code": "", "failure": "", "deaths": ""},
+        "$unset": {"check_at": "", "checks": "", "early": "", "deaths": ""},
         "$push": step("ready", now),
     }
     # Decided once: a thumbnail that is made again neither brings an original back nor takes it away.
