@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from libs.catalog import outbox, repairs
-from libs.shared.events import utc_now
+from libs.catalog import outbox, progress, repairs
+from libs.shared.events import Context, utc_now
 from tests.support.shelf import Shelf
 
 pytestmark = pytest.mark.anyio
@@ -38,3 +38,14 @@ async def test_an_image_that_was_to_be_looked_at_hours_ahead_is_looked_at(shelf:
     await shelf.catalog.images.update_one({"_id": image.id}, {"$set": {"check_at": utc_now() + AHEAD}})
 
     assert [still.image.id for still in await repairs.standing_still(shelf.catalog, ["queued"])] == [image.id]
+
+
+async def test_the_times_of_an_images_events_never_go_back(shelf: Shelf) -> None:
+    image, ahead = await shelf.queued(), utc_now().replace(microsecond=0) + AHEAD
+    await shelf.catalog.images.update_one({"_id": image.id}, {"$set": {"event_at": ahead}})
+
+    await progress.accept_encoded(shelf.catalog, await shelf.encoded_event(image), Context())
+
+    event = await shelf.catalog.events.find_one({"subject": image.id, "sequence": 2})
+    assert event is not None
+    assert event["at"] == ahead

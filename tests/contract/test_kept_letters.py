@@ -12,6 +12,8 @@ from libs.catalog.albums import Caller
 from libs.catalog.catalog import Catalog
 from libs.catalog.dead_letters import BUDGET, MOST_BYTES, Letter, Outcome, Selection, bury, drop, letters, retry_letters
 from libs.catalog.deletions import delete_image
+from libs.catalog.exhaustion import give_up
+from libs.catalog.progress import accept_encoded
 from libs.catalog.records import Image
 from libs.catalog.requests import emit_again, request_thumbnail
 from libs.shared.errors import Outage
@@ -210,3 +212,20 @@ async def test_letters_are_dropped_by_what_selects_them(shelf: Shelf) -> None:
     assert await drop(shelf.catalog, Selection(stage="thumbnailer")) == 1
     assert await drop(shelf.catalog, Selection()) == 1
     assert await kept(shelf) == []
+
+
+async def test_an_image_without_its_upload_is_queued_again_where_its_picture_is_there(shelf: Shelf) -> None:
+    image = await shelf.thumbnail(await shelf.encoded(), keep_original=False)
+    assert await request_thumbnail(shelf.catalog, image, Context())
+    assert await bury(shelf.catalog, message(await shelf.image(image.id)), THUMBNAILER, "rejected") == image.id
+
+    assert await retried(shelf) == ["queued"]
+
+
+async def test_an_image_that_goes_on_is_not_given_up(shelf: Shelf) -> None:
+    queued = await shelf.queued()
+    await accept_encoded(shelf.catalog, await shelf.encoded_event(queued), Context())
+
+    assert not await give_up(shelf.catalog, queued, "decoder", "it died too often", 1, Context())
+
+    assert (await shelf.image(queued.id)).state == "encoded"

@@ -81,8 +81,16 @@ class Shelf:
 
     async def thumbnail(self, image: Image, *, keep_original: bool = True) -> Image:
         """The image with a new thumbnail, as its current attempt delivers it."""
+        event = await self.thumbnail_event(image)
+        outcome = await progress.accept_thumbnail(self.catalog, event, Context(), keep_original=keep_original)
+        assert outcome.image is not None
+        await self.blobs.delete(*outcome.lost)
+        return await self.image(image.id)
+
+    async def thumbnail_event(self, image: Image) -> ThumbnailCreated:
+        """What the thumbnailer answers to the current attempt at an image."""
         assert image.encoded is not None
-        event = ThumbnailCreated(
+        return ThumbnailCreated(
             album_id=image.album_id,
             image_id=image.id,
             generation=image.generation,
@@ -91,10 +99,6 @@ class Shelf:
             height=3,
             source=image.encoded,
         )
-        outcome = await progress.accept_thumbnail(self.catalog, event, Context(), keep_original=keep_original)
-        assert outcome.image is not None
-        await self.blobs.delete(*outcome.lost)
-        return await self.image(image.id)
 
     async def image(self, image_id: str) -> Image:
         return Image.model_validate(await self.catalog.images.find_one({"_id": image_id}))
