@@ -16,13 +16,14 @@ from libs.catalog.catalog import Catalog
 from libs.catalog.deletions import delete_image, purge_image
 from libs.catalog.findings import Finding, Options
 from libs.catalog.mending import mend
+from libs.catalog.progress import accept_encoded
 from libs.catalog.requests import retry
 from libs.catalog.settings import CatalogSettings
 from libs.catalog.uploads import Intent, begin
 from libs.shared.errors import Refusal
 from libs.shared.events import BlobRef, Context, utc_now
 from libs.shared.mongo import Document
-from tests.support.shelf import CALLER, CONTENT, Shelf
+from tests.support.shelf import CALLER, CONTENT, Shelf, stream
 
 pytestmark = pytest.mark.anyio
 LONG_AGO = timedelta(hours=2)
@@ -106,6 +107,40 @@ async def test_a_blob_that_was_written_for_a_deleted_image_goes_at_once(shelf: S
 
     assert kinds(found) == [("orphan-file", True)]
     assert not await has_bytes(shelf, late.blob_id)
+
+
+async def test_a_file_of_an_upload_that_is_not_accepted_yet_stays(shelf: Shelf) -> None:
+    image_id, blob_id = str(uuid.uuid4()), str(uuid.uuid4())
+    await begin(shelf.catalog, Intent(image_id, blob_id, CALLER))
+    await shelf.blobs.write(
+        stream(CONTENT), kind="original", content_type="image/jpeg", image_id=image_id, blob_id=blob_id
+    )
+    await shelf.age(blob_id)
+
+    _, found = await shelf.check(repair=True)
+
+    assert found == []
+
+
+async def test_bytes_of_an_image_whose_deletion_is_under_way_are_nothing_to_tell(shelf: Shelf) -> None:
+    image = await shelf.ready()
+    await delete_image(shelf.catalog, CALLER, shelf.album_id, image.id, Context())
+
+    _, found = await shelf.check()
+
+    assert found == []
+
+
+async def test_a_preview_of_an_image_that_has_lost_its_picture_goes(shelf: Shelf) -> None:
+    event = await shelf.encoded_event(image := await shelf.queued())
+    preview = await shelf.write(image.id, "preview")
+    await accept_encoded(shelf.catalog, event.model_copy(update={"preview": preview}), Context())
+    await shelf.blobs.delete(event.encoded.blob_id, ref(image.original).blob_id)
+    await shelf.age(preview.blob_id)
+
+    _, found = await shelf.check(repair=True)
+
+    assert ("orphan-file", preview.blob_id) in [(finding.kind, finding.subject) for finding in found]
 
 
 async def test_chunks_without_a_file_go_when_they_are_old_and_no_upload_is_writing_them(shelf: Shelf) -> None:
