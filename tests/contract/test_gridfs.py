@@ -154,12 +154,29 @@ async def test_a_file_that_has_lost_a_chunk_is_missing_from_there_on(
     assert b"".join(got) == content[: lost * CHUNK_BYTES]
 
 
-async def test_a_file_whose_chunk_is_cut_is_missing(store: GridFsBlobStore, plain: Database[dict[str, Any]]) -> None:
+@pytest.mark.parametrize("number", [0, 1])
+async def test_a_file_whose_chunk_is_cut_is_missing(
+    store: GridFsBlobStore, plain: Database[dict[str, Any]], number: int
+) -> None:
     ref = await write(store, pieces(content_of(2 * CHUNK_BYTES)))
-    plain["fs.chunks"].update_one({"files_id": ref.blob_id, "n": 0}, {"$set": {"data": b"cut"}})
+    plain["fs.chunks"].update_one({"files_id": ref.blob_id, "n": number}, {"$set": {"data": b"cut"}})
 
     with pytest.raises(BlobMissing):
         await read(store, ref)
+
+
+async def test_what_a_broken_connection_has_left_of_a_write_is_no_reason_to_fail(
+    store: GridFsBlobStore, plain: Database[dict[str, Any]]
+) -> None:
+    content, blob_id = content_of(3 * CHUNK_BYTES), str(uuid.uuid4())
+    plain["fs.chunks"].insert_one({"files_id": blob_id, "n": 1, "data": content[CHUNK_BYTES : 2 * CHUNK_BYTES]})
+
+    ref = await store.write(
+        pieces(content), kind="original", content_type="image/png", image_id="an-image", blob_id=blob_id
+    )
+    await store.write_record(ref, "original", "an-image")
+
+    assert await read(store, ref) == content
 
 
 async def test_writes_that_are_cancelled_leave_nothing(store: GridFsBlobStore, plain: Database[dict[str, Any]]) -> None:
