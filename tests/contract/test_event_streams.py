@@ -228,3 +228,51 @@ async def test_whoever_resumes_has_nobody_elses_events_read(shelf: Shelf, is_of_
     await database["system.profile"].drop()
     assert len(found) == 2
     assert 2 <= sum(read) < 30
+
+
+async def test_a_part_of_the_log_may_end_between_events_of_one_moment(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_log, "BATCH", 2)
+    created = {(await create_album(shelf.catalog, CALLER, f"album {number}", None, CONTEXT)).id for number in range(4)}
+    await shelf.catalog.events.update_many({}, {"$set": {"at": utc_now()}})
+
+    pages = [page.highest async for page in event_log.pages(shelf.catalog.events, None)]
+
+    assert {subject for page in pages for subject in page} == {shelf.album_id, *created}
+
+
+async def test_nobody_resumes_from_an_event_of_somebody_else(shelf: Shelf) -> None:
+    event = await shelf.catalog.events.find_one({"subject": shelf.album_id})
+    assert event is not None
+
+    assert await event_log.time_of(shelf.catalog.events, event["_id"], CALLER.owner) == event["at"]
+    assert await event_log.time_of(shelf.catalog.events, event["_id"], "somebody else") is None
+
+
+async def test_what_happens_during_a_replay_is_told_once(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_log, "BATCH", 2)  # what is there at first; what comes meanwhile is the next part
+    await create_album(shelf.catalog, CALLER, "before", None, CONTEXT)
+    first = await shelf.catalog.events.find_one({"subject": shelf.album_id})
+    assert first is not None
+    core = core_of(shelf)
+    made: list[str] = []
+
+    async def make() -> bool:
+        if not made:
+            made.append((await create_album(shelf.catalog, CALLER, "during", None, CONTEXT)).id)
+        return True
+
+    told: list[str] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(core.feed.run)
+        await core.feed.follows()
+        async for frame in stream(core, CALLER, None, first["_id"], make):
+            told += [json.loads(line[6:])["subject"] for line in frame.splitlines() if line.startswith("data: {")]
+            if len(made) == 1 and made[0] in told:
+                made.append((await create_album(shelf.catalog, CALLER, "after", None, CONTEXT)).id)
+            if len(made) == 2 and made[1] in told:
+                break
+        group.cancel_scope.cancel()
+
+    assert [subject for subject in told if subject in made] == made
