@@ -9,6 +9,7 @@ from dataclasses import replace
 import anyio
 import pytest
 from pydantic import SecretStr
+from pymongo.errors import BulkWriteError
 
 from libs.audit.entries import Entry, Fact, Verdict, verify
 from libs.audit.log import AuditLog, Selection
@@ -63,6 +64,22 @@ async def test_what_is_recorded_again_is_there_once(audited: Database) -> None:
 
     assert [entry["event_id"] for entry in await read(log)] == [fact.event_id for fact in facts(7)]
     assert (await verdict(log)).breach is None
+
+
+async def test_entries_are_read_on_behind_a_position(audited: Database) -> None:
+    log = AuditLog(audited)
+    await log.append(facts(4))
+
+    assert [entry["position"] for entry in await read(log, Selection(after=2))] == [3, 4]
+
+
+async def test_what_the_database_refuses_for_another_reason_is_not_tried_for_ever(audited: Database) -> None:
+    await audited.command("collMod", "audit", validator={"approved_by": {"$exists": True}})
+    try:
+        with anyio.fail_after(30), pytest.raises(BulkWriteError):
+            await AuditLog(audited).append(facts(1))
+    finally:
+        await audited.command("collMod", "audit", validator={})
 
 
 async def test_many_writers_at_once_write_one_chain(audited: Database) -> None:
