@@ -280,6 +280,9 @@ async def test_a_paused_webhook_is_left_alone(owner: Owner) -> None:
     assert await sending.callable_webhook(owner.registry, webhook.id) is None
     assert await owner.states(webhook) == ["pending"]
 
+    await endpoints.enable_webhook(owner.registry, owner.name, webhook.id)
+    assert await sending.callable_webhook(owner.registry, webhook.id) is not None
+
 
 async def test_what_is_due_to_a_disabled_webhook_is_skipped_and_waits_for_a_replay(owner: Owner) -> None:
     webhook = await owner.webhook()
@@ -290,6 +293,7 @@ async def test_what_is_due_to_a_disabled_webhook_is_skipped_and_waits_for_a_repl
 
     assert await sending.callable_webhook(owner.registry, webhook.id) is None
     assert await owner.told(owner.event()) == 1
+    assert webhook.id not in await sending.webhooks_with_due(owner.registry)
     assert sorted(await owner.states(webhook)) == ["failed", "skipped", "skipped"]
     with pytest.raises(Refusal) as refused:
         await deliveries.replay_since(owner.registry, disabled, began)

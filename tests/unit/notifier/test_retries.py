@@ -21,14 +21,20 @@ SETTINGS = NotifierSettings()
 
 
 def judged(
-    status: int | None, *, tries: int = 0, age: timedelta = timedelta(), retry_after: float | None = None, **state: Any
+    status: int | None,
+    *,
+    tries: int = 0,
+    age: timedelta = timedelta(),
+    took: float = 0,
+    retry_after: float | None = None,
+    **state: Any,
 ) -> Verdict:
     webhook = SigningWebhook(
         id="w", owner="o", url="http://a/", album_id=None, types=None, create_date=NOW, secret=SecretStr("s"), **state
     )
     claimed = Claim(id="d", webhook_id="w", event_id="e", body="{}", due_at=NOW, started_at=NOW - age, tries=tries)
     problem = "timeout" if status is None else None
-    attempt = Attempt(at=NOW, duration_seconds=0, status=status, problem=problem)
+    attempt = Attempt(at=NOW, duration_seconds=took, status=status, problem=problem)
     return retries.judge(SETTINGS, webhook, claimed, Outcome(attempt, retry_after))
 
 
@@ -41,6 +47,13 @@ def test_pauses_grow_by_four_with_jitter_up_to_the_longest() -> None:
     for tries, pause in enumerate([5, 20, 80, 320, 1280, 5120, 20480, 21600, 21600]):
         assert pause * 0.8 <= seconds_until(judged(500, tries=tries).retry_at) <= pause * 1.2
     assert len({judged(500).retry_at for _ in range(20)}) > 1
+
+
+def test_a_pause_begins_when_a_receiver_that_took_long_has_failed() -> None:
+    verdict = judged(None, took=100)
+
+    assert 104 <= seconds_until(verdict.retry_at) <= 106
+    assert 104 <= seconds_until(verdict.paused_until) <= 106
 
 
 def test_a_delivery_is_tried_for_a_day_and_then_given_up() -> None:
