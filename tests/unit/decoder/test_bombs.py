@@ -11,6 +11,7 @@ import pytest
 
 from libs.shared.errors import Rejection
 from libs.shared.imaging import probe
+from services.decoder import jpeg_segments
 from services.decoder.pixels import process
 from services.decoder.settings import DecoderSettings
 from tests.support import bombs
@@ -63,6 +64,13 @@ async def test_a_picture_that_wants_to_be_decoded_a_thousand_times_is_too_comple
 async def test_that_holds_for_sequential_pictures_as_well(both: Stages) -> None:
     assert await rejected(both, bombs.sequential_jpeg_with_scans(60_000)) == "too-complex"
     assert (await both.encode(bombs.sequential_jpeg_with_scans(30))).format == "JPEG"
+
+
+def test_as_many_scans_as_are_allowed_are_not_too_many() -> None:
+    upload = bombs.sequential_jpeg_with_scans(30)
+
+    assert not jpeg_segments.has_more_scans(upload, 30)
+    assert jpeg_segments.has_more_scans(upload, 29)
 
 
 AT_ONCE = 1.5

@@ -72,6 +72,13 @@ async def test_of_an_animation_the_first_frame_goes_on(both: Stages, format: str
     assert difference(output, scene(64, 48)) < 6
 
 
+@pytest.mark.parametrize("brand", [b"hevc", b"hevx", b"hevm", b"hevs", b"msf1"])
+def test_a_heif_that_calls_itself_a_sequence_is_an_animation(brand: bytes) -> None:
+    upload = picture("HEIF")
+    assert not processed(upload).is_animated
+    assert processed(upload[:8] + brand + upload[12:]).is_animated
+
+
 @pytest.mark.parametrize(
     ("format", "mode", "content_type"),
     [

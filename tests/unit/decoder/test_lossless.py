@@ -273,6 +273,19 @@ def shown(image: Image.Image) -> bytes:
     return image.convert("RGBA").tobytes()
 
 
+def test_a_webp_announces_nothing_that_went() -> None:
+    upload = encoded(scene(64, 48, "RGBA"), "WEBP", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0")
+    alpha, exif = 0x10, 0x08
+    assert upload[20] == alpha | exif
+
+    assert processed(upload).encoded[20] == alpha
+
+
+def test_a_palette_that_lacks_but_its_last_colour_is_noticed() -> None:
+    upload = png(8, PALETTE, [[0, 255]], (b"PLTE", bytes(3 * 255)))
+    assert opened(processed(upload).encoded).mode == "RGB"
+
+
 def test_a_palette_may_have_fewer_colours_than_bits_can_name() -> None:
     upload = png(8, PALETTE, [[0, 1, 1]], PALETTE_OF_TWO)
     assert processed(upload).encoded == upload

@@ -158,6 +158,24 @@ def test_a_wrong_checksum_proves_no_size() -> None:
     assert probe(bytes(upload)).width is None
 
 
+def test_how_large_a_webp_asks_to_be_shown_says_nothing_of_its_size() -> None:
+    upload = bytearray(picture("WEBP"))
+    size = probe(bytes(upload)).width, probe(bytes(upload)).height
+    assert upload[12:16] == b"VP8 "
+
+    # RFC 6386, 9.1: the two highest bits of either are a scale.
+    upload[27] |= 0x40
+    upload[29] |= 0x80
+
+    assert (probe(bytes(upload)).width, probe(bytes(upload)).height) == size == open_header(bytes(upload), "WEBP").size
+
+
+def test_a_webp_that_begins_in_the_middle_of_a_film_proves_no_size() -> None:
+    upload = bytearray(picture("WEBP"))
+    upload[20] |= 1
+    assert probe(bytes(upload)).width is None
+
+
 def test_every_format_has_its_media_type() -> None:
     assert [CONTENT_TYPES[format] for format in FORMATS] == [
         "image/jpeg",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from libs.shared.errors import BlobMissing, Rejection
-from libs.shared.events import ThumbnailRequested
+from libs.shared.events import BlobRef, ThumbnailRequested
 from services.thumbnailer.handler import make_thumbnail
 from services.thumbnailer.pixels import shrink
 from tests.support.decoding import Stages, difference, opened, stages, visible
+from tests.support.memory_blobs import MemoryBlobStore
 from tests.support.pictures import encoded, picture, scene
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +73,13 @@ def test_a_transparent_colour_in_a_png_stays_transparent() -> None:
     assert shrink(upload, 320).getchannel("A").getextrema() == (0, 0)
 
 
+def test_a_thumbnail_takes_along_nothing_but_pixels() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    upload = encoded(Image.new("RGB", (400, 400), "red"), "JPEG", icc_profile=profile)
+
+    assert shrink(upload, 320).info == {}
+
+
 async def test_a_preview_saves_the_full_decode_where_there_is_one(both: Stages) -> None:
     previews = {}
     for format in ("JPEG", "PNG", "WEBP", "AVIF"):
@@ -88,6 +97,27 @@ async def test_without_its_preview_the_picture_itself_will_do(both: Stages) -> N
     assert event.preview is not None
     await both.blobs.delete(event.preview.blob_id)
     thumbnail = await both.shrink(event)
+    assert (thumbnail.width, thumbnail.height) == (320, 180)
+
+
+class Losing(MemoryBlobStore):
+    """One that has lost all of every preview but its beginning."""
+
+    async def read(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        async for chunk in super().read(ref, start, stop):
+            if self.kinds[ref.blob_id] == "preview":
+                yield chunk[:100]
+                raise BlobMissing(ref.blob_id)
+            yield chunk
+
+
+async def test_a_preview_that_ends_early_leaves_nothing_in_the_way_of_the_picture_itself(both: Stages) -> None:
+    event = await both.encode(picture("PNG", 1920, 1080))
+    assert event.preview is not None
+    losing = Losing(both.blobs.blobs, both.blobs.kinds)
+
+    thumbnail = await make_thumbnail(event, replace(both.thumbnailer, blobs=losing))
+
     assert (thumbnail.width, thumbnail.height) == (320, 180)
 
 
