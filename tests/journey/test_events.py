@@ -18,7 +18,7 @@ import pytest
 
 from libs.shared.events import Envelope
 from tests.journey.expect import failed
-from tests.support.client import AlbumClient
+from tests.support.client import AlbumClient, connect
 from tests.support.pictures import picture
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
@@ -66,7 +66,7 @@ Listen = Callable[..., Any]
 def listening_at(url: str, last_event_id: str | None = None, **wanted: str) -> Iterator[Listener]:
     headers = {} if last_event_id is None else {"last-event-id": last_event_id}
     with (
-        httpx.Client(base_url=url, timeout=60) as client,
+        connect(url) as client,
         client.stream("GET", "/events", params=wanted, headers=headers) as answer,
     ):
         assert answer.status_code == 200

@@ -18,7 +18,7 @@ from deploy.local.ports import free_ports
 from deploy.local.settings import inherited_environment
 from services.cli.running import FILE, running_stack
 from tests.support import operator
-from tests.support.client import AlbumClient
+from tests.support.client import AlbumClient, connect
 from tests.support.pictures import picture
 from tests.support.processes import is_alive, listeners, named, open_ports, with_descendants
 from tests.support.waiting import eventually
@@ -49,7 +49,7 @@ class Up:
         assert self.process.poll() is None, self.log.read_text()
 
     def client(self) -> AlbumClient:
-        return AlbumClient(httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60))
+        return AlbumClient(connect(f"http://127.0.0.1:{self.port}"))
 
     def family(self) -> set[int]:
         return with_descendants(self.process.pid)

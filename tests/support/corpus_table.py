@@ -11,9 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
-from tests.support.client import AlbumClient
+from tests.support.client import AlbumClient, connect
 from tests.support.corpus import Entry, entries
 
 TABLE = Path(__file__).parents[2] / "docs" / "corpus.md"
@@ -32,7 +30,7 @@ class Outcome:
 
 def outcomes(url: str) -> list[Outcome]:
     """Upload every file of the corpus and wait for what becomes of it."""
-    with AlbumClient(httpx.Client(base_url=url, timeout=120)) as album, ThreadPoolExecutor(AT_ONCE) as pool:
+    with AlbumClient(connect(url, timeout_seconds=120)) as album, ThreadPoolExecutor(AT_ONCE) as pool:
         album_id = album.create("corpus")
         return list(pool.map(lambda entry: _outcome(album, album_id, entry), entries()))
 

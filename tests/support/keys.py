@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
-
-from tests.support.client import AlbumClient
+from tests.support.client import AlbumClient, connect
 from tests.support.operator import succeeded
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
@@ -22,13 +20,13 @@ def make_key(stack: Stack, owner: str, scopes: str = "read,write", *options: str
 
 def with_key(stack: Stack, token: str) -> AlbumClient:
     """A client that shows a key; close it."""
-    headers = {"authorization": f"Bearer {token}"}
-    return AlbumClient(httpx.Client(base_url=stack.url, timeout=60, headers=headers))
+    return AlbumClient(connect(stack.url, headers={"authorization": f"Bearer {token}"}))
 
 
 def keys_are_demanded(stack: Stack) -> None:
     """Wait until a server has noticed that there are keys."""
-    eventually(lambda: httpx.post(f"{stack.url}/album/list", json={}).status_code == 401, 10, "keys are demanded")
+    with stack.client() as client:
+        eventually(lambda: client.post("/album/list").status_code == 401, 10, "keys are demanded")
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from pymongo.database import Database
 from deploy.local.ports import free_ports
 from deploy.local.process import Process
 from deploy.local.settings import inherited_environment
-from tests.support.client import AlbumClient
+from tests.support.client import AlbumClient, connect
 from tests.support.waiting import eventually
 
 START_SECONDS = 60.0
@@ -83,7 +83,7 @@ class Stack:
 
     def client(self, url: str | None = None) -> AlbumClient:
         """A client of the first API, or of the one at ``url``; close it."""
-        return AlbumClient(httpx.Client(base_url=url or self.url, timeout=60))
+        return AlbumClient(connect(url or self.url))
 
     def blobs(self, **wanted: Any) -> list[dict[str, Any]]:
         """The records of stored blobs, by their metadata."""
@@ -101,7 +101,8 @@ def is_consuming(url: str) -> bool:
     A database that does not answer is none: there are tests for that.
     """
     try:
-        checks: dict[str, str] = httpx.get(f"{url}/readyz", timeout=10).json()["checks"]
+        with connect(url, timeout_seconds=10) as probe:
+            checks: dict[str, str] = probe.get("/readyz").json()["checks"]
     except httpx.TransportError:
         return False
     return checks["broker"] == "up" and checks.get("database") != "upgrading"
