@@ -14,13 +14,6 @@ from tests.support.stack import Stack, StartStack
 
 
 @pytest.fixture
-def start_album(start_stack: StartStack) -> Iterator[AlbumClient]:
-    """A client of an API that nobody else uses; no stage runs behind it."""
-    with start_stack(decoders=0, thumbnailers=0).client() as client:
-        yield client
-
-
-@pytest.fixture
 def elsewhere(stack: Stack) -> Iterator[str]:
     """The name of an empty database, for what is restored."""
     name = f"test_{uuid.uuid4().hex[:12]}"
@@ -40,17 +33,10 @@ def small() -> dict[str, bytes]:
     return {format: picture(format) for format in FORMATS}
 
 
-@pytest.fixture(scope="session")
-def _idle_stack(_stacks: StartStack) -> Iterator[Stack]:
-    started = _stacks(decoders=0, thumbnailers=0)
-    yield started
-    started.stop()
-
-
 @pytest.fixture
-def idle(_idle_stack: Stack) -> Iterator[AlbumClient]:
-    """A client of a shared API without stages: whatever is uploaded stays queued."""
-    with _idle_stack.client() as client:
+def idle(idle_stack: Stack) -> Iterator[AlbumClient]:
+    """A client of the shared API without stages."""
+    with idle_stack.client() as client:
         yield client
 
 

@@ -57,8 +57,7 @@ def test_the_status_tells_of_stages_rates_and_failures(own_album: AlbumClient) -
 
 
 def test_what_waits_is_counted_by_its_stage_with_the_age_of_the_oldest(start_stack: StartStack) -> None:
-    stack = start_stack(thumbnailers=0)
-    stack.processes["decoder-0"].stop()
+    stack = start_stack(decoders=0, thumbnailers=0)
     with stack.client() as client:
         album_id = client.create()
         for _ in range(3):

@@ -9,6 +9,7 @@ import pytest
 
 from tests.journey.expect import ABSENT, failed, is_time, is_uuid, succeeded
 from tests.support.client import AlbumClient
+from tests.support.keys import make_key, with_key
 from tests.support.pictures import picture
 from tests.support.stack import Stack
 
@@ -139,16 +140,17 @@ def test_albums_are_listed_newest_first_without_their_content(album: AlbumClient
     assert all(set(one) == {"id", "name", "create_date", "content_count"} for one in body["albums"])
 
 
-def test_the_pages_of_the_list_hold_every_album_once(start_album: AlbumClient) -> None:
-    created = [start_album.create(f"Album {number}") for number in range(5)]
-    pages, after = [], None
-    while True:
-        body = start_album.post("/album/list", limit=2, after=after).json()
-        pages.append([one["id"] for one in body["albums"]])
-        after = body["next"]
-        if after is None:
-            break
-        start_album.post("/album/delete", album_id=pages[-1][-1])
+def test_the_pages_of_the_list_hold_every_album_once(guarded: Stack) -> None:
+    with with_key(guarded, make_key(guarded, "of-five-albums")) as album:
+        created = [album.create(f"Album {number}") for number in range(5)]
+        pages, after = [], None
+        while True:
+            body = album.post("/album/list", limit=2, after=after).json()
+            pages.append([one["id"] for one in body["albums"]])
+            after = body["next"]
+            if after is None:
+                break
+            album.post("/album/delete", album_id=pages[-1][-1])
 
     assert pages == [created[:2:-1], created[2:0:-1], created[:1]]
 

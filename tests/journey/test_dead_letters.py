@@ -39,9 +39,8 @@ def await_letters(stack: Stack, count: int) -> None:
     eventually(lambda: letters.count_documents({}) == count, what=f"letter {count} is kept")
 
 
-def queued(stack: Stack, client: AlbumClient) -> str:
+def queued(client: AlbumClient) -> str:
     """Upload a picture that no decoder takes; its job's id."""
-    stack.start("decoder").stop()  # it declares its queue
     accepted = client.upload(client.create(), picture("JPEG"))
     assert accepted.status_code == 202
     job_id: str = accepted.json()["job_id"]
@@ -53,7 +52,7 @@ def test_a_picture_that_was_given_up_is_tried_again_and_becomes_ready(
 ) -> None:
     stack = start_stack(decoders=0)
     with stack.client() as client:
-        job_id = queued(stack, client)
+        job_id = queued(client)
         for count in range(1, 6):
             kill_next(stack, broker_api)
             await_letters(stack, count)
@@ -83,7 +82,7 @@ def test_a_picture_whose_messages_expire_by_a_policy_waits_until_a_decoder_takes
     policy = {"pattern": r"^album\.", "apply-to": "queues", "definition": {"message-ttl": 100}}
     with stack.client() as client:
         broker_api.put(f"policies/{vhost}/ttl", json=policy).raise_for_status()
-        job_id = queued(stack, client)
+        job_id = queued(client)
         images = stack.database["images"]
         more_than_the_budget = {"_id": job_id.removesuffix("job"), "generation": {"$gt": 7}}
         eventually(lambda: images.find_one(more_than_the_budget), 60, "its messages have expired again and again")
@@ -130,9 +129,9 @@ def spoil(stack: Stack, image_id: str) -> None:
 def test_a_letter_that_meets_a_bug_is_set_aside_and_ends_no_api(
     start_stack: StartStack, broker_api: httpx.Client
 ) -> None:
-    stack = start_stack(decoders=0)
+    stack = start_stack(decoders=0, thumbnailers=0)
     with stack.client() as client:
-        image_id = queued(stack, client).removesuffix("job")
+        image_id = queued(client).removesuffix("job")
         spoil(stack, image_id)
         kill_next(stack, broker_api)
 
@@ -148,13 +147,13 @@ def test_a_letter_that_meets_a_bug_is_set_aside_and_ends_no_api(
 def test_the_alert_about_bugs_sees_a_letter_that_met_one_and_no_other(
     start_stack: StartStack, broker_api: httpx.Client
 ) -> None:
-    stack = start_stack(decoders=0)
+    stack = start_stack(decoders=0, thumbnailers=0)
     with stack.client() as client:
 
         def seen() -> list[dict[str, str]]:
             return promql.counted(promql.alerts()["AlbumBugs"], client.http.get("/metrics").text)
 
-        image_id = queued(stack, client).removesuffix("job")
+        image_id = queued(client).removesuffix("job")
         kill_next(stack, broker_api)
         again = {"_id": image_id, "generation": 2}
         eventually(lambda: stack.database["images"].find_one(again), what="it is given another chance")

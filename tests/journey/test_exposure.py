@@ -43,7 +43,7 @@ def test_no_process_that_opens_pictures_was_told_where_the_servers_are(stack: St
 
 
 def test_no_process_opens_pictures_of_two_owners(start_stack: StartStack) -> None:
-    stack = start_stack(ALBUM_DECODER_PROCESSES="1", ALBUM_THUMBNAILER_PROCESSES="1")
+    stack = start_stack()
     tokens = [make_key(stack, owner) for owner in ("anna", "berta")]
     keys_are_demanded(stack)
     workers = [process.pid for name, process in stack.processes.items() if name.startswith(("decoder", "thumbnailer"))]

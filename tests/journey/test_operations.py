@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,21 +74,25 @@ def test_head_of_the_event_stream_does_not_wait_for_events(album: AlbumClient) -
     assert album.http.get("/livez").status_code == 200, "the connection is there for the next request"
 
 
-def test_a_server_without_its_database_lives_but_is_not_ready(start_stack: StartStack) -> None:
+@pytest.fixture(scope="module")
+def without_database(_stacks: StartStack) -> Iterator[AlbumClient]:
+    """A client of a server whose database never was there."""
     nobody = "mongodb://127.0.0.1:9/?replicaSet=rs0&serverSelectionTimeoutMS=500"
-    stack = start_stack(decoders=0, thumbnailers=0, ALBUM_MONGO_URL=nobody)
+    stack = _stacks(decoders=0, thumbnailers=0, ALBUM_MONGO_URL=nobody)
+    with stack.client() as client:
+        yield client
+    stack.stop()
 
-    assert httpx.get(f"{stack.url}/livez").status_code == 200
-    body = httpx.get(f"{stack.url}/readyz", timeout=30)
+
+def test_a_server_without_its_database_lives_but_is_not_ready(without_database: AlbumClient) -> None:
+    assert without_database.http.get("/livez").status_code == 200
+    body = without_database.http.get("/readyz")
     assert (body.status_code, body.json()["status"], body.json()["code"]) == (503, "fail", "unavailable")
     assert body.json()["checks"]["database"] == "down"
 
 
-def test_a_request_that_needs_the_database_is_answered_as_unavailable(start_stack: StartStack) -> None:
-    nobody = "mongodb://127.0.0.1:9/?replicaSet=rs0&serverSelectionTimeoutMS=500"
-    stack = start_stack(decoders=0, thumbnailers=0, ALBUM_MONGO_URL=nobody)
-
-    answer = httpx.post(f"{stack.url}/album/create", json={"album_name": "Summer"}, timeout=60)
+def test_a_request_that_needs_the_database_is_answered_as_unavailable(without_database: AlbumClient) -> None:
+    answer = without_database.post("/album/create", album_name="Summer")
 
     said = failed(answer, 503, "unavailable")["message"]
     assert said == "the database is not there yet, or is being brought up to date"

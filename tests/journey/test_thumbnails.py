@@ -166,9 +166,8 @@ def test_a_missing_thumbnail_that_cannot_be_made_now_is_answered_as_processing(s
 
 
 def test_a_first_thumbnail_is_waited_for_as_long_as_was_asked(start_stack: StartStack) -> None:
-    stack = start_stack(ALBUM_THUMBNAIL_WAIT_SECONDS="20")
+    stack = start_stack(thumbnailers=0, ALBUM_THUMBNAIL_WAIT_SECONDS="20")
     with stack.client() as album:
-        stack.processes["thumbnailer-0"].stop()
         album_id = album.create()
         accepted = album.upload(album_id, picture("PNG", 8, 8)).json()
         album.post("/album/image/get", album_id=album_id, image_id=accepted["image_id"], wait_seconds=30)
@@ -192,9 +191,8 @@ def test_a_lost_thumbnail_is_made_again_in_the_request_of_one_who_would_not_wait
 
 
 def test_a_picture_streams_while_its_thumbnail_is_pending(start_stack: StartStack) -> None:
-    stack = start_stack(ALBUM_THUMBNAIL_WAIT_SECONDS="0")
+    stack = start_stack(thumbnailers=0, ALBUM_THUMBNAIL_WAIT_SECONDS="0")
     with stack.client() as album:
-        stack.processes["thumbnailer-0"].stop()
         album_id = album.create()
         accepted = album.upload(album_id, picture("PNG", 8, 8)).json()
 

@@ -180,6 +180,14 @@ def stack(_stacks: StartStack) -> Iterator[Stack]:
     started.stop()
 
 
+@pytest.fixture(scope="session")
+def idle_stack(_stacks: StartStack) -> Iterator[Stack]:
+    """A shared one without stages: whatever is uploaded stays queued."""
+    started = _stacks(decoders=0, thumbnailers=0)
+    yield started
+    started.stop()
+
+
 @pytest.fixture(scope="module")
 def own_stack(_stacks: StartStack) -> Iterator[Stack]:
     """One for the tests of a file that count what happens: nobody else makes anything happen there."""

@@ -173,13 +173,12 @@ def test_two_albums_keep_pictures_of_the_same_name_apart(screen: Screen) -> None
 def test_a_cover_keeps_its_pictures_until_new_ones_can_take_their_place(
     open_screen: OpenScreen, start_stack: StartStack
 ) -> None:
-    stack = start_stack(decoders=0, thumbnailers=0)
-    workers = [stack.start("decoder"), stack.start("thumbnailer")]
+    stack = start_stack()
     with stack.client() as client:
         album_id = client.create("Growing")
         client.ready(album_id, picture("JPEG", 320, 240))
-        for worker in workers:
-            worker.stop()
+        for worker in ("decoder-0", "thumbnailer-0"):
+            stack.processes[worker].stop()
         screen = open_screen(stack=stack).open()
         cover = screen.page.locator(".cover img")
         expect(cover).to_have_count(1)

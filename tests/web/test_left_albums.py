@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.support.pictures import picture
-from tests.support.stack import StartStack
+from tests.support.stack import Stack, StartStack
 from tests.web.conftest import OpenScreen
 
 
@@ -46,11 +46,10 @@ def test_pictures_that_are_sent_after_their_album_was_left_are_told_as_ready(
 
 
 def test_pictures_of_a_left_album_that_is_deleted_are_not_being_prepared_for_ever(
-    open_screen: OpenScreen, start_stack: StartStack
+    open_screen: OpenScreen, idle_stack: Stack
 ) -> None:
-    stack = start_stack(decoders=0)
-    screen = open_screen(stack=stack).open()
-    with stack.client() as client:
+    screen = open_screen(stack=idle_stack).open()
+    with idle_stack.client() as client:
         album_id = screen.create_album("Deleted afterwards")
         screen.choose({"a.png": picture("PNG", 64, 48)})
         screen.expect_stage("a.png", "queued")
@@ -63,13 +62,12 @@ def test_pictures_of_a_left_album_that_is_deleted_are_not_being_prepared_for_eve
 
 
 def test_what_others_sent_to_an_album_that_is_left_is_told_of_no_more(
-    open_screen: OpenScreen, start_stack: StartStack
+    open_screen: OpenScreen, idle_stack: Stack
 ) -> None:
-    stack = start_stack(decoders=0)
-    with stack.client() as client:
+    with idle_stack.client() as client:
         album_id = client.create("Of others too")
         client.upload(album_id, picture("PNG", 64, 48), "theirs.png")
-        screen = open_screen(stack=stack).open_album(album_id)
+        screen = open_screen(stack=idle_stack).open_album(album_id)
         expect(screen.row("theirs.png")).to_be_visible()
 
         screen.page.get_by_role("link", name="All albums").click()

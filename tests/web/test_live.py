@@ -8,7 +8,7 @@ from playwright.sync_api import APIResponse, Route, expect
 
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
-from tests.support.stack import StartStack
+from tests.support.stack import Stack, StartStack
 from tests.web.conftest import OpenScreen
 from tests.web.screen import PATIENCE_MS, Screen
 
@@ -209,12 +209,11 @@ def refuse(route: Route) -> None:
 
 
 def test_a_picture_that_was_deleted_while_the_connection_was_away_is_not_being_prepared_for_ever(
-    open_screen: OpenScreen, start_stack: StartStack
+    open_screen: OpenScreen, idle_stack: Stack
 ) -> None:
-    stack = start_stack(decoders=0)
-    with stack.client() as client:
+    with idle_stack.client() as client:
         album_id = client.create("Deleted in a tunnel")
-        screen = open_screen(stack=stack).open_album(album_id)
+        screen = open_screen(stack=idle_stack).open_album(album_id)
         screen.choose({"a.png": picture("PNG", 64, 48)})
         screen.expect_stage("a.png", "queued")
         expect(screen.row("a.png")).to_be_visible()

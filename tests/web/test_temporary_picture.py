@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.pictures import picture
-from tests.support.stack import StartStack
+from tests.support.stack import Stack, StartStack
 from tests.web.conftest import OpenScreen
 from tests.web.screen import Screen
 
@@ -84,8 +84,8 @@ def test_a_format_the_browser_cannot_show_has_a_tile_of_the_right_shape_until_it
     assert tile.bounding_box() == before
 
 
-def test_without_any_worker_the_chosen_file_stays_in_view(open_screen: OpenScreen, start_stack: StartStack) -> None:
-    screen = open_screen(stack=start_stack(decoders=0, thumbnailers=0)).open()
+def test_without_any_worker_the_chosen_file_stays_in_view(open_screen: OpenScreen, idle_stack: Stack) -> None:
+    screen = open_screen(stack=idle_stack).open()
     screen.create_album("Waiting")
     screen.choose({"a.jpg": picture("JPEG", 640, 480)})
     screen.expect_stage("a.jpg", "queued")
