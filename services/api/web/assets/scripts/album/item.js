@@ -13,7 +13,6 @@ const BLANK = {
   id: null,
   jobId: null,
   thumbnailId: null,
-  createDate: null,
   code: null,
   message: null,
   progress: 0,
@@ -62,7 +61,6 @@ export function takeCard(item, card, askedAt = Infinity) {
   item.id = card.id;
   item.jobId = card.job_id;
   item.thumbnailId = card.thumbnail_id;
-  item.createDate = card.create_date;
   item.name = card.name;
   // An event that came since then knows more.
   if (item.toldAt <= askedAt) {

@@ -19,6 +19,9 @@ export class Tile {
   #isAwake = false;
   #arriving = null;
   #place = "";
+  #isPatient = false;
+  #status = null;
+  #actions;
 
   /** `actions` has `cancel(item)`, `retry(item)` and `remove(item)`. */
   constructor(item, actions) {
@@ -26,15 +29,12 @@ export class Tile {
     this.#actions = actions;
     this.picture = new Picture("");
     this.name = el("span", { class: "tile-name", dir: "auto" });
-    this.format = el("span", { class: "tile-format" });
+    this.format = el("span");
     this.blank = el("span", { class: "tile-blank", "aria-hidden": "true" }, icon("picture"), this.name, this.format);
     this.link = el("a", { class: "tile-link", draggable: "false", tabindex: "-1" }, this.blank, this.picture.element);
     this.element = el("li", { class: "tile" }, this.link);
     this.update();
   }
-
-  #actions;
-  #status = null;
 
   /** Where the tile stands. */
   place(left, top, width, height, position, total) {
@@ -94,9 +94,9 @@ export class Tile {
     const address = tileAddress(this.item);
     if (!address || address === this.picture.shown) return;
     clearTimeout(this.#timer);
-    if (this.item.stage === "encoded" && !address.startsWith("blob:") && !this.isPatient) {
+    if (this.item.stage === "encoded" && !address.startsWith("blob:") && !this.#isPatient) {
       this.#timer = setTimeout(() => {
-        this.isPatient = true;
+        this.#isPatient = true;
         this.#showPicture();
       }, THUMBNAIL_PATIENCE_MS);
       return;

@@ -1,6 +1,6 @@
 // Paints a thumbhash, the few bytes that stand for a picture: https://evanw.github.io/thumbhash/
 
-/** Width by height of a hash in base64. */
+/** Width by height of the picture that a hash stands for. */
 function ratioOf(bytes) {
   const isWide = bytes[4] & 0x80;
   const most = bytes[2] & 0x80 ? 5 : 7;

@@ -13,7 +13,7 @@ export class Slide {
   constructor(item) {
     this.item = item;
     this.picture = new Picture(item.name);
-    this.title = el("span", { class: "slide-name", dir: "auto" });
+    this.title = el("span", { dir: "auto" });
     this.detail = el("span", { class: "slide-detail" });
     this.blank = el("div", { class: "slide-blank" }, icon("picture"), this.title, this.detail);
     this.box = el("div", { class: "slide-box" }, this.blank, this.picture.element);
