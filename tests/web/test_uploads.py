@@ -16,7 +16,7 @@ from tests.support.raw import RawConnection
 from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 from tests.web.conftest import OpenScreen
-from tests.web.screen import Screen
+from tests.web.screen import UPLOADS_AT_ONCE, Screen
 
 DROP = """([type, names, bytes]) => {
   const transfer = new DataTransfer();
@@ -121,14 +121,15 @@ def test_what_cannot_be_read_in_a_dropped_folder_is_named_and_the_rest_is_taken(
         expect(screen.row(name)).to_contain_text("It could not be read.")
 
 
-def test_at_most_five_uploads_are_under_way_at_a_time(screen: Screen) -> None:
+def test_at_most_four_uploads_are_under_way_at_a_time(screen: Screen) -> None:
     screen.open().create_album("Many")
     screen.hold_uploads()
     screen.choose({f"{n}.png": picture("PNG", 64, 48) for n in range(12)})
     uploading = screen.page.locator(".tile[data-stage=uploading]")
-    expect(uploading).to_have_count(4)
-    assert len(screen.held) <= 5
-    expect(screen.page.locator(".tile[data-stage=waiting]")).to_have_count(8)
+    expect(uploading).to_have_count(UPLOADS_AT_ONCE)
+    screen.until(lambda: len(screen.held) >= UPLOADS_AT_ONCE, "as many are sent")
+    expect(screen.page.locator(".tile[data-stage=waiting]")).to_have_count(12 - UPLOADS_AT_ONCE)
+    assert len(screen.held) == UPLOADS_AT_ONCE
     screen.release_uploads()
     expect(screen.page.get_by_role("heading", name="12 pictures ready")).to_be_visible()
 
@@ -337,7 +338,7 @@ def test_what_was_to_be_added_to_an_album_that_is_deleted_is_told_of_once(screen
     album_id = screen.open().create_album("Deleted too early")
     screen.hold_uploads()
     screen.choose({f"{n}.png": picture("PNG", 64, 48) for n in range(6)})
-    screen.until(lambda: len(screen.held) == 4, "uploads are under way")
+    screen.until(lambda: len(screen.held) == UPLOADS_AT_ONCE, "uploads are under way")
     screen.page.get_by_role("link", name="All albums").click()
     album.post("/album/delete", album_id=album_id)
 
