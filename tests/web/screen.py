@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 PATIENCE_MS = 30_000
@@ -74,6 +75,11 @@ class Screen:
         self.open(f"#/album/{album_id}")
         expect(self.page.locator(".page-detail")).not_to_be_empty(timeout=PATIENCE_MS)
         return self
+
+    def sign_in(self, key: str) -> None:
+        """Give a key where one is asked for."""
+        self.page.get_by_label("Key").fill(key)
+        self.page.get_by_role("button", name="Sign in").click()
 
     def create_album(self, name: str) -> str:
         """Create an album as a person does; its id."""
@@ -158,6 +164,17 @@ class Screen:
     def confirm(self, name: str) -> None:
         """Say yes to the question that is asked."""
         self.page.locator("dialog.dialog").get_by_role("button", name=name).click()
+
+    def serious_problems(self) -> list[str]:
+        """What axe-core finds serious or critical on the page as it stands."""
+        # A fade under way would be measured at a contrast that nobody reads at.
+        self.page.evaluate("Promise.allSettled(document.getAnimations().map((each) => each.finished))")
+        return [
+            f"{problem['id']}: {node['html']}"
+            for problem in Axe().run(self.page).response["violations"]
+            if problem["impact"] in ("serious", "critical")
+            for node in problem["nodes"]
+        ]
 
     def is_on_screen(self, locator: Locator) -> bool:
         """Whether a picture is loaded in a place."""

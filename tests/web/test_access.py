@@ -6,7 +6,6 @@ import io
 import uuid
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
@@ -14,19 +13,6 @@ from tests.support.client import AlbumClient
 from tests.support.pictures import picture
 from tests.web.conftest import OpenScreen
 from tests.web.screen import Screen
-
-
-def serious_problems(screen: Screen) -> list[str]:
-    """What axe-core finds serious or critical on the page as it stands."""
-    # A fade under way would be measured at a contrast that nobody reads at.
-    screen.page.evaluate("Promise.allSettled(document.getAnimations().map((each) => each.finished))")
-    found = Axe().run(screen.page).response["violations"]
-    return [
-        f"{problem['id']}: {node['html']}"
-        for problem in found
-        if problem["impact"] in ("serious", "critical")
-        for node in problem["nodes"]
-    ]
 
 
 def read_out(screen: Screen) -> str:
@@ -43,31 +29,31 @@ def test_axe_finds_nothing_serious_on_any_view(open_screen: OpenScreen, album: A
     screen = open_screen(color_scheme=colours, reduced_motion="reduce")
     screen.open()
     expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
-    assert serious_problems(screen) == [], "the albums"
+    assert screen.serious_problems() == [], "the albums"
 
     screen.page.get_by_role("button", name="New album").first.click()
-    assert serious_problems(screen) == [], "the dialog"
+    assert screen.serious_problems() == [], "the dialog"
     screen.confirm("Cancel")
 
     album_id = album.create("For everybody")
     screen.open_album(album_id)
-    assert serious_problems(screen) == [], "an empty album"
+    assert screen.serious_problems() == [], "an empty album"
 
     album.settled(album.upload(album_id, picture("PNG", 320, 240)[:900], "broken.png"))
     screen.hold_uploads()
     screen.choose({"ready.png": picture("PNG", 320, 240), "refused.txt": b"text text text text"})
     screen.expect_stage("ready.png", "uploading")
-    assert serious_problems(screen) == [], "uploads under way"
+    assert screen.serious_problems() == [], "uploads under way"
     screen.release_uploads()
     screen.expect_shows("ready.png", "server")
-    assert serious_problems(screen) == [], "the grid and the tray"
+    assert screen.serious_problems() == [], "the grid and the tray"
 
     screen.tile("ready.png").locator(".tile-link").click()
     expect(screen.page.locator(".viewer")).to_be_visible()
-    assert serious_problems(screen) == [], "the viewer"
+    assert screen.serious_problems() == [], "the viewer"
 
     screen.page.keyboard.press("Delete")
-    assert serious_problems(screen) == [], "the question before a deletion"
+    assert screen.serious_problems() == [], "the question before a deletion"
 
 
 def test_an_album_is_made_and_looked_through_by_keys_alone(screen: Screen) -> None:

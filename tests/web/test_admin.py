@@ -13,7 +13,6 @@ from tests.support.pictures import picture
 from tests.support.stack import Stack
 from tests.web.conftest import OpenScreen
 from tests.web.screen import Screen
-from tests.web.test_access import serious_problems
 
 CORRUPT = picture("PNG", 64, 48)[:200]
 
@@ -32,7 +31,7 @@ def test_an_operator_sees_the_stages_and_why_pictures_failed_and_tries_them_agai
     expect(page.page.get_by_role("row", name="decoder")).to_be_visible()
     row.get_by_role("button", name="Show").click()
     expect(page.page.get_by_text(job["image_id"])).to_be_visible()
-    assert serious_problems(page) == []
+    assert page.serious_problems() == []
     row.get_by_role("button", name="Retry all").click()
 
     page.expect_notice("being queued again")
@@ -90,7 +89,7 @@ def test_axe_finds_nothing_serious_on_a_phone(open_screen: OpenScreen, own_stack
     screen.open("admin")
 
     expect(screen.page.get_by_role("row", name="decoder")).to_be_visible()
-    assert serious_problems(screen) == []
+    assert screen.serious_problems() == []
     assert screen.page.evaluate("document.documentElement.scrollWidth") <= 390
 
 

@@ -17,7 +17,6 @@ from tests.support.stack import Stack, StartStack
 from tests.support.waiting import eventually
 from tests.web.conftest import OpenScreen
 from tests.web.screen import UPLOADS_AT_ONCE, Screen
-from tests.web.test_access import serious_problems
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +29,6 @@ def guarded(_stacks: StartStack) -> Iterator[Stack]:
 def anna(guarded: Stack) -> Iterator[AlbumClient]:
     with with_key(guarded, make_key(guarded, "anna")) as client:
         yield client
-
-
-def sign_in(screen: Screen, key: str) -> None:
-    screen.page.get_by_label("Key").fill(key)
-    screen.page.get_by_role("button", name="Sign in").click()
 
 
 def drag(screen: Screen, kind: str) -> None:
@@ -64,7 +58,7 @@ def test_a_link_to_an_album_opens_after_signing_in(open_screen: OpenScreen, guar
     screen = open_screen(stack=guarded).open(f"#/album/{album_id}")
     expect(screen.page.get_by_label("Key")).to_be_focused()
 
-    sign_in(screen, make_key(guarded, "anna"))
+    screen.sign_in(make_key(guarded, "anna"))
 
     expect(screen.page.get_by_role("heading", name="Behind a key", level=1)).to_be_visible()
     screen.expect_shows("here.png", "server")
@@ -72,7 +66,7 @@ def test_a_link_to_an_album_opens_after_signing_in(open_screen: OpenScreen, guar
 
 def test_pictures_are_added_and_watched_by_cookie(open_screen: OpenScreen, guarded: Stack, anna: AlbumClient) -> None:
     screen = open_screen(stack=guarded).open()
-    sign_in(screen, make_key(guarded, "anna"))
+    screen.sign_in(make_key(guarded, "anna"))
     album_id = screen.create_album("By cookie")
 
     screen.choose({"mine.png": picture("PNG", 64, 48)})
@@ -84,7 +78,7 @@ def test_pictures_are_added_and_watched_by_cookie(open_screen: OpenScreen, guard
 
 def test_the_cookie_is_for_the_server_alone(open_screen: OpenScreen, guarded: Stack) -> None:
     screen = open_screen(stack=guarded).open()
-    sign_in(screen, make_key(guarded, "anna"))
+    screen.sign_in(make_key(guarded, "anna"))
     expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
 
     [cookie] = cookies(screen)
@@ -97,16 +91,16 @@ def test_the_cookie_is_for_the_server_alone(open_screen: OpenScreen, guarded: St
 def test_a_wrong_key_is_told_and_another_can_be_tried(open_screen: OpenScreen, guarded: Stack) -> None:
     screen = open_screen(stack=guarded).open()
 
-    sign_in(screen, "not a key")
+    screen.sign_in("not a key")
     expect(screen.page.get_by_role("alert")).to_have_text("This key is not valid.")
-    sign_in(screen, make_key(guarded, "anna"))
+    screen.sign_in(make_key(guarded, "anna"))
 
     expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
 
 
 def test_signing_out_ends_it_at_the_server_too(open_screen: OpenScreen, guarded: Stack) -> None:
     screen = open_screen(stack=guarded).open()
-    sign_in(screen, make_key(guarded, "anna"))
+    screen.sign_in(make_key(guarded, "anna"))
     leave = screen.page.get_by_role("button", name="Sign out anna")
     expect(leave).to_be_visible()
     [cookie] = cookies(screen)
@@ -127,7 +121,7 @@ def test_a_page_whose_key_is_revoked_asks_for_another(
     album_id = anna.create("For a while")
     key = make_key(guarded, "anna")
     screen = open_screen(stack=guarded).open()
-    sign_in(screen, key)
+    screen.sign_in(key)
     expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
     screen.open_album(album_id)
 
@@ -142,7 +136,7 @@ def test_a_page_whose_key_is_revoked_asks_for_another(
 def lose_key_while_uploading(screen: Screen, guarded: Stack, more: int = 0) -> None:
     """Sign in as anna, choose a file in a new album, or more of them, and lose the key before it is sent."""
     key = make_key(guarded, "anna")
-    sign_in(screen.open(), key)
+    screen.open().sign_in(key)
     screen.create_album("Half sent")
     screen.hold_uploads()
     content = picture("PNG", 64, 48)
@@ -159,7 +153,7 @@ def test_uploads_go_on_when_their_owner_signs_in_again(open_screen: OpenScreen, 
     lose_key_while_uploading(screen, guarded)
     expect(screen.row("mine.png")).to_contain_text("You have to sign in again.")
 
-    sign_in(screen, make_key(guarded, "anna"))
+    screen.sign_in(make_key(guarded, "anna"))
 
     expect(screen.page.get_by_role("heading", name="Half sent", level=1)).to_be_visible()
     screen.expect_shows("mine.png", "server")
@@ -173,7 +167,7 @@ def test_what_waits_behind_a_lost_key_is_not_sent_in_vain_and_goes_on_too(
     screen.page.on("response", lambda answer: refused.append(answer.url) if answer.status == 401 else None)
     lose_key_while_uploading(screen, guarded, more=30)
 
-    sign_in(screen, make_key(guarded, "anna"))
+    screen.sign_in(make_key(guarded, "anna"))
 
     expect(screen.page.get_by_role("heading", name="Half sent", level=1)).to_be_visible()
     expect(screen.page.locator(".page-detail")).to_have_text("31 pictures")
@@ -191,9 +185,9 @@ def test_chosen_files_are_not_lost_to_another_owner_without_asking(open_screen: 
         dialog.dismiss()
 
     screen.page.on("dialog", stay)
-    sign_in(screen, make_key(guarded, "bob"))
+    screen.sign_in(make_key(guarded, "bob"))
     screen.until(lambda: questions == ["beforeunload"], "leaving the files is asked about")
-    sign_in(screen, make_key(guarded, "anna"))
+    screen.sign_in(make_key(guarded, "anna"))
 
     screen.expect_shows("mine.png", "server")
 
@@ -205,11 +199,11 @@ def test_the_operators_page_asks_for_another_key_when_the_one_given_is_not_good_
 
     with screen.page.expect_response(lambda answer: answer.status == 403):
         expect(screen.page.get_by_text("This page needs a key with admin rights.")).to_be_visible()
-        sign_in(screen, make_key(guarded, "anna", "read,write"))
+        screen.sign_in(make_key(guarded, "anna", "read,write"))
     expect(screen.page.get_by_role("alert")).to_have_text("The key that you signed in with has no admin rights.")
     expect(screen.page.get_by_label("Key")).to_have_value("")
     expect(screen.page.get_by_role("row", name="decoder")).to_have_count(0)
-    sign_in(screen, make_key(guarded, "anna", "admin"))
+    screen.sign_in(make_key(guarded, "anna", "admin"))
 
     expect(screen.page.get_by_role("row", name="decoder")).to_be_visible()
 
@@ -220,12 +214,12 @@ def test_a_key_that_is_not_for_looking_is_told_apart_from_a_server_that_is_away(
 ) -> None:
     album_id = anna.create("Not to be looked at")
     screen = open_screen(stack=guarded).open(f"#/album/{album_id}")
-    sign_in(screen, make_key(guarded, "anna", scopes))
+    screen.sign_in(make_key(guarded, "anna", scopes))
 
     expect(screen.page.get_by_role("alert")).to_have_text(
         "The key that you signed in with is not for looking at albums."
     )
-    sign_in(screen, make_key(guarded, "anna", "read"))
+    screen.sign_in(make_key(guarded, "anna", "read"))
 
     expect(screen.page.get_by_role("heading", name="Not to be looked at", level=1)).to_be_visible()
 
@@ -234,7 +228,7 @@ def test_who_may_only_look_is_offered_nothing_else(open_screen: OpenScreen, guar
     album_id = anna.create("To look at")
     anna.ready(album_id, picture("PNG", 64, 48), "a.png")
     screen = open_screen(stack=guarded).open()
-    sign_in(screen, make_key(guarded, "anna", "read"))
+    screen.sign_in(make_key(guarded, "anna", "read"))
     expect(screen.page.get_by_role("link", name="To look at")).to_be_visible()
     expect(screen.page.get_by_role("button", name="New album")).to_have_count(0)
 
@@ -252,7 +246,7 @@ def test_who_may_only_look_is_offered_nothing_of_a_failed_picture(
     album_id = anna.create("Damaged, to look at")
     anna.settled(anna.upload(album_id, picture("PNG", 320, 240)[:900], "bad.png"))
     screen = open_screen(stack=guarded).open(f"#/album/{album_id}")
-    sign_in(screen, make_key(guarded, "anna", "read"))
+    screen.sign_in(make_key(guarded, "anna", "read"))
 
     expect(screen.row("bad.png")).to_contain_text("The picture is")
     for place in (screen.tile("bad.png"), screen.page.locator(".tray")):
@@ -275,7 +269,7 @@ def test_who_may_only_look_adds_nothing_by_dropping_it(
     drag(screen, "dragenter")
     expect(invitation).to_be_hidden()
     drag(screen, "drop")
-    sign_in(screen, make_key(guarded, "anna", "read"))
+    screen.sign_in(make_key(guarded, "anna", "read"))
     expect(screen.page.get_by_role("heading", name="No pictures yet")).to_be_visible()
     expect(screen.page.get_by_text("choose them with the button")).to_be_hidden()
 
@@ -306,10 +300,10 @@ def test_nobody_is_invited_to_drop_files_before_it_is_known_who_may(screen: Scre
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_axe_finds_nothing_serious_where_one_signs_in(open_screen: OpenScreen, guarded: Stack, colours: str) -> None:
     screen = open_screen(stack=guarded, color_scheme=colours, reduced_motion="reduce").open()
-    sign_in(screen, "not a key")
+    screen.sign_in("not a key")
     expect(screen.page.get_by_role("alert")).to_be_visible()
 
-    assert serious_problems(screen) == []
+    assert screen.serious_problems() == []
 
 
 def test_who_signs_out_in_one_tab_does_so_in_all_of_them_and_no_file_is_sent_as_somebody_else(
@@ -317,21 +311,21 @@ def test_who_signs_out_in_one_tab_does_so_in_all_of_them_and_no_file_is_sent_as_
 ) -> None:
     screen = open_screen(stack=guarded)
     key = make_key(guarded, "anna")
-    sign_in(screen.open(), key)
+    screen.open().sign_in(key)
     screen.create_album("Hers")
     screen.hold_uploads()
     screen.choose({f"{number}.png": picture("PNG", 64, 48) for number in range(UPLOADS_AT_ONCE + 2)})
     screen.until(lambda: len(screen.held) == UPLOADS_AT_ONCE, "the first files are about to be sent")
     other = Screen(screen.page.context.new_page(), guarded.url).open()
     other.page.get_by_role("button", name="Sign out anna").click()
-    sign_in(other, make_key(guarded, "bob"))
+    other.sign_in(make_key(guarded, "bob"))
     expect(other.page.get_by_role("button", name="Sign out bob")).to_be_visible()
 
     expect(screen.page.get_by_label("Key")).to_be_visible()
     screen.release_uploads()
     for number in range(UPLOADS_AT_ONCE + 2):
         expect(screen.row(f"{number}.png")).to_contain_text("You have to sign in again.")
-    sign_in(screen, key)
+    screen.sign_in(key)
 
     for number in range(UPLOADS_AT_ONCE + 2):
         screen.expect_shows(f"{number}.png", "server")

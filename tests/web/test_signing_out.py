@@ -12,7 +12,6 @@ from tests.support.pictures import picture
 from tests.support.stack import Stack, StartStack
 from tests.web.conftest import OpenScreen
 from tests.web.screen import Screen
-from tests.web.test_sign_in import sign_in
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +22,7 @@ def guarded(_stacks: StartStack) -> Iterator[Stack]:
 
 def begin_uploads(screen: Screen, guarded: Stack, name: str) -> list[str]:
     """Sign in as anna and leave six files under way. Returns what the browser itself asks from then on."""
-    sign_in(screen.open(), make_key(guarded, "anna"))
+    screen.open().sign_in(make_key(guarded, "anna"))
     screen.create_album(name)
     screen.hold_uploads()
     screen.choose({f"{n}.png": picture("PNG", 64, 48) for n in range(6)})
@@ -91,7 +90,7 @@ def test_who_cannot_sign_out_keeps_what_is_under_way(open_screen: OpenScreen, gu
 @pytest.mark.parametrize("scopes", ["write", "admin"])
 def test_who_may_not_look_can_sign_out(open_screen: OpenScreen, guarded: Stack, scopes: str) -> None:
     screen = open_screen(stack=guarded).open()
-    sign_in(screen, make_key(guarded, "anna", scopes))
+    screen.sign_in(make_key(guarded, "anna", scopes))
     expect(screen.page.get_by_role("alert")).to_contain_text("not for looking")
 
     screen.page.get_by_role("button", name="Sign out anna").click()
@@ -103,7 +102,7 @@ def test_who_may_not_look_can_sign_out(open_screen: OpenScreen, guarded: Stack, 
 
 def test_an_operator_signs_out_on_the_operators_page(open_screen: OpenScreen, guarded: Stack) -> None:
     screen = open_screen(stack=guarded).open("admin")
-    sign_in(screen, make_key(guarded, "olga", "admin"))
+    screen.sign_in(make_key(guarded, "olga", "admin"))
     expect(screen.page.get_by_role("row", name="decoder")).to_be_visible()
 
     screen.page.get_by_role("button", name="Sign out olga").click()
