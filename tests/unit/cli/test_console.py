@@ -46,8 +46,8 @@ def test_output_to_a_full_disk_is_lost_and_nothing_else() -> None:
         reading, writing = os.pipe()
         thread = console.relay("decoder", os.fdopen(reading, "rb"))
         with os.fdopen(writing, "wb", buffering=0) as output:
-            for _ in range(100):
-                output.write(b"a line\n" * 100)
+            for _ in range(200):  # more than the pipe and all buffers take in for a reader that has gone
+                output.write(b"x" * 999 + b"\n")
             console.say("decoder ended; starting it again in 0.5 s")
         thread.join()
         with suppress(OSError):  # what is still in its buffer
