@@ -42,6 +42,7 @@ class Console:
         """Print to standard output unless told otherwise."""
         self._terminal = terminal or Terminal(highlight=False, markup=False, soft_wrap=True)
         self._colours: dict[str, str] = {}
+        self._turn = threading.Lock()
 
     @property
     def is_terminal(self) -> bool:
@@ -67,7 +68,12 @@ class Console:
 
     def _print(self, text: Text) -> None:
         try:
-            self._terminal.print(text)
+            # Not by the terminal, which would keep what it could not write and try all of it again with every line.
+            with self._terminal.capture() as rendered:
+                self._terminal.print(text)
+            with self._turn:
+                self._terminal.file.write(rendered.get())
+                self._terminal.file.flush()
         except OSError as error:
             # Output that goes to a full disk: what is shown is lost, and nothing else may be.
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):

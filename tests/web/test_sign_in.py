@@ -336,7 +336,7 @@ def test_who_signs_in_in_one_tab_does_so_in_all_that_ask_for_a_key(open_screen: 
     screen = open_screen(stack=guarded).open()
     key = make_key(guarded, "anna")
     other = Screen(screen.page.context.new_page(), guarded.url).open()
-    sign_in(other, key)
+    other.sign_in(key)
     expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
     screen.create_album("Hers")
     screen.page.context.clear_cookies()
@@ -344,6 +344,6 @@ def test_who_signs_in_in_one_tab_does_so_in_all_that_ask_for_a_key(open_screen: 
         tab.page.evaluate("dispatchEvent(new Event('unauthorized'))")
     expect(screen.page.get_by_label("Key")).to_be_visible()
 
-    sign_in(other, key)
+    other.sign_in(key)
 
     expect(screen.page.get_by_role("heading", name="Hers")).to_be_visible()

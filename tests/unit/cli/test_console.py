@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from contextlib import suppress
@@ -52,3 +53,20 @@ def test_output_to_a_full_disk_is_lost_and_nothing_else() -> None:
         thread.join()
         with suppress(OSError):  # what is still in its buffer
             full.close()
+
+
+def test_what_a_full_disk_did_not_take_is_not_tried_again_with_every_line() -> None:
+    written: list[str] = []
+
+    class FullDisk(io.StringIO):
+        def write(self, text: str) -> int:
+            if text:
+                written.append(text)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return 0
+
+    console = on_terminal(FullDisk())
+    for number in range(3):
+        console.say(f"line {number}")
+
+    assert [text.count("line") for text in written] == [1, 1, 1]
