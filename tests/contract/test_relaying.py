@@ -148,6 +148,30 @@ async def test_what_another_replica_has_not_published_yet_goes_before_what_follo
     assert [event for event in public.published if event[0] == image.id] == [(image.id, 1), (image.id, 2)]
 
 
+async def test_what_another_replica_has_left_is_published_though_there_is_always_something_new(
+    shelf: Shelf, fresh_vhost: Callable[[], str]
+) -> None:
+    url = fresh_vhost()
+    take: Any = None
+    left: list[str] = []
+
+    class Busy(Publisher):
+        """One with which there is something new as soon as anything is published."""
+
+        async def publish(self, exchange: str, envelope: Envelope, *, mandatory: bool) -> None:
+            await super().publish(exchange, envelope, mandatory=mandatory)
+            if not left:
+                shelf.catalog.on_recorded = lambda entry: None  # another replica's
+                left.append((await shelf.queued()).id)
+                shelf.catalog.on_recorded = take
+            await shelf.queued()
+
+    async with relaying(shelf, Publisher(SecretStr(url), queues=[QUEUE]), Busy(SecretStr(url))):
+        take = shelf.catalog.on_recorded
+        await anyio.to_thread.run_sync(eventually, lambda: left)
+        await until(shelf, {"subject": left[0], "pending": {"$ne": "public"}})
+
+
 async def test_work_waits_until_there_is_a_queue_for_it(shelf: Shelf, fresh_vhost: Callable[[], str]) -> None:
     url = fresh_vhost()
     image = await shelf.queued()
