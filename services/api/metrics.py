@@ -48,6 +48,7 @@ class ApiMetrics(Metrics):
         self._stuck = self._gauge("album_images_stuck", "Images that were emitted again and still do not move.")
         self._letters = self._gauge("album_dead_letters", "Dead letters that are kept.")
         self._findings = self._gauge("album_findings_left", "What the last check of the store has found and left.")
+        self.storage_left = self._gauge("album_storage_left_bytes", "Bytes that fit until uploads are refused.")
         self._lags = self._gauge("album_subscriber_lag", "Events that a subscriber has not had yet.", "subscriber")
         self._lag_ages = self._gauge("album_subscriber_oldest_age_seconds", "Age of the oldest of them.", "subscriber")
         self._messages = self._gauge("album_queue_messages", "Messages that wait in a queue.", "queue")

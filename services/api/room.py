@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from libs.shared.errors import Refusal
@@ -17,7 +18,14 @@ class Room:
         self._database = database
         self._min_free_bytes = min_free_bytes
         self._looked_at = -LOOK_SECONDS
-        self._is_left = True
+        self._left = math.nan
+
+    async def look(self) -> float:
+        """How many bytes fit until uploads are refused, less than 0 if they are; NaN where the server does not tell."""
+        stats = await self._database.command("dbStats")
+        if "fsTotalSize" not in stats:
+            return math.nan
+        return float(stats["fsTotalSize"] - stats["fsUsedSize"] - self._min_free_bytes)
 
     async def require(self) -> None:
         """Return if there is room.
@@ -27,9 +35,6 @@ class Room:
         """
         if time.monotonic() - self._looked_at > LOOK_SECONDS:
             self._looked_at = time.monotonic()
-            stats = await patiently(lambda: self._database.command("dbStats"))
-            # Not every server tells.
-            is_told = "fsTotalSize" in stats
-            self._is_left = not is_told or stats["fsTotalSize"] - stats["fsUsedSize"] >= self._min_free_bytes
-        if not self._is_left:
+            self._left = await patiently(self.look)
+        if self._left < 0:
             raise Refusal("storage-full", "there is no room left to store pictures")

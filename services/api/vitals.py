@@ -37,12 +37,18 @@ class Vitals:
                 return
             async with anyio.create_task_group() as group:
                 group.start_soon(_show_pulse, self._core)
+                group.start_soon(_show_room, self._core)
                 group.start_soon(_show_subscribers_and_queues, self._core)
             self._asked_at = anyio.current_time()
 
 
 async def _show_pulse(core: Core) -> None:
     core.metrics.show_pulse(await _answer(lambda: status.pulse(core.catalog)))
+
+
+async def _show_room(core: Core) -> None:
+    left = await _answer(core.room.look)
+    core.metrics.storage_left.set(math.nan if left is None else left)
 
 
 async def _show_subscribers_and_queues(core: Core) -> None:

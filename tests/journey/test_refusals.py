@@ -367,6 +367,7 @@ def test_uploads_are_refused_while_the_disk_has_no_room_left(start_stack: StartS
     with stack.client() as album:
         failed(album.upload(album.create(), SMALL), 507, "storage-full")
 
+        assert metric(stack, "album_storage_left_bytes") < 0
         assert album.post("/album/list").status_code == 200
 
 
