@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from playwright.sync_api import Request, Route
+import pytest
+from playwright.sync_api import Request, Route, expect
 
+from tests.support.client import AlbumClient
 from tests.support.pictures import picture
 from tests.web.screen import Screen
 
@@ -31,3 +33,59 @@ def test_a_file_that_the_server_still_holds_is_sent_again_after_longer_and_longe
 
     pauses = [(later - earlier) / 1000 for earlier, later in pairwise(moments)]
     assert all(least - 0.6 < pause < least + 1.5 for least, pause in zip((1, 2, 4, 8, 15, 15), pauses, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(503, "busy"), (503, "unavailable"), (429, "rate-limited"), (409, "upload-in-progress")]
+)
+def test_a_file_that_is_turned_away_without_a_word_of_when_is_sent_again_by_itself(
+    screen: Screen, status: int, code: str
+) -> None:
+    screen.open().create_album("Turned away")
+    answer = {"status": "fail", "code": code, "message": "not now"}
+    screen.page.route("**/album/image/upload", lambda route: route.fulfill(status=status, json=answer), times=1)
+
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+
+    screen.expect_shows("a.png", "server")
+
+
+@pytest.mark.parametrize(("status", "code"), [(503, "busy"), (409, "upload-in-progress")])
+def test_a_file_that_is_cancelled_between_two_tries_is_not_sent_again(screen: Screen, status: int, code: str) -> None:
+    screen.open().create_album("Second thoughts")
+    answer = {"status": "fail", "code": code, "message": "not now"}
+    asked: list[Request] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request)
+        route.fulfill(status=status, json=answer, headers={"retry-after": "10"})
+
+    screen.page.route("**/album/image/upload", refuse)
+    screen.page.clock.install()
+    with screen.page.expect_event("requestfinished", lambda request: request.url.endswith("/upload")):
+        screen.choose({"a.png": picture("PNG", 64, 48)})
+
+    screen.row("a.png").get_by_role("button", name="Cancel a.png").click()
+    expect(screen.tile("a.png")).to_have_count(0)
+    for _ in range(3):
+        screen.page.clock.run_for(10_000)
+
+    assert len(asked) == 1
+
+
+def test_a_file_that_was_stored_though_the_answer_was_an_error_is_not_stored_twice_when_it_is_sent_again(
+    screen: Screen, album: AlbumClient
+) -> None:
+    album_id = screen.open().create_album("Answered wrongly")
+
+    def break_answer(route: Route) -> None:
+        route.fetch()
+        route.fulfill(status=500, json={"status": "fail", "code": "internal", "message": "something went wrong"})
+
+    screen.page.route("**/album/image/upload", break_answer, times=1)
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    screen.page.get_by_role("button", name="Retry all failed").click()
+
+    expect(screen.row("a.png")).to_contain_text("Ready")
+    screen.expect_shows("a.png", "server")
+    assert album.post("/album/get", album_id=album_id).json()["album_snapshot"]["content_count"] == 1
