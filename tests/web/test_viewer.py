@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from playwright.sync_api import expect
 
@@ -209,6 +211,53 @@ def test_a_swipe_turns_the_page(open_screen: OpenScreen, album_id: str) -> None:
         points = [] if x is None else [{"x": x, "y": 400}]
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     expect(screen.page.locator(".viewer-name")).to_have_text("b.png")
+
+
+@pytest.mark.parametrize("end", ["touchEnd", "touchCancel"])
+def test_a_swipe_that_is_short_or_that_the_browser_takes_over_turns_no_page(
+    open_screen: OpenScreen, album_id: str, end: str
+) -> None:
+    screen = open_screen(viewport={"width": 390, "height": 800}, has_touch=True)
+    screen.open_album(album_id)
+    screen.tile("c.png").tap()
+    name, strip = screen.page.locator(".viewer-name"), screen.page.locator(".viewer-strip")
+    expect(name).to_have_text("c.png")
+    session = screen.page.context.new_cdp_session(screen.page)
+    begun, reach = time.time(), 40 if end == "touchEnd" else 240
+
+    for n, kind in enumerate(("touchStart", "touchMove", "touchMove", "touchMove", end)):
+        points = [] if kind == end else [{"x": 300 - reach * n // 3, "y": 400}]
+        event = {"type": kind, "touchPoints": points, "timestamp": begun + n / 2}
+        session.send("Input.dispatchTouchEvent", event)
+        if kind == "touchMove":
+            expect(strip).to_have_class("viewer-strip is-held")
+
+    expect(strip).to_have_class("viewer-strip")
+    expect(name).to_have_text("c.png")
+
+
+def test_a_click_beside_the_picture_leads_back_and_one_on_it_does_not(screen: Screen, album_id: str) -> None:
+    screen.open_album(album_id)
+    screen.tile("c.png").click()
+    box = screen.page.locator(".slide[data-step='0'] .slide-box").bounding_box()
+    assert box is not None
+
+    screen.page.mouse.click(box["x"] + 10, box["y"] + 10)
+    expect(screen.page.locator(".viewer")).to_be_visible()
+    screen.page.mouse.click(box["x"] - 10, box["y"] + 10)
+
+    expect(screen.page.locator(".viewer")).to_be_hidden()
+
+
+def test_keys_that_are_for_the_browser_do_nothing_in_the_viewer(screen: Screen, album_id: str) -> None:
+    screen.open_album(album_id)
+    screen.tile("c.png").click()
+    name = screen.page.locator(".viewer-name")
+    expect(name).to_have_text("c.png")
+
+    for modifier in ("Control", "Meta", "Alt"):
+        screen.page.keyboard.press(f"{modifier}+ArrowRight")
+        assert name.text_content() == "c.png", modifier
 
 
 def test_who_cannot_swipe_turns_the_page_by_touching_a_button(open_screen: OpenScreen, album_id: str) -> None:
