@@ -29,6 +29,37 @@ PASTE_INTO_FIELD = """(field) => {
   return event.defaultPrevented;
 }"""
 
+DRAG = """([kind, type]) => {
+  const dataTransfer = new DataTransfer();
+  if (type === 'Files') dataTransfer.items.add(new File(['picture'], 'a.png'));
+  else dataTransfer.setData(type, 'Summer');
+  const event = new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true });
+  document.body.dispatchEvent(event);
+  return event.defaultPrevented;
+}"""
+
+
+def test_files_that_are_dragged_out_of_the_window_again_leave_no_word_of_a_drop(
+    screen: Screen, album: AlbumClient
+) -> None:
+    screen.open_album(album.create("Passed over"))
+    invitation = screen.page.get_by_text("Drop to add to this album")
+
+    # From the page into a part of it and back, which the browser tells of as of two.
+    for kind in ("dragenter", "dragenter", "dragleave"):
+        screen.page.evaluate(DRAG, [kind, "Files"])
+        expect(invitation).to_be_visible()
+    screen.page.evaluate(DRAG, ["dragleave", "Files"])
+
+    expect(invitation).to_be_hidden()
+
+
+def test_text_that_is_dragged_over_the_page_is_the_browser_s_own_affair(screen: Screen, album: AlbumClient) -> None:
+    screen.open_album(album.create("Text"))
+    for kind in ("dragenter", "dragover", "drop"):
+        assert not screen.page.evaluate(DRAG, [kind, "text/plain"]), kind
+        expect(screen.page.get_by_text("Drop to add to this album")).to_be_hidden()
+
 
 def test_files_go_to_the_album_they_were_dropped_on_though_another_is_opened(
     screen: Screen, album: AlbumClient
