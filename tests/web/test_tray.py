@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from playwright.sync_api import Route, expect
@@ -96,3 +97,28 @@ def test_the_progress_of_all_begins_anew_with_what_is_chosen_after_the_rest_was_
     screen.until(lambda: 0.5 <= bar.evaluate("(one) => one.value") <= 0.8, "what was under way with it counts")
     uploads[1].continue_()
     expect(screen.page.get_by_role("heading", name="10 pictures ready")).to_be_visible()
+
+
+def test_what_is_under_way_stays_in_a_list_that_is_cleared(screen: Screen) -> None:
+    screen.open().create_album("Half done")
+    screen.hold_uploads()
+    screen.choose({"a.png": picture("PNG", 64, 48), "notes.txt": b"text text text text"})
+    expect(screen.row("notes.txt")).to_be_visible()
+
+    screen.page.get_by_role("button", name="Clear the list").click()
+
+    expect(screen.row("notes.txt")).to_have_count(0)
+    expect(screen.row("a.png")).to_be_visible()
+
+
+def test_how_much_of_a_file_has_been_sent_is_told_meanwhile(screen: Screen) -> None:
+    screen.open().create_album("Slow line")
+    line = screen.page.context.new_cdp_session(screen.page)
+    line.send("Network.enable")
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 200_000}
+    line.send("Network.emulateNetworkConditions", slow)
+
+    screen.choose({"a.jpg": picture("JPEG", 64, 48) + bytes(2_000_000)})
+
+    expect(screen.row("a.jpg")).to_contain_text(re.compile(r"Uploading, [1-9]\d?%"))
+    expect(screen.tile("a.jpg").locator(".tile-stage")).to_have_text(re.compile(r"Uploading, [1-9]\d?%"))
