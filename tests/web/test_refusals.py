@@ -12,12 +12,21 @@ from tests.support.pictures import picture
 from tests.web.screen import Screen
 
 TOO_LARGE = "at most 1920 wide and 1080 high"
+
+
+def behind_metadata(jpeg: bytes) -> bytes:
+    """A JPEG with its size behind as much metadata as some cameras write, a preview for one."""
+    return jpeg[:2] + 3 * (b"\xff\xef" + (50_000).to_bytes(2, "big") + bytes(49_998)) + jpeg[2:]
+
+
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "wide.jpg": (lambda: picture("JPEG", 1921, 100), "1921 x 100 pixels; " + TOO_LARGE),
     "tall.png": (lambda: picture("PNG", 100, 1081), "100 x 1081 pixels; " + TOO_LARGE),
     "wide.webp": (lambda: picture("WEBP", 1921, 32), TOO_LARGE),
     "tall.avif": (lambda: picture("AVIF", 64, 1082), TOO_LARGE),
     "wide.heic": (lambda: picture("HEIF", 1922, 64), TOO_LARGE),
+    "turned.heic": (lambda: picture("HEIF", 1922, 64, orientation=6), "64 x 1922 pixels; " + TOO_LARGE),
+    "deep.jpg": (lambda: behind_metadata(picture("JPEG", 1921, 100)), "1921 x 100 pixels; " + TOO_LARGE),
     "heavy.jpg": (
         lambda: picture("JPEG", 64, 48) + bytes(52_428_800),
         "at most 52,428,800 are accepted",
@@ -72,6 +81,24 @@ def test_a_picture_of_exactly_the_limits_is_taken(screen: Screen, content: bytes
     screen.open().create_album("At the limit")
     screen.choose({"edge": content})
     screen.expect_shows("edge", "server")
+
+
+def test_a_picture_that_fits_once_it_is_turned_is_taken(screen: Screen) -> None:
+    screen.open().create_album("Turned")
+    screen.choose({"phone.heic": picture("HEIF", 64, 1082, orientation=6)})
+    screen.expect_shows("phone.heic", "server")
+
+
+def test_a_file_of_exactly_as_many_bytes_as_are_accepted_is_sent(screen: Screen) -> None:
+    screen.open().create_album("Heavy")
+    screen.hold_uploads()
+    script = """(head) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([new Uint8Array(head), new Uint8Array(52428800 - head.length)], 'heavy.jpg'));
+      document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: transfer }));
+    }"""
+    screen.page.evaluate(script, list(picture("JPEG", 64, 48)))
+    screen.expect_stage("heavy.jpg", "uploading")
 
 
 def test_a_jpeg_is_taken_whatever_it_is_called(screen: Screen) -> None:
