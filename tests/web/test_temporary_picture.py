@@ -15,6 +15,20 @@ const decode = HTMLImageElement.prototype.decode;
 const gate = new Promise((resolve) => { window.letDecode = resolve; });
 HTMLImageElement.prototype.decode = async function () { await gate; return decode.call(this); };
 """
+# Which addresses of chosen files have been made and not given back.
+COUNT_ADDRESSES = """
+  window.addresses = new Set();
+  const { createObjectURL, revokeObjectURL } = URL;
+  URL.createObjectURL = (file) => {
+    const address = createObjectURL.call(URL, file);
+    window.addresses.add(address);
+    return address;
+  };
+  URL.revokeObjectURL = (address) => {
+    window.addresses.delete(address);
+    revokeObjectURL.call(URL, address);
+  };
+"""
 SHOWABLE = {"a.jpg": "JPEG", "b.png": "PNG", "c.webp": "WEBP", "d.avif": "AVIF"}
 
 
@@ -120,3 +134,44 @@ def test_the_page_refuses_only_what_the_server_is_set_to_refuse(
 
     screen.expect_shows("portrait.png", "server")
     expect(screen.row("large.png")).to_contain_text("801 x 600 pixels; at most 800 wide and 600 high")
+
+
+def test_chosen_files_are_let_go_of_when_they_are_not_needed_any_more(screen: Screen) -> None:
+    screen.page.add_init_script(COUNT_ADDRESSES)
+    screen.page.clock.install()
+    screen.open().create_album("Hundreds a day")
+    screen.hold_uploads()
+    screen.choose({"sent.png": picture("PNG", 64, 48), "cancelled.png": picture("PNG", 64, 48)})
+    for name in ("sent.png", "cancelled.png"):
+        screen.expect_shows(name, "local")
+    screen.until(lambda: len(screen.held) == 2, "both are about to be sent")
+    assert screen.page.evaluate("addresses.size") == 2
+
+    screen.row("cancelled.png").get_by_role("button", name="Cancel cancelled.png").click()
+    screen.until(lambda: any(route.request.failure for route in screen.held), "one of them is not sent")
+    screen.held = [route for route in screen.held if not route.request.failure]
+    screen.release_uploads()
+    screen.expect_shows("sent.png", "server")
+    screen.page.clock.run_for(20_000)
+
+    screen.until(lambda: screen.page.evaluate("addresses.size") == 0, "no file is kept")
+
+
+def test_a_chosen_file_that_the_browser_cannot_draw_is_told_by_its_name(screen: Screen) -> None:
+    screen.open().create_album("Damaged")
+    screen.hold_uploads()
+    screen.choose({"damaged.jpg": b"\xff\xd8\xff" + bytes(100)})
+    expect(screen.tile("damaged.jpg").locator(".tile-blank")).to_be_visible()
+    expect(screen.tile("damaged.jpg").locator(".tile-blank")).to_contain_text("damaged.jpg")
+
+
+def test_a_picture_is_shown_as_it_is_while_there_is_no_thumbnail(
+    open_screen: OpenScreen, start_stack: StartStack
+) -> None:
+    stack = start_stack(thumbnailers=0)
+    with stack.client() as client:
+        album_id = client.create("No thumbnailer")
+        client.upload(album_id, picture("PNG", 640, 480), "a.png")
+        screen = open_screen(stack=stack).open_album(album_id)
+        screen.expect_stage("a.png", "encoded")
+        screen.expect_shows("a.png", "server")
