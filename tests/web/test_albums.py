@@ -121,6 +121,22 @@ def test_a_link_to_an_album_that_is_gone_says_so(screen: Screen) -> None:
     expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_visible()
 
 
+def test_albums_beyond_the_first_page_of_the_listing_are_shown_too(screen: Screen, album: AlbumClient) -> None:
+    ids = [album.create(f"Album {n}") for n in range(2)]
+    albums = album.post("/album/list", limit=10_000).json()["albums"]
+    half = (len(albums) + 1) // 2
+    screen.page.route(
+        "**/album/list",
+        lambda route: route.continue_(post_data={**(route.request.post_data_json or {}), "limit": half}),
+    )
+
+    screen.open()
+
+    for album_id in (albums[-1]["id"], *ids):
+        expect(screen.page.locator(f'[href="#/album/{album_id}"]')).to_be_visible()
+    expect(screen.page.locator(".album")).to_have_count(len(albums))
+
+
 def test_an_albums_name_is_shown_as_text_whatever_it_contains(screen: Screen) -> None:
     name = f"<img src=x onerror=alert(1)> {uuid.uuid4()}"
     screen.open().create_album(name)
