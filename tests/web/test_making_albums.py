@@ -91,3 +91,16 @@ def test_an_album_is_made_where_the_browser_makes_no_random_ids(screen: Screen) 
     screen.page.add_init_script("delete Crypto.prototype.randomUUID")
 
     screen.open().create_album(f"Without https {uuid.uuid4()}")
+
+
+def test_a_name_of_blanks_is_not_taken_for_a_name(screen: Screen) -> None:
+    screen.open().page.get_by_role("button", name="New album").first.click()
+    field = screen.page.get_by_label("Name", exact=True)
+    field.fill("   ")
+    screen.page.get_by_role("button", name="Create").click()
+    expect(field).to_be_visible()
+    assert field.evaluate("(one) => one.validationMessage") == "A name needs a letter."
+
+    field.fill("Summer")
+    screen.page.get_by_role("button", name="Create").click()
+    expect(screen.page.get_by_role("heading", name="Summer", level=1)).to_be_visible()
