@@ -78,6 +78,34 @@ def test_an_album_is_made_and_looked_through_by_keys_alone(screen: Screen) -> No
     expect(screen.tile("1.png").locator(".tile-link")).to_be_focused()
 
 
+def test_arrows_lead_up_and_down_in_a_column_of_pictures(open_screen: OpenScreen, album: AlbumClient) -> None:
+    album_id = album.create("In rows")
+    for n in range(12):
+        album.upload(album_id, picture("PNG", 64, 48), f"{n}.png")
+    screen = open_screen(viewport={"width": 600, "height": 800}).open_album(album_id)
+    tiles = screen.page.locator(".tile")
+    expect(tiles).to_have_count(12)
+    screen.tile("10.png").locator("a").focus()
+    column = left_of_focus(screen)
+    assert column > left_of(screen.tile("11.png"))
+
+    for key, row in (("ArrowDown", 1), ("ArrowDown", 2), ("ArrowUp", 1), ("ArrowUp", 0), ("ArrowUp", 0)):
+        screen.page.keyboard.press(key)
+        assert left_of_focus(screen) == column, key
+        tops = sorted(set(tiles.evaluate_all("(all) => all.map((one) => one.getBoundingClientRect().top)")))
+        top = screen.page.locator(".tile:focus-within").evaluate("(one) => one.getBoundingClientRect().top")
+        assert tops.index(top) == row, key
+
+
+def left_of(tile: Locator) -> float:
+    left: float = tile.evaluate("(one) => one.getBoundingClientRect().left")
+    return left
+
+
+def left_of_focus(screen: Screen) -> float:
+    return left_of(screen.page.locator(".tile:focus-within"))
+
+
 def test_every_picture_of_the_grid_is_one_stop_of_the_tab_key(screen: Screen, album: AlbumClient) -> None:
     album_id = album.create("One stop")
     for name in ("a.png", "b.png", "c.png"):
