@@ -152,3 +152,24 @@ def test_an_album_without_a_server_says_so_at_once(screen: Screen, album: AlbumC
     screen.page.evaluate("(id) => (location.hash = `#/album/${id}`)", album_id)
 
     screen.expect_notice("The connection to the server is away.")
+
+
+def test_events_that_were_refused_for_a_moment_come_after_all(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Refused for a moment")
+    refusal = {"status": "fail", "code": "unavailable", "message": "the store is away"}
+    screen.page.route("**/events*", lambda route: route.fulfill(status=503, json=refusal), times=1)
+    screen.open(f"#/album/{album_id}")
+    screen.expect_notice("Live updates are away.")
+
+    expect(screen.page.locator(".notice:visible")).to_have_count(0)
+
+
+def test_a_server_that_takes_a_request_and_does_not_answer_is_told_as_away(screen: Screen, album: AlbumClient) -> None:
+    screen.open_album(album.create("Silent"))
+    screen.page.route("**/events*", lambda _route: None)
+    screen.page.route("**/album/images", lambda _route: None)
+
+    screen.turn_away()
+    screen.turn_away(False)
+
+    screen.expect_notice("The connection to the server is away.")
