@@ -159,6 +159,19 @@ def test_uploads_go_on_when_their_owner_signs_in_again(open_screen: OpenScreen, 
     screen.expect_shows("mine.png", "server")
 
 
+def test_a_question_ends_when_a_key_is_asked_for(open_screen: OpenScreen, guarded: Stack) -> None:
+    screen = open_screen(stack=guarded).open()
+    screen.sign_in(make_key(guarded, "anna"))
+    screen.page.get_by_role("button", name="New album").first.click()
+    expect(screen.page.get_by_label("Name", exact=True)).to_be_visible()
+
+    screen.page.context.clear_cookies()
+    screen.page.evaluate("dispatchEvent(new Event('unauthorized'))")
+
+    expect(screen.page.get_by_label("Name", exact=True)).to_have_count(0)
+    expect(screen.page.get_by_label("Key")).to_be_focused()
+
+
 def test_what_waits_behind_a_lost_key_is_not_sent_in_vain_and_goes_on_too(
     open_screen: OpenScreen, guarded: Stack
 ) -> None:
