@@ -33,7 +33,7 @@ DROP_FOLDER = """(bytes) => {
   const refuse = (_, reject) => reject(new DOMException('', 'NotReadableError'));
   const file = (name) => ({ name, isFile: true, file: (resolve) => resolve(new File([new Uint8Array(bytes)], name)) });
   const folder = (name, children) => {
-    const portions = [children, []];
+    const portions = [...children.map((child) => [child]), []];
     const readEntries = (resolve) => resolve(portions.shift());
     return { name, isDirectory: true, createReader: () => ({ readEntries }) };
   };
@@ -102,7 +102,7 @@ def test_a_picture_is_pasted(screen: Screen) -> None:
 
 
 def test_a_folder_is_taken_with_what_is_in_its_folders(screen: Screen, tmp_path: Path) -> None:
-    for place in ("one.png", "deeper/two.png", "deeper/.hidden"):
+    for place in ("one.png", "deeper/two.png", "deeper/.hidden", "deeper/Thumbs.db"):
         (tmp_path / "holiday" / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "holiday" / place).write_bytes(picture("PNG", 64, 48))
     screen.open().create_album("Folder")
