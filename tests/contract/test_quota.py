@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from libs.catalog.usage import stored_bytes
 from libs.shared.errors import Refusal
 from services.api.quota import Quota
 from tests.support.shelf import CALLER, CONTENT, Shelf
@@ -31,3 +32,12 @@ async def test_many_uploads_that_come_before_an_owner_was_counted_share_one_quot
             uploads.start_soon(upload)
 
     assert sorted(answers) == ["accepted"] * more + ["storage-full"] * (UPLOADS - more)
+
+
+async def test_an_upload_that_is_not_kept_and_what_is_anothers_are_not_counted(shelf: Shelf) -> None:
+    _, not_kept, anothers = [await shelf.ready() for _ in range(3)]
+    await shelf.catalog.images.update_one({"_id": not_kept.id}, {"$set": {"is_original_kept": False}})
+    await shelf.catalog.images.update_one({"_id": anothers.id}, {"$set": {"owner": "somebody"}})
+
+    assert await stored_bytes(shelf.catalog, CALLER.owner) == 3 * len(CONTENT)
+    assert await stored_bytes(shelf.catalog, "somebody") == 2 * len(CONTENT)
