@@ -317,6 +317,16 @@ async def test_a_deleted_webhook_leaves_nothing_due(owner: Owner) -> None:
     assert webhook.id not in await sending.webhooks_with_due(owner.registry)
 
 
+async def test_a_deleted_webhook_takes_along_what_was_delivered(owner: Owner) -> None:
+    webhook = await owner.webhook()
+    await owner.told(owner.event())
+    await owner.delivered(webhook)
+
+    await endpoints.delete_webhook(owner.registry, owner.name, webhook.id)
+
+    assert await owner.registry.deliveries.count_documents({"webhook_id": webhook.id}) == 0
+
+
 async def test_deliveries_are_listed_page_by_page_newest_first(owner: Owner) -> None:
     webhook = await owner.webhook()
     events = [owner.event() for _ in range(7)]
@@ -345,6 +355,20 @@ async def test_a_replay_is_of_the_webhooks_own_deliveries(owner: Owner) -> None:
 
     await deliveries.replay_one(owner.registry, neighbour, claimed.id)
     assert await owner.states(neighbour) == ["pending"]
+
+
+async def test_what_is_replayed_has_all_its_tries_before_it_and_is_kept_as_long_as_what_is_new(owner: Owner) -> None:
+    webhook = await owner.webhook()
+    await owner.told(owner.event())
+    await owner.failed(webhook, Verdict())
+    of_this = {"webhook_id": webhook.id}
+    await owner.registry.deliveries.update_one(of_this, {"$set": {"expire_at": utc_now() + LEASE}})
+
+    await deliveries.replay_since(owner.registry, webhook, webhook.create_date)
+
+    again = await owner.registry.deliveries.find_one(of_this)
+    assert again is not None
+    assert (again["tries"], again["expire_at"] > utc_now() + timedelta(days=29)) == (0, True)
 
 
 async def test_deliveries_expire(owner: Owner) -> None:
