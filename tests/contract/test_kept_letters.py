@@ -222,6 +222,16 @@ async def test_an_image_without_its_upload_is_queued_again_where_its_picture_is_
     assert await retried(shelf) == ["queued"]
 
 
+async def test_an_image_of_which_nothing_is_left_to_work_on_is_not_queued_and_its_letter_stays(shelf: Shelf) -> None:
+    image = await shelf.queued()
+    await bury(shelf.catalog, message(image), DECODER, "rejected")
+    await shelf.catalog.images.update_one({"_id": image.id}, {"$set": {"is_original_kept": False}})
+
+    assert await retried(shelf) == ["lost"]
+
+    assert len(await kept(shelf)) == 1
+
+
 async def test_an_image_that_goes_on_is_not_given_up(shelf: Shelf) -> None:
     queued = await shelf.queued()
     await accept_encoded(shelf.catalog, await shelf.encoded_event(queued), Context())
