@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from libs.catalog.archive import VERSION
 from libs.catalog.backup import backup
 from libs.catalog.deletions import delete_image
 from libs.catalog.progress import accept_encoded
@@ -128,6 +129,31 @@ async def test_a_manifest_that_names_a_file_outside_of_the_backup_has_none_of_it
         await restore(shelf.catalog, shelf.blobs, tmp_path, print, is_to_drop=True)
 
     assert await shelf.catalog.files.count_documents({}) == 0
+
+
+@pytest.mark.parametrize("line", ["[]", '"backup"', "{", '{"line": {"$oid": "no id"}}', '{"line": {"$date": "never"}}'])
+async def test_a_manifest_with_a_line_that_is_no_document_is_damaged(shelf: Shelf, tmp_path: Path, line: str) -> None:
+    await backup(shelf.catalog, shelf.blobs, tmp_path, print)
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text(f"{line}\n{manifest.read_text()}")
+
+    with pytest.raises(Refusal, match=r"manifest\.jsonl is missing or damaged"):
+        await restore(shelf.catalog, shelf.blobs, tmp_path, print, is_to_drop=True)
+
+    assert await shelf.catalog.albums.count_documents({}) == 1
+
+
+async def test_a_backup_of_a_format_that_is_not_known_is_refused_before_anything_is_dropped(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    await backup(shelf.catalog, shelf.blobs, tmp_path, print)
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text(manifest.read_text().replace(f'"version": {VERSION}', f'"version": {VERSION + 1}'))
+
+    with pytest.raises(Refusal, match=f"has format {VERSION + 1}; only 2 and {VERSION} can be read"):
+        await restore(shelf.catalog, shelf.blobs, tmp_path, print, is_to_drop=True)
+
+    assert await shelf.catalog.albums.count_documents({}) == 1
 
 
 async def test_nothing_of_the_database_before_is_left_by_a_restore_that_drops_it(shelf: Shelf, tmp_path: Path) -> None:
