@@ -16,6 +16,13 @@ def test_a_directory_in_use_is_refused_and_its_user_named(tmp_path: Path) -> Non
         claimed(tmp_path / "data").__enter__()
 
 
+def test_of_several_users_one_after_the_other_the_last_is_named(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("4194303")
+
+    with claimed(tmp_path), pytest.raises(AlreadyClaimed, match=f"process {os.getpid()} is using"):
+        claimed(tmp_path).__enter__()
+
+
 def test_a_directory_is_free_again_after_its_user(tmp_path: Path) -> None:
     with claimed(tmp_path / "data"):
         pass
