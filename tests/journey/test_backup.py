@@ -138,7 +138,7 @@ def test_a_second_backup_copies_only_what_is_new(start_stack: StartStack, tmp_pa
         assert (copied["blobs"], copied["reused"]) == (3, 0)
         client.ready(album_id, picture("PNG"))
         [spoilt, *_] = [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]
-        spoilt.write_bytes(b"spoilt")
+        spoilt.write_bytes(bytes(spoilt.stat().st_size))
 
         [copied] = succeeded(stack.environment, "backup", tmp_path)
         assert (copied["blobs"], copied["reused"]) == (6, 2)
