@@ -50,6 +50,15 @@ def test_head_is_answered_like_get_without_the_body() -> None:
     assert anyio.run(asked_with_head) == [(status, True, b"") for status in (200, 503, 200, 404)]
 
 
+async def asked_with_a_query() -> list[int]:
+    with probes.serve(ANY_PORT, Metrics(), {"broker": lambda: True}) as port:
+        return [(await get(port, path)).status_code for path in ("/readyz?verbose", "/metrics?name[]=up", "/?/livez")]
+
+
+def test_a_query_is_passed_over() -> None:
+    assert anyio.run(asked_with_a_query) == [200, 200, 404]
+
+
 async def asked_while_the_loop_hangs() -> tuple[int, int]:
     with probes.serve(ANY_PORT, Metrics(), {"broker": lambda: False}) as port:
         before = (await get(port, "/livez")).status_code
