@@ -90,6 +90,15 @@ def test_over_https_the_cookie_is_this_hosts_alone(guarded: Stack) -> None:
     assert httpx.post(f"{guarded.url}/album/list", json={}, headers=opened).status_code == 401
 
 
+def test_the_cookie_is_kept_for_as_long_as_the_session_lasts(guarded: Stack) -> None:
+    key = make_key(guarded, "anna", "read", "--expires-days", "1")
+
+    answer = httpx.post(f"{guarded.url}/session", json={"key": key})
+
+    [cookie] = SimpleCookie(answer.headers["set-cookie"]).values()
+    assert 86_000 < int(cookie["max-age"]) <= 86_400
+
+
 def test_signing_out_forgets_the_session(guarded: Stack, page: AlbumClient) -> None:
     token = page.http.cookies["album_session"]
 
