@@ -239,3 +239,12 @@ async def test_an_image_that_goes_on_is_not_given_up(shelf: Shelf) -> None:
     assert not await give_up(shelf.catalog, queued, "decoder", "it died too often", 1, Context())
 
     assert (await shelf.image(queued.id)).state == "encoded"
+
+
+async def test_an_image_that_is_tried_again_is_not_given_up_for_an_earlier_try(shelf: Shelf) -> None:
+    queued = await shelf.queued()
+    assert await emit_again(shelf.catalog, queued, 0, Context())
+
+    assert not await give_up(shelf.catalog, queued, "decoder", "it died too often", 1, Context())
+
+    assert (await shelf.image(queued.id)).state == "queued"
