@@ -37,8 +37,6 @@ function framed(title, detail, yes, isDangerous, field) {
   let isOutside = false;
   dialog.addEventListener("pointerdown", (event) => (isOutside = event.target === dialog));
   dialog.addEventListener("click", (event) => isOutside && event.target === dialog && dialog.close());
-  // The keys that work the viewer must not reach it from here.
-  dialog.addEventListener("keydown", (event) => event.stopPropagation());
   return dialog;
 }
 
