@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from libs.shared.rabbitmq import Publisher
 from services.api.core import Core
 from services.api.metrics import ApiMetrics
+from services.api.room import Room
 from services.api.vitals import Vitals
 from tests.support.shelf import Shelf
 
@@ -31,7 +32,9 @@ async def test_a_scrape_without_threads_shows_what_needs_none(
     shelf: Shelf, fresh_vhost: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publisher, metrics = Publisher(SecretStr(fresh_vhost())), ApiMetrics()
-    vitals = Vitals(cast(Core, SimpleNamespace(catalog=shelf.catalog, publisher=publisher, metrics=metrics)))
+    room = Room(shelf.catalog.database, 0)
+    core = SimpleNamespace(catalog=shelf.catalog, publisher=publisher, metrics=metrics, room=room)
+    vitals = Vitals(cast(Core, core))
     monkeypatch.setattr(drivers, "_EXECUTOR", NoThreads())
 
     await vitals.refresh()
@@ -39,4 +42,5 @@ async def test_a_scrape_without_threads_shows_what_needs_none(
 
     shown = metrics.exposition().decode()
     assert "album_outbox_pending NaN" in shown
+    assert "album_storage_left_bytes NaN" in shown
     assert 'album_queue_messages{queue="album.decoder.v1"} 0.0' in shown

@@ -52,6 +52,8 @@ def open_screen(browser: Browser, stack: Stack) -> Iterator[OpenScreen]:
 
     yield open_one
     for context in contexts:
+        for page in context.pages:
+            page.unroute_all(behavior="ignoreErrors")  # what a test has asked the server and does not wait for
         context.close()
     for screen in screens:
         assert screen.errors == [], "the page met errors of its own"
