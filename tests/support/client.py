@@ -55,9 +55,15 @@ class AlbumClient:
         return job
 
     def settled(self, accepted: httpx.Response) -> dict[str, Any]:
-        """The job of an accepted upload, once it is ready or failed."""
+        """The job of an accepted upload, once it is ready or failed.
+
+        A first child may need half a minute on a busy machine; what is lost is emitted again after 90 seconds only.
+        """
         assert accepted.status_code == 202, accepted.text
-        job = self.job(accepted.json()["job_id"], wait_seconds=30)
+        for _ in range(2):
+            job = self.job(accepted.json()["job_id"], wait_seconds=30)
+            if job["state"] in ("ready", "failed"):
+                break
         assert job["state"] in ("ready", "failed"), job
         return job
 
