@@ -50,6 +50,8 @@ def test_what_a_check_has_left_is_told_until_another_finds_nothing(start_stack: 
             concerns = json.loads(album(stack.environment, "status", "--json").stdout)["concerns"]
             return left in concerns, "album_findings_left 1.0" in client.http.get("/metrics").text
 
+        over = {"report.finished_at": {"$ne": None}}
+        eventually(lambda: stack.database["fsck"].find_one(over), what="the API's own first check is over")
         stack.database["fs.chunks"].insert_one({"files_id": str(uuid.uuid4()), "n": 0, "data": b"loose"})
         assert album(stack.environment, "fsck", "--horizon", "0").exit_code == 1
         eventually(lambda: told() == (True, True), what="what is left is told")
