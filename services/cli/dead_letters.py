@@ -22,7 +22,7 @@ from services.cli.ids import any_id
 EX_NOT_ALL = 1
 SHOWN_BODY = 2000
 STAGES = (*status.STAGES.values(), "api")
-CODES = ("rejected", "delivery-limit", "expired", "maxlen", "contract-breach", "bug")
+CODES = ("rejected", "delivery-limit", *sorted(dead_letters.LIMITS), "contract-breach", "bug")
 
 app = typer.Typer(no_args_is_help=True, help="What no stage could work on: look at it, try it again, or drop it.")
 
