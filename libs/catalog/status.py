@@ -21,7 +21,8 @@ from libs.shared.topology import QueueState, queue_of
 
 STAGES: dict[State, str] = {"queued": "decoder", "encoded": "thumbnailer"}
 """Which stage an image waits for, by its state."""
-QUEUES = tuple(queue_of(name) for name in ("decoder", "thumbnailer", "api"))
+PARTS = ("decoder", "thumbnailer", "api")
+"""Who takes messages from the pipeline, each from a queue of its own, in the order of an image's journey."""
 MOST_COUNTED = 10_000
 """Where counting ends that could take long: more is only said to be more."""
 RATE_WINDOW = timedelta(minutes=1)
@@ -135,7 +136,8 @@ async def queue_states(
 
     After an outage the next one would not be answered either, and waiting for that takes long.
     """
-    states: dict[str, QueueState | None] = dict.fromkeys((*QUEUES, *(queue_of(lag.subscriber) for lag in subscribers)))
+    names = (*PARTS, *(lag.subscriber for lag in subscribers))
+    states: dict[str, QueueState | None] = dict.fromkeys(map(queue_of, names))
     with suppress(Outage), anyio.move_on_after(within_seconds):
         for queue in states:
             states[queue] = await look(queue)

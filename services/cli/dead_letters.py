@@ -11,9 +11,10 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from libs.catalog import dead_letters, status
+from libs.catalog import dead_letters
 from libs.catalog.catalog import Catalog
 from libs.catalog.dead_letters import Letter, Outcome, Selection
+from libs.catalog.status import PARTS
 from libs.shared.events import TYPE_PREFIX, rfc3339
 from services.cli.catalog import Work, ended, with_catalog
 from services.cli.console import MOST_LINES, AsJson, counted, show_table
@@ -21,13 +22,12 @@ from services.cli.ids import any_id
 
 EX_NOT_ALL = 1
 SHOWN_BODY = 2000
-STAGES = (*status.STAGES.values(), "api")
 CODES = ("rejected", "delivery-limit", *sorted(dead_letters.LIMITS), "contract-breach", "bug")
 
 app = typer.Typer(no_args_is_help=True, help="What no stage could work on: look at it, try it again, or drop it.")
 
 Id = Annotated[str | None, typer.Argument(metavar="ID", parser=any_id, help="One letter.")]
-Stage = Annotated[str | None, typer.Option(help=f"Letters of one stage: {', '.join(STAGES)}.")]
+Stage = Annotated[str | None, typer.Option(help=f"Letters of one stage: {', '.join(PARTS)}.")]
 Code = Annotated[str | None, typer.Option(help=f"Of one cause: {', '.join(CODES)}.")]
 All = Annotated[bool, typer.Option("--all", help="All letters.")]
 
@@ -129,7 +129,7 @@ def _require_known(stage: str | None, code: str | None) -> None:
 
     Not before: messages of others, or of earlier versions, may have left letters under words that are not ours.
     """
-    for what, given, known in (("stage", stage, STAGES), ("cause", code, CODES)):
+    for what, given, known in (("stage", stage, PARTS), ("cause", code, CODES)):
         if given is not None and given not in known:
             raise ended(f"there is no {what} {given}; there are {', '.join(known)}", EX_NOT_ALL)
 

@@ -16,7 +16,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from libs.catalog.catalog import Catalog
-from libs.catalog.status import STAGES, Overview, overview, queue_states
+from libs.catalog.status import PARTS, Overview, overview, queue_states
 from libs.shared import mongo, mongo_errors
 from libs.shared.rabbitmq import Publisher
 from libs.shared.settings import address_of
@@ -140,7 +140,7 @@ def _stages(seen: Seen) -> Table:
     numbers = (Column(name, justify="right") for name in ("waiting", "processes", "images", "oldest"))
     table = Table("stage", *numbers, title="Stages", title_justify="left")
     in_flight = {line.stage: line for line in seen.overview.in_flight} if seen.overview else {}
-    for stage in (*STAGES.values(), "api"):
+    for stage in PARTS:
         line = in_flight.get(stage)
         table.add_row(
             stage,

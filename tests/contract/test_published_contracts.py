@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from libs.catalog.status import PARTS
 from libs.shared.events import EVENTS, Envelope, ImageEncoded, ImageFailed
 from libs.shared.topology import LOG
 from services.api import contracts, progress
@@ -93,6 +94,7 @@ def test_the_asyncapi_document_tells_who_sends_and_who_receives_what() -> None:
     }
     assert {name: (part.sends, part.receives) for name, part in contracts.PIPELINE.items()} == cards
     assert set(contracts.PIPELINE["api"].sends) == {event for event in EVENTS if event.is_work}
+    assert set(contracts.PIPELINE) == set(PARTS)
 
     channels = CONTRACTS[DOCS / "asyncapi.json"]["channels"]
     assert channels["events-log"]["address"] == LOG.name

@@ -10,7 +10,6 @@ import { count, reason } from "../words.js";
 import { actions, button, Panel, table } from "./panel.js";
 
 const EVERY_MS = 2000;
-const STAGES = ["decoder", "thumbnailer", "api"];
 const times = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium" });
 
 const time = (value) => times.format(new Date(value));
@@ -42,6 +41,14 @@ const now = new Panel("Now", ({ overview: { pulse, subscribers: lags, per_minute
   return [...concerns.map((text) => el("p", { class: "concern" }, text)), ...lines.map((text) => el("p", {}, text))];
 });
 
+/** Whose queue it is, by its name: album.<who>.v1. */
+const ownerOf = (queue) => queue.split(".")[1];
+
+function stagesOf(queues, lags) {
+  const others = new Set(lags.map((lag) => lag.subscriber));
+  return Object.keys(queues).map(ownerOf).filter((name) => !others.has(name));
+}
+
 const concern = (text) => el("span", { class: "concern" }, text);
 
 /** What waits in a queue, and how many processes take it. */
@@ -50,10 +57,10 @@ function waiting(queue) {
   return [`${queue.messages}`, queue.consumers ? `${queue.consumers}` : concern("none")];
 }
 
-const stages = new Panel("Stages", ({ queues, in_flight: inFlight }) =>
+const stages = new Panel("Stages", ({ queues, in_flight: inFlight, subscribers: lags }) =>
   table(
     ["Stage", "Messages waiting", "Processes", "Images", "Oldest"],
-    STAGES.map((stage) => {
+    stagesOf(queues, lags).map((stage) => {
       const images = inFlight.find((line) => line.stage === stage);
       return [
         stage,
@@ -178,7 +185,7 @@ async function look() {
   const { overview, queues, checks } = await adminStatus();
   setText(document.getElementById("at"), time(overview.at));
   now.show({ overview: { pulse: overview.pulse, subscribers: overview.subscribers, per_minute: overview.per_minute }, silent: Object.values(queues).includes(null) });
-  stages.show({ queues, in_flight: overview.in_flight });
+  stages.show({ queues, in_flight: overview.in_flight, subscribers: overview.subscribers });
   subscribers.show({ queues, subscribers: overview.subscribers });
   failed.show(overview.failed);
   letters.show(overview.pulse.dead_letters ? (await deadLetters()).letters : []);
