@@ -153,18 +153,15 @@ async def _change(
 
 
 async def _keep_for_later(catalog: Catalog, event: ThumbnailCreated | ImageFailed) -> bool:
-    """Keep the thumbnailer's answer to a picture that the catalog has not heard of yet.
+    """Keep the thumbnailer's answer to a picture that the catalog has not heard of yet; of several, the first.
 
     Returns:
-        Whether it is kept: the first one is, however often it comes.
+        Whether it is not heard of yet. An answer that is not kept may count all the same, if its message is delivered
+        twice and applied once more when the picture is there: so what it brought is left to the check of the store.
     """
-    answer = event.model_dump(mode="json")
-    free: list[Document] = [{"early": None}]
-    if isinstance(event, ThumbnailCreated):
-        # A duplicate, whose blob the caller would else delete as one that lost.
-        free.append({"early.thumbnail.blob_id": event.thumbnail.blob_id})
-    wanted = {"_id": event.image_id, "generation": event.generation, "state": "queued", "$or": free}
-    return bool((await catalog.images.update_one(wanted, {"$set": {"early": answer}})).matched_count)
+    wanted = {"_id": event.image_id, "generation": event.generation, "state": "queued"}
+    first = {"$ifNull": ["$early", {"$literal": event.model_dump(mode="json")}]}
+    return bool((await catalog.images.update_one(wanted, [{"$set": {"early": first}}])).matched_count)
 
 
 def _is_awaited(image: Image | None, event: ThumbnailCreated | ImageFailed) -> bool:

@@ -127,6 +127,22 @@ async def test_a_thumbnail_of_an_attempt_that_was_given_up_is_not_kept_for_the_n
     assert outcome.lost == [stale.thumbnail.blob_id]
 
 
+async def test_a_second_early_thumbnail_stays_for_whoever_has_the_same_message_and_is_slower(shelf: Shelf) -> None:
+    queued = await shelf.queued()
+    picture = await shelf.encoded_event(queued)
+    early = queued.model_copy(update={"encoded": picture.encoded})
+    first, second = await shelf.thumbnail_event(early), await shelf.thumbnail_event(early)
+    await progress.accept_thumbnail(shelf.catalog, first, Context(), keep_original=True)
+
+    quick = await progress.accept_thumbnail(shelf.catalog, second, Context(), keep_original=True)
+    await progress.accept_encoded(shelf.catalog, picture, Context())
+    slow = await progress.accept_thumbnail(shelf.catalog, second, Context(), keep_original=True)
+
+    assert slow.image is not None
+    assert slow.image.thumbnail == second.thumbnail
+    assert quick.lost == []
+
+
 async def test_bytes_whose_record_is_gone_already_go_with_their_image(shelf: Shelf) -> None:
     image = await shelf.ready()
     assert image.encoded is not None
