@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -209,3 +210,19 @@ def test_pods_speak_with_nobody_unless_a_policy_says_so() -> None:
 
     assert closed == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     assert {rule["ports"][0]["port"] for rule in egress} == {5672, 27017}
+
+
+def test_prometheus_scrapes_the_same_jobs_as_under_compose() -> None:
+    prometheus = KUBERNETES.parent / "prometheus"
+    [scraped] = yaml.safe_load((prometheus / "kubernetes.yml").read_text())["scrape_configs"]
+    wanted = re.compile(scraped["relabel_configs"][0]["regex"])
+    templates = [one["spec"]["template"] for one in manifests() if one["kind"] == "Deployment"]
+    jobs = {
+        f"album-{labels['app.kubernetes.io/component']}"
+        for labels, [container] in ((one["metadata"]["labels"], one["spec"]["containers"]) for one in templates)
+        for port in container.get("ports", ())
+        if wanted.fullmatch(f"{labels['app.kubernetes.io/name']};{port['name']}")
+    }
+
+    config = yaml.safe_load((prometheus / "prometheus.yml").read_text())
+    assert jobs == {job["job_name"] for job in config["scrape_configs"]}
