@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from libs.catalog.settings import CatalogSettings
-from libs.shared.settings import Settings, address_of
+from libs.shared.settings import AmqpUrl, MongoUrl, Settings, address_of
 from services.cli.running import running_stack
 
 PROJECT = Path(__file__).parents[2]
@@ -33,8 +33,8 @@ class UpSettings(DataSettings):
     port: int = Field(8000, ge=1, le=65535, description="port the API listens on")
     decoders: int = Field(1, ge=0, description="decoder processes that `make up` and `album up` run")
     thumbnailers: int = Field(1, ge=0, description="thumbnailer processes that `make up` and `album up` run")
-    mongo_url: SecretStr | None = Field(None, description="a MongoDB replica set to use instead of a private one")
-    amqp_url: SecretStr | None = Field(None, description="a RabbitMQ to use instead of a private one")
+    mongo_url: MongoUrl | None = Field(None, description="a MongoDB replica set to use instead of a private one")
+    amqp_url: AmqpUrl | None = Field(None, description="a RabbitMQ to use instead of a private one")
 
     @property
     def needs_private_servers(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -187,10 +188,11 @@ def require_free_port(settings: UpSettings) -> None:
     try:
         socket.create_server((settings.host, settings.port), family=family).close()
     except OSError as error:
-        raise CannotStart(
-            f"cannot listen on {settings.host} port {settings.port} ({os.strerror(error.errno or 0)}): "
-            "stop what listens there, or choose another port with --port"
-        ) from None
+        is_taken = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        another_port = "stop what listens there, or choose another port with --port"
+        advice = another_port if is_taken else "set ALBUM_HOST to an address of this machine"
+        reason = str(error.strerror).partition(" (")[0]  # Python adds the address
+        raise CannotStart(f"cannot listen on {settings.host} port {settings.port} ({reason}): {advice}") from None
 
 
 def stop_on_signals() -> None:

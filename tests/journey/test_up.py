@@ -223,6 +223,22 @@ def test_a_taken_port_is_said_at_once(start_up: StartUp, tmp_path: Path) -> None
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize("host", ["album.invalid", "192.0.2.1"], ids=["no name", "of another machine"])
+def test_an_address_that_is_not_this_machines_is_said_at_once(start_up: StartUp, host: str) -> None:
+    up = start_up(ALBUM_HOST=host)
+    assert up.process.wait(30) == EX_UNAVAILABLE
+    # In words, of which resolvers have several.
+    why = rf"cannot listen on {host} port {up.port} \([A-Za-z ]+\)"
+    assert up.said(f"^album: {why}: set ALBUM_HOST to an address of this machine$")
+
+
+@pytest.mark.parametrize("name", ["ALBUM_MONGO_URL", "ALBUM_AMQP_URL"])
+def test_a_url_that_is_none_is_named_before_anything_is_started(start_up: StartUp, name: str) -> None:
+    up = start_up(**{name: "nowhere"})
+    assert up.process.wait(30) == 64
+    assert up.printed == [f"album: {name}: Input should be a valid URL, relative URL without a base"]
+
+
 def test_a_setting_that_makes_no_sense_is_named(start_up: StartUp) -> None:
     up = start_up(ALBUM_DECODERS="many")
     assert up.process.wait(30) == 64
