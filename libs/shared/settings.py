@@ -61,7 +61,7 @@ class Settings(BaseSettings):
             super().__init__(**given)
         except ValidationError as error:
             prefix = self.model_config.get("env_prefix", "")
-            wrong = ((prefix + (".".join(map(str, one["loc"])) or "..."), one["msg"]) for one in error.errors())
+            wrong = ((prefix + ".".join(map(str, one["loc"])), one["msg"]) for one in error.errors())
             sentences = (f"{name.upper()}: {message.removeprefix('Value error, ')}" for name, message in wrong)
             raise WrongSetting("; ".join(sentences)) from None
 

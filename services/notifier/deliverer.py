@@ -25,6 +25,9 @@ from services.notifier.sender import Outcome, Sender, trusted_authorities
 from services.notifier.settings import NotifierSettings
 from services.notifier.turns import Turns
 
+NOTING_SECONDS = 45.0
+"""How long after a call it may take to note what came of it, an election included, before the call is made again."""
+
 
 class Deliverer:
     """Sends what is due until it is stopped; any number of processes may do so at once."""
@@ -82,7 +85,8 @@ class Deliverer:
         # One that fails is called once at a time, so that many of them do not take all turns.
         if webhook is None or (webhook.failures and self._lanes[webhook_id] > 1):
             return False
-        claimed = await sending.claim(self._registry, webhook_id, timedelta(seconds=self._settings.lease_seconds))
+        lease = timedelta(seconds=self._settings.timeout_seconds + NOTING_SECONDS)
+        claimed = await sending.claim(self._registry, webhook_id, lease)
         if claimed is None:
             return False
         await self._note(webhook, claimed, await self._sender.send(webhook, claimed))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from libs.shared.settings import SubscriberSettings
@@ -19,7 +19,6 @@ class NotifierSettings(SubscriberSettings, WebhookSettings):
     )
     webhook_concurrency: int = Field(4, ge=1, description="calls that one process makes at once to one webhook")
     timeout_seconds: float = Field(15.0, gt=0, description="how long a receiver may take to answer")
-    lease_seconds: float = Field(60.0, gt=0, description="how soon a call is made again whose process died")
     poll_seconds: float = Field(1.0, gt=0, description="how often to look for what has become due")
     retry_first_seconds: float = Field(
         5.0, gt=0, description="pause before the second try, the next is four times as long"
@@ -27,9 +26,3 @@ class NotifierSettings(SubscriberSettings, WebhookSettings):
     retry_longest_seconds: float = Field(21_600.0, gt=0, description="the longest of these pauses")
     retry_period_hours: float = Field(24.0, gt=0, description="how long a delivery is tried")
     disable_after_days: float = Field(5.0, gt=0, description="how long a webhook may have failed without a success")
-
-    @model_validator(mode="after")
-    def _has_time_to_call(self) -> NotifierSettings:
-        if self.lease_seconds <= self.timeout_seconds:
-            raise ValueError("lease_seconds must be longer than timeout_seconds, or calls are made twice")
-        return self

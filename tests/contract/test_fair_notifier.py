@@ -24,9 +24,7 @@ from tests.support.receiver import Receiver, hang, receiving
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
-SETTINGS = NotifierSettings(
-    concurrency=8, allow_networks="127.0.0.1/32", timeout_seconds=60, lease_seconds=120, poll_seconds=0.05
-)
+SETTINGS = NotifierSettings(concurrency=8, allow_networks="127.0.0.1/32", timeout_seconds=60, poll_seconds=0.05)
 MOST = 7
 """Seven eighths of the calls at once."""
 

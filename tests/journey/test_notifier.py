@@ -119,7 +119,7 @@ def test_receivers_that_hang_do_not_delay_the_others(
     release = threading.Event()
     slow = [hook(hang(release)) for _ in range(3)]
     fast = hook()
-    patient = {"TIMEOUT_SECONDS": "100", "LEASE_SECONDS": "200", "CONCURRENCY": "8", "WEBHOOK_CONCURRENCY": "2"}
+    patient = {"TIMEOUT_SECONDS": "100", "CONCURRENCY": "8", "WEBHOOK_CONCURRENCY": "2"}
 
     with restarted(notified, **patient):
         for _ in range(20):
@@ -138,11 +138,14 @@ def test_what_a_notifier_was_sending_when_it_was_killed_is_sent_again(
     release = threading.Event()
     one = hook()
     one.receiver.script += [hang(release)]
-    with restarted(notified, TIMEOUT_SECONDS="4", LEASE_SECONDS="5"):
+    with restarted(notified, TIMEOUT_SECONDS="4"):
         notified_client.create()
         one.called(1)
 
         notified.processes["notifier-0"].kill()
+        claimed = {"webhook_id": one.id, "due_at": {"$gt": utc_now()}}
+        over = notified.database["webhook_deliveries"].update_one(claimed, {"$set": {"due_at": utc_now()}})
+        assert over.modified_count == 1
         waiting = [notified_client.create() for _ in range(3)]
         notified.start("notifier")
         one.settled(*["delivered"] * 4)

@@ -31,7 +31,6 @@ def notified(_stacks: StartStack) -> Iterator[Stack]:
         thumbnailers=0,
         ALBUM_NOTIFIER_ALLOW_NETWORKS="127.0.0.1/32",
         ALBUM_NOTIFIER_TIMEOUT_SECONDS="60",
-        ALBUM_NOTIFIER_LEASE_SECONDS="120",
         ALBUM_NOTIFIER_POLL_SECONDS="0.05",
         ALBUM_NOTIFIER_RETRY_FIRST_SECONDS="0.05",
         ALBUM_NOTIFIER_RETRY_LONGEST_SECONDS="0.2",

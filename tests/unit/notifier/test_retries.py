@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from libs.shared.settings import WrongSetting
 from libs.webhooks.records import Attempt, Claim, SigningWebhook
 from libs.webhooks.sending import Verdict
 from services.notifier import retries
@@ -121,8 +120,3 @@ def test_a_webhook_is_disabled_when_a_delivery_is_given_up_after_days_without_a_
     assert judged(500, failing_since=old).reason is None
     assert judged(500, age=day, failing_since=NOW - timedelta(days=4)).reason is None
     assert judged(500, age=day).reason is None
-
-
-def test_a_lease_that_ends_before_the_call_is_refused() -> None:
-    with pytest.raises(WrongSetting, match="lease_seconds"):
-        NotifierSettings(timeout_seconds=60, lease_seconds=60)

@@ -180,13 +180,6 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
     assert (UpSettings().port, UpSettings().data) == (8000, PROJECT / ".data")
 
 
-def test_settings_that_do_not_go_together_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALBUM_NOTIFIER_LEASE_SECONDS", "5")
-
-    with pytest.raises(WrongSetting, match=r"^ALBUM_NOTIFIER_\.\.\.: lease_seconds must be longer"):
-        NotifierSettings()
-
-
 @pytest.mark.parametrize(
     ("given", "named"),
     [
