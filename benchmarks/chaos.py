@@ -143,7 +143,7 @@ def staged(options: Options) -> Iterator[Scene]:
     with tempfile.TemporaryDirectory(prefix="album-chaos-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         [port] = free_ports(1)
-        broker = rabbitmq.prepare(directory, plugins=["rabbitmq_management"], management_port=port)
+        broker = rabbitmq.prepare(directory, management_port=port)
         database = mongod.prepare(directory)
         with running(database, broker), mongo_client(database.url) as mongo:
             stack = run_stack(directory, mongo, database.url, broker.url, COUNTS, **SETTINGS)

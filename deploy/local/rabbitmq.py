@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import shutil
 import socket
-from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.local.node import Node, NodeFailed
@@ -31,15 +30,18 @@ default_user = {user}
 default_pass = {password}
 raft.wal_max_size_bytes = 8000000
 disk_free_limit.absolute = 256MB
+"""
+MANAGEMENT_CONFIG = """\
 management.tcp.ip = {loopback}
 management.tcp.port = {management_port}
 """
 
 
-def prepare(data_dir: Path, *, plugins: Sequence[str] = (), management_port: int = 0) -> Node:
+def prepare(data_dir: Path, *, management_port: int = 0) -> Node:
     """A node that keeps its data in ``data_dir``/rabbitmq and listens on free loopback ports; not started yet.
 
-    Its user is guest with a random password, which is kept in the data directory and stands in the url.
+    Its user is guest with a random password, which is kept in the data directory and stands in the url. With a
+    ``management_port`` it serves RabbitMQ's management API there.
 
     Raises:
         NodeFailed: there is no RabbitMQ on this machine.
@@ -52,16 +54,11 @@ def prepare(data_dir: Path, *, plugins: Sequence[str] = (), management_port: int
     log.write_bytes(b"")
     amqp_port, distribution_port, epmd_port = free_ports(3)
     password = _kept_secret(directory / "password")
-    # Without plugins that serve it, the management port is a setting that nobody reads.
-    settings = CONFIG.format(
-        loopback=LOOPBACK,
-        amqp_port=amqp_port,
-        user=USER,
-        password=password,
-        management_port=management_port or amqp_port,
-    )
-    _write_private(directory / "rabbitmq.conf", settings)
-    (directory / "enabled_plugins").write_text(f"[{','.join(plugins)}].\n")
+    config = CONFIG.format(loopback=LOOPBACK, amqp_port=amqp_port, user=USER, password=password)
+    if management_port:
+        config += MANAGEMENT_CONFIG.format(loopback=LOOPBACK, management_port=management_port)
+    _write_private(directory / "rabbitmq.conf", config)
+    (directory / "enabled_plugins").write_text("[rabbitmq_management].\n" if management_port else "[].\n")
     _kept_secret(directory / ".erlang.cookie")
     env = environment(directory, log, distribution_port, epmd_port)
     epmd = Process([find_epmd()], env=env, log=log.with_name("epmd.log"))

@@ -120,9 +120,8 @@ def broker_cluster(directory: Path) -> Iterator[BrokerCluster]:
         cookie = home / ".erlang.cookie"
         cookie.write_text("album-cluster-of-a-test")
         cookie.chmod(0o600)
-        config = rabbitmq.CONFIG.format(
-            loopback=LOOPBACK, amqp_port=amqp_port, user="guest", password="guest", management_port=management_port
-        )
+        config = rabbitmq.CONFIG.format(loopback=LOOPBACK, amqp_port=amqp_port, user="guest", password="guest")
+        config += rabbitmq.MANAGEMENT_CONFIG.format(loopback=LOOPBACK, management_port=management_port)
         config += "cluster_formation.peer_discovery_backend = classic_config\n"
         config += "".join(f"cluster_formation.classic_config.nodes.{i} = {each}\n" for i, each in enumerate(names, 1))
         (home / "rabbitmq.conf").write_text(config)

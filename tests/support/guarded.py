@@ -100,7 +100,7 @@ def _hello(client: MongoClient[dict[str, Any]]) -> dict[str, Any]:
 @contextmanager
 def _rabbitmq(directory: Path, password: str) -> Iterator[int]:
     tls_port, management_port = free_ports(2)
-    node = rabbitmq.prepare(directory, plugins=["rabbitmq_management"], management_port=management_port)
+    node = rabbitmq.prepare(directory, management_port=management_port)
     with (directory / rabbitmq.DIRECTORY / "rabbitmq.conf").open("a") as config:
         config.write(
             f"listeners.ssl.1 = {LOOPBACK}:{tls_port}\n"

@@ -48,7 +48,7 @@ def serve(directory: Path) -> None:
         answer["management"] = f"http://{address.hostname}:{MANAGEMENT_PORT}/api/"
     else:
         [port] = free_ports(1)
-        broker = rabbitmq.prepare(directory, plugins=["rabbitmq_management"], management_port=port)
+        broker = rabbitmq.prepare(directory, management_port=port)
         nodes.append(broker)
         answer["amqp"] = broker.url
         answer["management"] = f"http://{LOOPBACK}:{port}/api/"
