@@ -12,8 +12,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from libs.shared.events import rfc3339
+from libs.shared.pages import Page
 from libs.webhooks import deliveries, endpoints
-from libs.webhooks.records import Attempt
+from libs.webhooks.records import Attempt, Delivery
 from libs.webhooks.registry import Registry
 from libs.webhooks.settings import WebhookSettings
 from services.cli.catalog import with_catalog
@@ -56,23 +57,26 @@ def list_deliveries(
 ) -> None:
     """List what a webhook was or will be told, newest first, with the last attempt at each."""
 
-    async def work(registry: Registry) -> list[dict[str, Any]]:
+    async def work(registry: Registry) -> Page[Delivery]:
         webhook = await endpoints.find_webhook(registry, None, webhook_id)
-        page = await deliveries.list_deliveries(registry, webhook, limit, None)
-        return [
-            {
-                "id": delivery.id,
-                "event_id": delivery.event_id,
-                "type": delivery.type,
-                "state": delivery.state,
-                "create_date": rfc3339(delivery.create_date),
-                "due_at": _time(delivery.due_at),
-                "last_attempt": _said(delivery.attempts[-1]) if delivery.attempts else None,
-            }
-            for delivery in page.items
-        ]
+        return await deliveries.list_deliveries(registry, webhook, limit, None)
 
-    _print(with_registry(work), as_json=as_json)
+    page = with_registry(work)
+    rows = [
+        {
+            "id": delivery.id,
+            "event_id": delivery.event_id,
+            "type": delivery.type,
+            "state": delivery.state,
+            "create_date": rfc3339(delivery.create_date),
+            "due_at": _time(delivery.due_at),
+            "last_attempt": _said(delivery.attempts[-1]) if delivery.attempts else None,
+        }
+        for delivery in page.items
+    ]
+    _print(rows, as_json=as_json)
+    if page.next:
+        typer.echo(f"There are more than these {limit}: see --limit.", err=True)
 
 
 @app.command()

@@ -212,6 +212,22 @@ def test_a_replay_needs_a_delivery_or_a_time(notified_client: AlbumClient, which
     expect.failed(notified_client.post("/webhook/replay", webhook_id=expect.ABSENT, **which), 422, "invalid-request")
 
 
+def test_an_operator_who_sees_a_part_of_the_deliveries_is_told_so(
+    notified: Stack, notified_client: AlbumClient, hook: NewHook
+) -> None:
+    one = hook()
+    for _ in range(2):
+        notified_client.create()
+    one.settled("delivered", "delivered")
+
+    some, all_of_them = (
+        album(notified.environment, "webhooks", "deliveries", one.id, "--limit", most) for most in ("1", "2")
+    )
+
+    assert some.stderr == "There are more than these 1: see --limit.\n"
+    assert all_of_them.stderr == ""
+
+
 def test_an_operator_sees_webhooks_and_deliveries_and_can_replay(
     notified: Stack, notified_client: AlbumClient, hook: NewHook
 ) -> None:
