@@ -40,9 +40,10 @@ def list_letters(
     as_json: AsJson = False,
 ) -> None:
     """List letters, newest first, with the present state of their images."""
-    found = with_catalog(_collect(Selection(stage=stage, code=code), limit))
+    selection = Selection(stage=stage, code=code)
+    found = with_catalog(_collect(selection, limit))
     if not found:
-        _require_known(stage, code)
+        _require_known(selection)
     if as_json:
         for letter in found:
             typer.echo(json.dumps(_plain(letter)))
@@ -61,9 +62,10 @@ def list_letters(
 @app.command()
 def show(id: Annotated[str, typer.Argument(metavar="ID", parser=any_id)], as_json: AsJson = False) -> None:
     """Show one letter with its event, or with its bytes if it cannot be read."""
-    found = with_catalog(_collect(Selection(id=id), 1))
+    selection = Selection(id=id)
+    found = with_catalog(_collect(selection, 1))
     if not found:
-        raise _nothing()
+        _require_known(selection)
     [letter] = found
     if as_json:
         typer.echo(json.dumps(_plain(letter)))
@@ -96,12 +98,10 @@ def retry(id: Id = None, stage: Stage = None, code: Code = None, all: All = Fals
         return outcomes
 
     outcomes = with_catalog(work)
-    if id is not None and not outcomes:
-        raise _nothing()
     if not outcomes:
-        _require_known(stage, code)
-    if not outcomes and not as_json:
-        typer.echo("there are no such letters")
+        _require_known(selection)
+        if not as_json:
+            typer.echo("there are no such letters")
     raise typer.Exit(EX_NOT_ALL if any(outcome != "queued" for outcome in outcomes) else 0)
 
 
@@ -110,10 +110,8 @@ def drop(id: Id = None, stage: Stage = None, code: Code = None, all: All = False
     """Remove letters; their images stay as they are."""
     selection = _selected(id, stage, code, is_all=all)
     dropped = with_catalog(lambda catalog: dead_letters.drop(catalog, selection))
-    if id is not None and not dropped:
-        raise _nothing()
     if not dropped:
-        _require_known(stage, code)
+        _require_known(selection)
     typer.echo(json.dumps({"dropped": dropped}) if as_json else f"{counted(dropped, 'letter')} dropped")
 
 
@@ -124,12 +122,14 @@ def _selected(id: str | None, stage: str | None, code: str | None, *, is_all: bo
     return Selection(id=id, stage=stage, code=code)
 
 
-def _require_known(stage: str | None, code: str | None) -> None:
-    """Say so where nothing was found by a word that is mistyped.
+def _require_known(selection: Selection) -> None:
+    """End with what is wrong where nothing was found by an id, or by a word that is mistyped.
 
     Not before: messages of others, or of earlier versions, may have left letters under words that are not ours.
     """
-    for what, given, known in (("stage", stage, PARTS), ("cause", code, CODES)):
+    if selection.id is not None:
+        raise ended("there is no such letter: `album dead-letters list` shows those that there are", EX_NOT_ALL)
+    for what, given, known in (("stage", selection.stage, PARTS), ("cause", selection.code, CODES)):
         if given is not None and given not in known:
             raise ended(f"there is no {what} {given}; there are {', '.join(known)}", EX_NOT_ALL)
 
@@ -156,7 +156,3 @@ def _plain(letter: Letter) -> dict[str, Any]:
         "envelope": letter.envelope,
         "body": None if letter.body is None else base64.b64encode(letter.body).decode(),
     }
-
-
-def _nothing() -> typer.Exit:
-    return ended("there is no such letter", EX_NOT_ALL)

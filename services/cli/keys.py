@@ -67,7 +67,7 @@ def list_keys(as_json: AsJson = False) -> None:
 def revoke(id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as list shows it.")]) -> None:
     """Revoke a key: within seconds neither it nor any sign-in with it opens anything."""
     if not with_catalog(lambda catalog: keys.revoke_key(catalog, id)):
-        raise ended("there is no such key", EX_NO_KEY)
+        raise ended("there is no such key: `album keys list` shows those that there are", EX_NO_KEY)
     typer.echo(f"{id} is revoked")
 
 
