@@ -134,9 +134,8 @@ def primary_item(data: bytes) -> PrimaryItem | None:
 
 def lacks_parts(data: bytes) -> bool:
     """Whether the file ends before all that its primary item is made of: libheif leaves a hole for a missing tile."""
-    meta = find_top_level(data, b"meta", len(data))
     try:
-        inside = {box.kind: box for box in boxes(data, meta.start + 4, meta.end)} if meta else {}
+        inside = _inside_meta(data)
         places, sources = _places(data, inside[b"iloc"]), _references(data, inside.get(b"iref"), b"dimg")
         unread, parts = [_primary(data, inside[b"pitm"])], set[int]()
         while unread:
@@ -151,9 +150,8 @@ def lacks_parts(data: bytes) -> bool:
 
 def coded_head(data: bytes) -> bytes:
     """The first bytes of what the primary item is coded as, or the first item that it is made of; none if it is odd."""
-    meta = find_top_level(data, b"meta", len(data))
     try:
-        inside = {box.kind: box for box in boxes(data, meta.start + 4, meta.end)} if meta else {}
+        inside = _inside_meta(data)
         primary = _primary(data, inside[b"pitm"])
         item = next(iter(_references(data, inside.get(b"iref"), b"dimg").get(primary, [])), primary)
         start, end = _places(data, inside[b"iloc"])[item]
@@ -168,6 +166,12 @@ def without_exif(data: bytes) -> bytes:
     if meta is None:
         return data
     return data[: meta.start] + data[meta.start : meta.end].replace(b"Exif", b"skip") + data[meta.end :]
+
+
+def _inside_meta(data: bytes) -> dict[bytes, Box]:
+    """The boxes of a whole file's ``meta`` box, by kind."""
+    meta = find_top_level(data, b"meta", len(data))
+    return {box.kind: box for box in boxes(data, meta.start + 4, meta.end)} if meta else {}
 
 
 def _read_primary(data: bytes, meta: dict[bytes, Box]) -> PrimaryItem | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal
 
 from libs.shared.boxes import primary_item
@@ -12,15 +10,13 @@ from libs.shared.boxes import primary_item
 Format = Literal["JPEG", "PNG", "WEBP", "HEIF", "AVIF"]
 """The formats that are accepted, under the names that Pillow gives them."""
 
-CONTENT_TYPES: Mapping[Format, str] = MappingProxyType(
-    {
-        "JPEG": "image/jpeg",
-        "PNG": "image/png",
-        "WEBP": "image/webp",
-        "HEIF": "image/heif",
-        "AVIF": "image/avif",
-    }
-)
+CONTENT_TYPES: dict[Format, str] = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "HEIF": "image/heif",
+    "AVIF": "image/avif",
+}
 """Their media types."""
 
 _MAX_FTYP_BYTES = 4096
