@@ -11,7 +11,7 @@ from libs.shared.errors import Refusal
 from libs.shared.events import utc_now
 from libs.shared.mongo import Document, patiently
 from libs.webhooks.addresses import canonical_url
-from libs.webhooks.records import Webhook
+from libs.webhooks.records import FAILURES, Webhook
 from libs.webhooks.registry import Registry
 from libs.webhooks.signing import new_secret
 
@@ -73,7 +73,7 @@ async def enable_webhook(registry: Registry, owner: str, webhook_id: str) -> Web
     Raises:
         Refusal: ``webhook-not-found``.
     """
-    forgotten = dict.fromkeys(("reason", "failing_since", "failures", "paused_until"), "")
+    forgotten = dict.fromkeys(("reason", *FAILURES), "")
     document = await patiently(
         lambda: registry.webhooks.find_one_and_update(
             {"_id": webhook_id, "owner": owner}, {"$unset": forgotten}, _SHOWN, return_document=True

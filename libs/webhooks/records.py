@@ -19,6 +19,10 @@ Problem = Literal[
 """Why an attempt got no answer."""
 
 
+FAILURES = ("failing_since", "failures", "paused_until")
+"""The fields in which a webhook remembers that attempts failed."""
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 

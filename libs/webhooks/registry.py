@@ -12,11 +12,7 @@ from libs.webhooks.settings import WebhookSettings
 
 
 class Registry:
-    """The webhooks of one database and what is due to them.
-
-    A delivery is pending as long as it has ``due_at``. Whoever sends it first moves that time on, so that it becomes
-    due again if its sender dies.
-    """
+    """The webhooks of one database and what is due to them: a delivery is pending as long as it has ``due_at``."""
 
     def __init__(self, database: Database, settings: WebhookSettings) -> None:
         self.policy = settings.policy

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from libs.shared.events import utc_now
 from libs.shared.mongo import Document, patiently
-from libs.webhooks.records import Attempt, Claim, Reason, SigningWebhook, State
+from libs.webhooks.records import FAILURES, Attempt, Claim, Reason, SigningWebhook, State
 from libs.webhooks.registry import Registry
 
 KEPT_ATTEMPTS = 20
@@ -77,7 +77,7 @@ async def note_success(registry: Registry, webhook: SigningWebhook, claimed: Cla
     """Settle a delivery; whatever failed before is forgiven."""
     await _note(registry, claimed, attempt, _settled("delivered"))
     if webhook.failures:
-        forgiven = {"$unset": dict.fromkeys(("failing_since", "failures", "paused_until"), "")}
+        forgiven = {"$unset": dict.fromkeys(FAILURES, "")}
         await patiently(lambda: registry.webhooks.update_one({"_id": webhook.id}, forgiven))
 
 
