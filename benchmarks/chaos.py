@@ -177,9 +177,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=Options.kills)
     parser.add_argument("--seed", type=int, default=Options.seed)
     parser.add_argument("--freeze-seconds", type=float, default=Options.freeze_seconds)
-    given = parser.parse_args()
-    options = Options(given.uploads, given.kills, given.seed, given.freeze_seconds)
-    sys.exit(1 if wreak(options, Console()) else 0)
+    sys.exit(1 if wreak(Options(**vars(parser.parse_args())), Console()) else 0)
 
 
 if __name__ == "__main__":

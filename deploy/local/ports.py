@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 LOOPBACK = "127.0.0.1"
 
@@ -20,17 +20,9 @@ def free_ports(count: int) -> list[int]:
         while len(ports) < count:
             candidate = random.randint(FIRST, LAST)
             probe = held.enter_context(socket.socket())
-            if is_free(candidate, probe):
+            # As servers do, so that a port in TIME_WAIT counts as free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind((LOOPBACK, candidate))
                 ports.append(candidate)
     return ports
-
-
-def is_free(port: int, probe: socket.socket) -> bool:
-    """Whether the port can be bound; then the given socket holds it until it is closed."""
-    try:
-        # As servers do, so that a port in TIME_WAIT counts as free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((LOOPBACK, port))
-    except OSError:
-        return False
-    return True
