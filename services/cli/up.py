@@ -43,6 +43,7 @@ def up(settings: UpSettings, console: Console) -> None:
     """Run the stack until SIGINT or SIGTERM, then end all of it in order: services, broker, database.
 
     Raises:
+        WrongSetting: what all services are told cannot be.
         CannotStart: the port or the data directory is in use or not ours, or something cannot be started.
     """
     stop_on_signals()
@@ -76,6 +77,7 @@ def run(settings: UpSettings, console: Console, stack: ExitStack) -> None:
 
     What was started is left to the stack to end.
     """
+    shared = SharedSettings()
     require_free_port(settings)
     if settings.needs_private_servers:
         stack.enter_context(claimed(settings.data))
@@ -83,7 +85,7 @@ def run(settings: UpSettings, console: Console, stack: ExitStack) -> None:
     servers = choose_servers(settings)
     stack.enter_context(running(*servers.nodes))
     if settings.needs_private_servers:
-        stack.enter_context(announced(settings.data, _whereabouts(settings, servers)))
+        stack.enter_context(announced(settings.data, _whereabouts(settings, shared, servers)))
         if settings.data.resolve() != DataSettings.model_fields["data"].default:
             console.say(f"other album commands find it with ALBUM_DATA={settings.data.resolve()}")
     services = describe_services(settings, servers, console)
@@ -119,9 +121,8 @@ def choose_servers(settings: UpSettings) -> Servers:
     return Servers(nodes, mongo_url, amqp_url)
 
 
-def _whereabouts(settings: UpSettings, servers: Servers) -> dict[str, str | int]:
+def _whereabouts(settings: UpSettings, shared: SharedSettings, servers: Servers) -> dict[str, str | int]:
     """What other commands must know, by the names of their settings."""
-    shared = SharedSettings()
     return {
         "mongo_url": servers.mongo_url,
         "amqp_url": servers.amqp_url,
