@@ -23,7 +23,7 @@ async def retry(catalog: Catalog, image: Image, context: Context) -> Image:
     """
     if image.encoded is None and not image.is_original_kept:
         raise Refusal("original-not-kept", "the upload is lost, so there is nothing to try again with")
-    again = await _again(catalog, image, {"state": "failed"}, context, is_told=True)
+    again = await _again(catalog, image, {"state": "failed", **_basis(image)}, context, is_told=True)
     if again is None:
         raise Refusal("job-not-failed", "the job has not failed, so there is nothing to retry")
     return again
@@ -35,7 +35,8 @@ async def request_thumbnail(catalog: Catalog, image: Image, context: Context) ->
     Returns:
         Whether this call asked; of many at once, one does.
     """
-    return await _again(catalog, image, {"state": image.state}, context, is_told=False) is not None
+    wanted = {"state": image.state, **_basis(image)}
+    return await _again(catalog, image, wanted, context, is_told=False) is not None
 
 
 async def request_picture(catalog: Catalog, image: Image, context: Context) -> bool:
@@ -45,9 +46,9 @@ async def request_picture(catalog: Catalog, image: Image, context: Context) -> b
         Whether this call asked; not if the image has moved on.
     """
     assert image.encoded is not None
-    lost = {"state": image.state, "encoded.blob_id": image.encoded.blob_id}
     without = image.model_copy(update={"encoded": None})
-    return await _again(catalog, without, lost, context, is_told=False) is not None
+    wanted = {"state": image.state, "encoded.blob_id": image.encoded.blob_id, **_basis(without)}
+    return await _again(catalog, without, wanted, context, is_told=False) is not None
 
 
 async def emit_again(
@@ -68,6 +69,13 @@ async def emit_again(
     still = {"state": image.state}
     again = await _again(catalog, image, still, context, is_told=False, checks=checks, is_after_death=is_after_death)
     return again is not None
+
+
+def _basis(image: Image) -> Document:
+    """Selects an image that still has what it is to be made from: a check that finds that lost, forgets it."""
+    if image.encoded is None:
+        return {"is_original_kept": {"$ne": False}}
+    return {"encoded.blob_id": image.encoded.blob_id}
 
 
 async def _again(

@@ -4,9 +4,26 @@ from __future__ import annotations
 
 import pytest
 
+from libs.catalog.exhaustion import give_up
+from libs.catalog.records import Image
+from libs.catalog.requests import request_picture, request_thumbnail, retry
+from libs.shared.errors import Refusal
+from libs.shared.events import blob_ids
 from tests.support.shelf import Shelf
 
 pytestmark = pytest.mark.anyio
+
+
+async def failed(shelf: Shelf, image: Image) -> Image:
+    assert await give_up(shelf.catalog, image, "api", "it is no use", 1, image.context)
+    return await shelf.image(image.id)
+
+
+async def lose_bytes(shelf: Shelf, image: Image) -> Image:
+    """The image, after a check has found that neither upload nor picture are left of it."""
+    await shelf.blobs.delete(*blob_ids(image.original, image.encoded))
+    await shelf.check(repair=True)
+    return await shelf.image(image.id)
 
 
 async def test_what_is_left_of_a_damaged_upload_stays_though_its_image_fails(shelf: Shelf) -> None:
@@ -37,3 +54,35 @@ async def test_a_picture_whose_bytes_have_changed_stays_where_nothing_can_replac
     assert (report.left, found.is_repaired) == (1, False)
     assert await shelf.image(image.id) == image
     assert await shelf.catalog.chunks.count_documents(first) == 1
+
+
+@pytest.mark.parametrize("has_picture", [False, True])
+async def test_a_retry_that_was_decided_before_a_check_found_nothing_left_to_work_on_is_refused(
+    shelf: Shelf, has_picture: bool
+) -> None:
+    image = await failed(shelf, await (shelf.encoded() if has_picture else shelf.queued()))
+    lost = await lose_bytes(shelf, image)
+
+    with pytest.raises(Refusal, match="has not failed"):
+        await retry(shelf.catalog, image, image.context)
+
+    assert await shelf.image(image.id) == lost
+
+
+async def test_no_thumbnail_is_asked_for_of_a_picture_that_a_check_has_just_found_lost(shelf: Shelf) -> None:
+    image = await failed(shelf, await shelf.encoded())
+    lost = await lose_bytes(shelf, image)
+
+    assert not await request_thumbnail(shelf.catalog, image, image.context)
+
+    assert await shelf.image(image.id) == lost
+
+
+async def test_no_picture_is_asked_for_of_an_upload_that_another_check_has_just_found_lost(shelf: Shelf) -> None:
+    image = await shelf.ready()
+    await shelf.blobs.delete(*blob_ids(image.original))
+    await shelf.check(repair=True)
+
+    assert not await request_picture(shelf.catalog, image, image.context)
+
+    assert (await shelf.image(image.id)).state == "ready"
