@@ -9,11 +9,12 @@ from libs.shared.events import Context, ImageFailed
 from libs.shared.mongo import Document, Transaction
 from libs.shared.ports import BlobKind
 
-_FORGET: dict[BlobKind, Document] = {
+FORGET: dict[BlobKind, Document] = {
     "original": {"$set": {"is_original_kept": False}},
     "encoded": {"$unset": {"encoded": "", "preview": ""}},
     "thumbnail": {"$unset": {"thumbnail": ""}},
 }
+"""The updates by which a record promises a blob no longer."""
 
 
 async def give_up(
@@ -51,7 +52,7 @@ async def give_up(
     )
     changes = failure(event.code, event.message, event.attempts)
     for kind in lost:
-        for operator, fields in _FORGET[kind].items():
+        for operator, fields in FORGET[kind].items():
             changes[operator] = {**changes[operator], **fields}
 
     def work(transaction: Transaction) -> bool:

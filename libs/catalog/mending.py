@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from libs.catalog.catalog import Catalog
-from libs.catalog.exhaustion import give_up
+from libs.catalog.exhaustion import FORGET, give_up
 from libs.catalog.records import Image
 from libs.catalog.requests import request_picture, request_thumbnail
 from libs.catalog.soundness import UNUSABLE, Verdict, promised
@@ -23,7 +23,7 @@ async def mend(catalog: Catalog, blobs: GridFsBlobStore, image: Image, verdicts:
     - A blob that only lacks its file record gets it back.
     - A thumbnail is made from the picture again, a picture from the upload.
     - With neither a usable picture nor upload, the image fails with ``attempts-exhausted``.
-    - An upload that is gone while its picture is there is forgotten.
+    - An upload that is gone while its picture is there is forgotten; so is a thumbnail that is lost after its picture.
 
     An upload that is damaged, or a picture whose bytes have changed and which nothing can replace, is left for a
     backup to put right.
@@ -38,9 +38,12 @@ async def mend(catalog: Catalog, blobs: GridFsBlobStore, image: Image, verdicts:
     if image.state == "queued" and bad.get("original") in UNUSABLE:
         return mended | await _fail(catalog, image, bad)
     # Before the thumbnail begins a new generation, of which this cannot know whether it works on the upload.
-    if bad.get("original") == "gone" and await _forget_original(catalog, image):
+    if bad.get("original") == "gone" and await _forget(catalog, image, "original"):
         mended.add("original")
-    if "thumbnail" in bad and image.encoded is not None and await request_thumbnail(catalog, image, image.context):
+    if image.encoded is None:
+        if bad.get("thumbnail") in UNUSABLE and await _forget(catalog, image, "thumbnail"):
+            mended.add("thumbnail")
+    elif "thumbnail" in bad and await request_thumbnail(catalog, image, image.context):
         await blobs.delete(*blob_ids(image.thumbnail))
         mended.add("thumbnail")
     return mended
@@ -71,8 +74,6 @@ async def _fail(catalog: Catalog, image: Image, bad: Verdicts) -> set[BlobKind]:
     return lost if failed else set()
 
 
-async def _forget_original(catalog: Catalog, image: Image) -> bool:
-    assert image.original is not None
-    wanted = {"_id": image.id, "generation": image.generation, "original.blob_id": image.original.blob_id}
-    forgotten = {"$set": {"is_original_kept": False}}
-    return bool((await patiently(lambda: catalog.images.update_one(wanted, forgotten))).modified_count)
+async def _forget(catalog: Catalog, image: Image, kind: BlobKind) -> bool:
+    wanted = {"_id": image.id, "generation": image.generation, f"{kind}.blob_id": promised(image)[kind].blob_id}
+    return bool((await patiently(lambda: catalog.images.update_one(wanted, FORGET[kind]))).modified_count)

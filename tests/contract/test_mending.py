@@ -86,3 +86,13 @@ async def test_no_picture_is_asked_for_of_an_upload_that_another_check_has_just_
     assert not await request_picture(shelf.catalog, image, image.context)
 
     assert (await shelf.image(image.id)).state == "ready"
+
+
+async def test_a_thumbnail_that_is_lost_after_all_it_could_be_made_from_is_promised_no_longer(shelf: Shelf) -> None:
+    image = await lose_bytes(shelf, await shelf.ready())
+    await shelf.blobs.delete(*blob_ids(image.thumbnail))
+
+    report, [found] = await shelf.check(repair=True)
+
+    assert (report.left, found.is_repaired) == (0, True)
+    assert await shelf.image(image.id) == image.model_copy(update={"thumbnail": None})
