@@ -18,7 +18,7 @@ from libs.catalog import dead_letters, deletions, outbox, requests, uploads
 from libs.catalog.albums import create_album
 from libs.catalog.records import Image
 from libs.catalog.uploads import Intent
-from libs.shared.errors import BlobMissing, Refusal, Rejection
+from libs.shared.errors import BlobMissing, Outage, Refusal, Rejection
 from libs.shared.events import (
     BlobRef,
     Context,
@@ -103,19 +103,24 @@ class Pipeline:
     # What clients do.
 
     async def upload(self) -> None:
+        """Whoever dies over it leaves it to the reconciler, which may also give up one that is still under way."""
         intent = Intent(str(uuid.uuid4()), str(uuid.uuid4()), CALLER)
-        await uploads.begin(self._catalog, intent)
-        original = await self._shelf.blobs.write(
-            stream(CONTENT),
-            kind="original",
-            content_type="image/png",
-            image_id=intent.image_id,
-            blob_id=intent.blob_id,
-        )
         album_id = self._random.choice(self.albums)
         try:
+            await uploads.begin(self._catalog, intent)
+            self._may_die()
+            original = await self._shelf.blobs.write(
+                stream(CONTENT),
+                kind="original",
+                content_type="image/png",
+                image_id=intent.image_id,
+                blob_id=intent.blob_id,
+            )
+            self._may_die()
             await uploads.accept(self._catalog, intent, album_id, "beach", original, None, Context())
-        except Refusal:
+        except Death:
+            return
+        except (Refusal, Outage):
             assert await uploads.give_up(self._catalog, intent)
             await self._shelf.blobs.delete(intent.blob_id)
             await uploads.abandon(self._catalog, intent, None)
@@ -185,9 +190,9 @@ class Pipeline:
 
     async def reconcile(self) -> None:
         """One round, in which all that is unfinished counts as standing still."""
-        unfinished = {"check_at": {"$exists": True}}
-        due = {"$set": {"check_at": utc_now() - timedelta(minutes=1)}}
-        await self._catalog.images.update_many(unfinished, due)
+        for due in ("check_at", "lease_until"):
+            past = {"$set": {due: utc_now() - timedelta(minutes=1)}}
+            await self._catalog.images.update_many({due: {"$exists": True}}, past)
         await reconcile(self._core, always)
 
     async def check(self) -> None:
