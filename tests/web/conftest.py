@@ -11,6 +11,26 @@ from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from tests.support.stack import Stack
 from tests.web.screen import PATIENCE_MS, Screen
 
+# Chromium loads the two pages of its address bar's list into every window, though nobody types there: half of all the
+# work of a window that opens one page.
+ADDRESS_BAR = ("WebUIOmniboxPopup", "WebUIOmniboxAimPopup")
+# What Playwright itself switches off, as far as it matters here: of two such lists Chromium takes the last one alone.
+PLAYWRIGHT_S_OWN = (
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable",
+    "LensOverlay",
+    "MediaRouter",
+    "PaintHolding",
+    "ThirdPartyStoragePartitioning",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "OptimizationHints",
+    "NetworkTimeServiceQuerying",
+    "AimEnabled",
+    "PreconnectToSearch",
+)
+
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -19,6 +39,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--disable-features={','.join(PLAYWRIGHT_S_OWN + ADDRESS_BAR)}",
 )
 
 OpenScreen = Callable[..., Screen]
