@@ -152,6 +152,20 @@ class Screen:
             assert time.monotonic() < deadline, f"never so: {what}"
             self.page.evaluate("new Promise(requestAnimationFrame)")
 
+    def fly_until(self, condition: Callable[[], object], what: str) -> None:
+        """Wait until something is so while time flies in the page, whose clock the test has installed.
+
+        For what the page waits for by itself before it tries again: seconds, which nobody need spend.
+        """
+
+        def is_so() -> bool:
+            if condition():
+                return True
+            self.page.clock.run_for(500)
+            return False
+
+        self.until(is_so, what)
+
     def watch_tile(self, name: str) -> None:
         """Look at a tile in every frame from now on, for `watched`."""
         self.page.evaluate(WATCH, name)

@@ -94,28 +94,32 @@ def test_a_new_album_appears_on_the_first_page(screen: Screen, album: AlbumClien
 
 def test_without_events_the_page_asks_and_says_so(screen: Screen, album: AlbumClient) -> None:
     album_id = album.create("No events")
+    screen.page.clock.install()
     screen.page.route("**/events*", lambda route: route.abort())
-    screen.open_album(album_id)
-    screen.expect_notice("Live updates are away")
+    screen.open(f"#/album/{album_id}")
+    notice = screen.page.locator(".notice:visible", has_text="Live updates are away")
+    screen.fly_until(notice.count, "the page says so")
     album.ready(album_id, picture("PNG", 64, 48), "a.png")
-    screen.expect_shows("a.png", "server")
+    screen.fly_until(screen.page.locator(".tile[data-shows=server]").count, "the picture is there")
 
 
 def test_deletions_are_noticed_without_events(screen: Screen, album: AlbumClient) -> None:
     album_id = album.create("No events of deletions")
     for name in ("old.png", "new.png"):
         album.ready(album_id, picture("PNG", 64, 48), name)
+    screen.page.clock.install()
     screen.page.route("**/events*", lambda route: route.abort())
-    screen.open_album(album_id)
-    screen.expect_shows("old.png", "server")
+    screen.open(f"#/album/{album_id}")
+    screen.fly_until(screen.tile("old.png").count, "the album is read")
 
     old = album.post("/album/images", album_id=album_id).json()["images"][0]
     album.post("/album/image/delete", album_id=album_id, image_id=old["id"])
-    expect(screen.tile("old.png")).to_have_count(0)
+    screen.fly_until(lambda: not screen.tile("old.png").count(), "the picture goes")
     expect(screen.page.locator(".page-detail")).to_have_text("1 picture")
 
     album.post("/album/delete", album_id=album_id)
-    screen.expect_notice("This album does not exist any more.")
+    notice = screen.page.locator(".notice:visible", has_text="This album does not exist any more.")
+    screen.fly_until(notice.count, "the page says that the album is gone")
 
 
 def test_a_lost_connection_is_said_and_made_up_for(screen: Screen, album: AlbumClient) -> None:
@@ -177,8 +181,9 @@ def test_pictures_that_did_not_come_while_the_server_was_away_come_when_it_is_ba
     failures: list[str] = []
     screen.page.on("requestfailed", lambda request: failures.append(request.url))
     screen.page.route("**/album/thumbnail/*", lambda route: route.abort())
+    screen.page.clock.install()
     screen.open_album(album_id)
-    screen.until(lambda: len(failures) == 5, "the tile gave up")
+    screen.fly_until(lambda: len(failures) == 5, "the tile gave up")
     screen.page.unroute("**/album/thumbnail/*")
 
     screen.turn_away()
@@ -253,17 +258,19 @@ def test_a_picture_that_comes_while_a_long_album_is_read_stays(screen: Screen, a
 def test_an_album_whose_listing_was_refused_for_a_moment_is_read_again(screen: Screen, album: AlbumClient) -> None:
     album_id = album.create("Refused")
     album.ready(album_id, picture("PNG", 64, 48), "a.png")
+    screen.page.clock.install()
     screen.page.route("**/album/images", refuse, times=1)
     screen.open(f"#/album/{album_id}")
-    expect(screen.page.locator(".page-detail")).to_have_text("1 picture")
+    screen.fly_until(lambda: screen.page.locator(".page-detail").text_content() == "1 picture", "it is read again")
 
 
 def test_a_list_of_albums_that_was_refused_for_a_moment_is_read_again(screen: Screen, album: AlbumClient) -> None:
     name = f"Refused {uuid.uuid4()}"
     album.create(name)
+    screen.page.clock.install()
     screen.page.route("**/album/list", refuse, times=2)
     screen.open()
-    expect(screen.page.get_by_role("link", name=name)).to_be_visible(timeout=12000)
+    screen.fly_until(screen.page.get_by_role("link", name=name).count, "it is read again")
 
 
 def test_events_that_are_back_early_are_not_asked_for_anew(screen: Screen, album: AlbumClient) -> None:
