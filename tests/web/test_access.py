@@ -296,6 +296,41 @@ def test_the_name_of_an_opened_album_is_read_out(screen: Screen, album: AlbumCli
     expect(screen.page.locator("#announcements")).to_have_text("Summer of 76")
 
 
+def test_what_was_read_out_is_not_read_out_again_with_what_comes_after_it(screen: Screen, album: AlbumClient) -> None:
+    screen.open_album(album.create("Heard before"))
+    expect(screen.page.locator("#announcements")).to_have_text("Heard before")
+    later = album.create("Heard after")
+
+    screen.open_album(later)
+
+    expect(screen.page.locator("#announcements")).to_have_text("Heard after")
+
+
+def test_the_focus_is_not_lost_with_an_album_that_is_deleted_elsewhere(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Going as a whole")
+    screen.open()
+    screen.page.locator(f".album-link[href$='{album_id}']").focus()
+
+    album.post("/album/delete", album_id=album_id)
+
+    expect(screen.page.get_by_role("heading", name="Albums", level=1)).to_be_focused()
+
+
+def test_only_the_picture_that_is_looked_at_is_read_out_of_the_viewer(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("One at a time")
+    for name in ("a.png", "b.png", "c.png"):
+        album.ready(album_id, picture("PNG", 64, 48), name)
+    screen.open_album(album_id)
+    screen.tile("b.png").click()
+    for step in ("-1", "0", "1"):
+        expect(screen.page.locator(f".slide[data-step='{step}']")).to_have_attribute("data-shows", "server")
+
+    session = screen.page.context.new_cdp_session(screen.page)
+    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+    images = [node["name"]["value"] for node in nodes if not node["ignored"] and node["role"]["value"] == "image"]
+    assert images == ["b.png"]
+
+
 def test_pictures_and_uploads_are_read_in_the_order_in_which_they_stand(screen: Screen, album: AlbumClient) -> None:
     album_id = album.create("In order")
     for n in range(40):

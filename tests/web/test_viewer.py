@@ -40,6 +40,7 @@ def test_keys_turn_the_pages_and_escape_leads_back_to_the_picture(screen: Screen
     name = screen.page.locator(".viewer-name")
     screen.tile("c.png").click()
     expect(name).to_have_text("c.png")
+    expect(screen.page.locator(".viewer-stage")).to_be_focused()
     for key, shown in (("ArrowRight", "b.png"), ("End", "a.png"), ("ArrowRight", "a.png"), ("Home", "c.png")):
         screen.page.keyboard.press(key)
         expect(name).to_have_text(shown)
@@ -201,15 +202,20 @@ def test_the_picture_that_was_looked_at_last_is_on_screen_afterwards(
         expect(screen.tile(name)).to_be_in_viewport(ratio=1, timeout=2000)
 
 
-def test_a_swipe_turns_the_page(open_screen: OpenScreen, album_id: str) -> None:
+@pytest.mark.parametrize(("reach", "seconds"), [(60, 0.06), (240, 2)], ids=["short and fast", "far and slow"])
+def test_a_swipe_that_is_fast_or_far_turns_the_page(
+    open_screen: OpenScreen, album_id: str, reach: int, seconds: float
+) -> None:
     screen = open_screen(viewport={"width": 390, "height": 800}, has_touch=True)
     screen.open_album(album_id)
     screen.tile("c.png").tap()
     expect(screen.page.locator(".viewer-name")).to_have_text("c.png")
     session = screen.page.context.new_cdp_session(screen.page)
-    for kind, x in (("touchStart", 300), ("touchMove", 220), ("touchMove", 120), ("touchMove", 60), ("touchEnd", None)):
-        points = [] if x is None else [{"x": x, "y": 400}]
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    begun = time.time()
+    for n, kind in enumerate(("touchStart", "touchMove", "touchMove", "touchMove", "touchEnd")):
+        points = [] if kind == "touchEnd" else [{"x": 300 - reach * n // 3, "y": 400}]
+        event = {"type": kind, "touchPoints": points, "timestamp": begun + seconds * n / 4}
+        session.send("Input.dispatchTouchEvent", event)
     expect(screen.page.locator(".viewer-name")).to_have_text("b.png")
 
 
@@ -294,7 +300,13 @@ def test_a_failed_picture_says_why_in_the_viewer(screen: Screen, album: AlbumCli
     screen.open_album(album_id)
     screen.tile("broken.png").locator(".tile-link").click()
     expect(screen.page.locator(".slide[data-step='0'] .slide-detail")).to_contain_text("The picture is")
-    expect(screen.page.get_by_role("button", name="Try again", exact=True)).to_be_visible()
+    again = screen.page.get_by_role("button", name="Try again", exact=True)
+    expect(again).to_be_visible()
+
+    album.ready(album_id, picture("PNG", 64, 48), "sound.png")
+    screen.page.get_by_role("button", name="Previous picture").click()
+    expect(screen.page.locator(".viewer-name")).to_have_text("sound.png")
+    expect(again).to_be_hidden()
 
 
 def test_why_a_picture_failed_is_not_cut_on_a_phone(open_screen: OpenScreen) -> None:

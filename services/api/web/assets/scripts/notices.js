@@ -28,10 +28,7 @@ export function notify(sentence) {
   area.append(notice);
   rise();
   announce(sentence);
-  setTimeout(() => {
-    notice.remove();
-    rise();
-  }, SHOWN_MS);
+  setTimeout(() => notice.remove(), SHOWN_MS);
 }
 
 /** Stand above everything, the viewer too, while there is something to say. */

@@ -83,7 +83,6 @@ export class Viewer {
       const slide = this.#slides.get(item) ?? new Slide(item);
       slide.element.dataset.step = step;
       slide.element.inert = step !== 0;
-      slide.element.ariaHidden = step === 0 ? null : "true";
       wanted.set(item, slide);
       if (!slide.element.isConnected) this.strip.append(slide.element);
     }
