@@ -9,7 +9,7 @@ from playwright.sync_api import Request, Route, expect
 
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
-from tests.web.screen import Screen
+from tests.web.screen import UPLOADS_AT_ONCE, Screen
 
 
 def test_a_file_that_the_server_still_holds_is_sent_again_after_longer_and_longer_pauses(screen: Screen) -> None:
@@ -33,6 +33,42 @@ def test_a_file_that_the_server_still_holds_is_sent_again_after_longer_and_longe
 
     pauses = [(later - earlier) / 1000 for earlier, later in pairwise(moments)]
     assert all(least - 0.6 < pause < least + 1.5 for least, pause in zip((1, 2, 4, 8, 15, 15), pauses, strict=True))
+
+
+def test_a_server_that_cannot_be_reached_is_asked_four_times_after_longer_and_longer_pauses(screen: Screen) -> None:
+    screen.open().create_album("Out of reach")
+    begun_at: list[float] = []
+
+    def break_off(route: Route) -> None:
+        begun_at.append(screen.page.evaluate("performance.now()"))
+        route.abort()
+
+    screen.page.clock.install()
+    screen.page.route("**/album/image/upload", break_off)
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    screen.fly_until(screen.page.locator(".tile[data-stage=stopped]").count, "it is given up")
+
+    pauses = [(later - earlier) / 1000 for earlier, later in pairwise(begun_at)]
+    assert all(least - 0.1 < pause < least + 0.9 for least, pause in zip((1, 2, 4), pauses, strict=True)), pauses
+
+
+def test_files_that_are_cancelled_between_two_tries_leave_their_place_to_others_at_once(screen: Screen) -> None:
+    screen.open().create_album("Make room")
+    answer = {"status": "fail", "code": "busy", "message": "not now"}
+    refused: list[Route] = []
+
+    def refuse(route: Route) -> None:
+        refused.append(route)
+        route.fulfill(status=503, json=answer, headers={"retry-after": "600"})
+
+    screen.page.route("**/album/image/upload", refuse, times=UPLOADS_AT_ONCE)
+    screen.choose({f"{n}.png": picture("PNG", 64, 48) for n in range(UPLOADS_AT_ONCE + 1)})
+    screen.until(lambda: len(refused) == UPLOADS_AT_ONCE, "all places are taken")
+
+    for n in range(UPLOADS_AT_ONCE):
+        screen.row(f"{n}.png").get_by_role("button", name=f"Cancel {n}.png").click()
+
+    screen.expect_stage(f"{UPLOADS_AT_ONCE}.png", "ready")
 
 
 @pytest.mark.parametrize(

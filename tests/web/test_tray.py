@@ -79,6 +79,39 @@ def test_a_thumbnail_that_does_not_come_is_not_asked_for_at_every_change_of_the_
     assert asked.count(first) <= 6 + (time.monotonic() - begun) / 3
 
 
+def test_a_thumbnail_that_did_not_come_comes_with_a_later_change_of_the_list(screen: Screen) -> None:
+    screen.page.clock.install()
+    screen.open().create_album("Late thumbnail")
+    failed: list[str] = []
+    screen.page.on(
+        "requestfailed", lambda request: failed.append(request.url) if "/thumbnail/" in request.url else None
+    )
+    screen.page.route("**/album/thumbnail/*", lambda route: route.abort())
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    screen.until(lambda: len(failed) >= 2, "tile and list have asked for it")
+    screen.page.unroute("**/album/thumbnail/*")
+    screen.page.clock.run_for(4_000)
+
+    screen.choose({"b.png": picture("PNG", 64, 48)})
+
+    expect(screen.row("a.png").locator("[data-shows=server]")).to_be_visible()
+
+
+def test_the_list_folds_and_says_so(screen: Screen) -> None:
+    screen.open().create_album("Folded")
+    screen.choose({"notes.txt": b"text text text text"})
+    expect(screen.row("notes.txt")).to_be_visible()
+
+    fold = screen.page.get_by_role("button", name="Fold the list", expanded=True)
+    fold.click()
+    expect(screen.row("notes.txt")).to_be_hidden()
+    expect(screen.page.get_by_role("heading", name="1 not accepted")).to_be_visible()
+
+    screen.page.get_by_role("button", name="Show the list", expanded=False).click()
+    expect(screen.row("notes.txt")).to_be_visible()
+    expect(fold).to_be_visible()
+
+
 def test_the_progress_of_all_begins_anew_with_what_is_chosen_after_the_rest_was_done(screen: Screen) -> None:
     screen.open().create_album("Twice")
     screen.choose({f"{n}.png": picture("PNG", 64, 48) for n in range(8)})

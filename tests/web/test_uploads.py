@@ -56,6 +56,15 @@ def test_all_five_formats_become_ready(screen: Screen) -> None:
     expect(screen.page.get_by_role("heading", name="5 pictures ready")).to_be_visible()
 
 
+def test_what_was_chosen_can_be_chosen_again(screen: Screen) -> None:
+    screen.open().create_album("Twice")
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    screen.expect_shows("a.png", "server")
+
+    # A person's browser says nothing of a choice that is the one before; Playwright does all the same.
+    expect(screen.page.locator("[data-chooser=files]")).to_have_js_property("value", "")
+
+
 def test_files_are_dropped_anywhere_on_the_page(screen: Screen) -> None:
     screen.open().create_album("Dropped")
     content = list(picture("PNG", 64, 48))
@@ -121,12 +130,14 @@ def test_what_cannot_be_read_in_a_dropped_folder_is_named_and_the_rest_is_taken(
         expect(screen.row(name)).to_contain_text("It could not be read.")
 
 
-def test_at_most_four_uploads_are_under_way_at_a_time(screen: Screen) -> None:
+def test_at_most_four_uploads_are_under_way_at_a_time_those_chosen_first_before_others(screen: Screen) -> None:
     screen.open().create_album("Many")
     screen.hold_uploads()
     screen.choose({f"{n}.png": picture("PNG", 64, 48) for n in range(12)})
     uploading = screen.page.locator(".tile[data-stage=uploading]")
     expect(uploading).to_have_count(UPLOADS_AT_ONCE)
+    for n in range(UPLOADS_AT_ONCE):
+        screen.expect_stage(f"{n}.png", "uploading")
     screen.until(lambda: len(screen.held) >= UPLOADS_AT_ONCE, "as many are sent")
     expect(screen.page.locator(".tile[data-stage=waiting]")).to_have_count(12 - UPLOADS_AT_ONCE)
     assert len(screen.held) == UPLOADS_AT_ONCE
@@ -354,6 +365,20 @@ def test_what_was_to_be_added_to_an_album_that_is_deleted_is_told_of_once(screen
     assert screen.page.evaluate("dispatchEvent(new Event('beforeunload', { cancelable: true }))"), (
         "asks whether to leave"
     )
+
+
+def test_who_closes_the_page_is_asked_while_a_file_is_being_sent_and_not_when_all_have_been(screen: Screen) -> None:
+    screen.open().create_album("All sent")
+    may_close = "dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+    screen.hold_uploads()
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    screen.expect_stage("a.png", "uploading")
+    assert not screen.page.evaluate(may_close)
+
+    screen.release_uploads()
+
+    screen.expect_stage("a.png", "ready")
+    assert screen.page.evaluate(may_close)
 
 
 def test_leaving_the_album_does_not_stop_its_uploads(screen: Screen, album: AlbumClient) -> None:
