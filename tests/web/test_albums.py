@@ -40,6 +40,8 @@ def test_an_album_is_deleted_only_after_a_yes(screen: Screen, album: AlbumClient
     screen.open()
 
     screen.page.get_by_role("button", name=f"Delete {name}").click()
+    question = screen.page.get_by_role("dialog", name=f"Delete {name}?")
+    expect(question).to_have_accessible_description("The album and its 0 pictures are deleted for good.")
     screen.confirm("Cancel")
     assert album.post("/album/get", album_id=album_id).status_code == 200
     screen.page.get_by_role("button", name=f"Delete {name}").click()

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
+from tests.support.client import AlbumClient
 from tests.support.pictures import picture
 from tests.support.stack import Stack, StartStack
 from tests.web.conftest import OpenScreen
+from tests.web.screen import Screen
+
+COUNT_STREAMS = """
+  const streams = [];
+  EventSource = class extends EventSource {
+    constructor(address) {
+      super(address);
+      streams.push(this);
+    }
+  };
+  window.streams = () => streams.filter((one) => one.readyState !== EventSource.CLOSED).map((one) => one.url);
+"""
 
 
 def test_pictures_whose_album_was_left_are_told_as_ready_or_failed(
@@ -73,3 +86,24 @@ def test_what_others_sent_to_an_album_that_is_left_is_told_of_no_more(
         screen.page.get_by_role("link", name="All albums").click()
 
         expect(screen.page.locator(".tray")).to_be_hidden()
+
+
+def test_only_what_is_open_is_told_of_events(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Left for the list")
+    screen.page.add_init_script(COUNT_STREAMS)
+    screen.open_album(album_id)
+
+    screen.page.get_by_role("link", name="All albums").click()
+    expect_stream(screen, f"{screen.url}/events")
+    screen.page.locator(f".album-link[href$='{album_id}']").click()
+    expect_stream(screen, f"{screen.url}/events?album_id={album_id}")
+
+
+def expect_stream(screen: Screen, url: str) -> None:
+    """Wait until these events alone are listened to; it stays so when the page was hidden and is online again."""
+    screen.until(lambda: screen.page.evaluate("streams()") == [url], "what is open now is followed, and nothing else")
+    screen.turn_away()
+    assert screen.page.evaluate("streams()") == []
+    screen.turn_away(False)
+    screen.page.evaluate("dispatchEvent(new Event('online'))")
+    assert screen.page.evaluate("streams()") == [url]

@@ -103,6 +103,22 @@ def test_without_events_the_page_asks_and_says_so(screen: Screen, album: AlbumCl
     screen.fly_until(screen.page.locator(".tile[data-shows=server]").count, "the picture is there")
 
 
+def test_a_server_that_answers_without_events_is_not_told_as_away(screen: Screen, album: AlbumClient) -> None:
+    album_id = album.create("Answers all the same")
+    screen.page.clock.install()
+    screen.page.route("**/events*", lambda route: route.abort())
+    screen.open(f"#/album/{album_id}")
+    notice = screen.page.locator(".notice:visible")
+    screen.fly_until(lambda: "Live updates are away" in "".join(notice.all_text_contents()), "the page says so")
+
+    # Longer than an answer may take, which has been there for a while; the next one is waited for.
+    with screen.page.expect_response("**/album/get"):
+        screen.page.clock.run_for(3_000)
+    screen.page.clock.run_for(1_500)
+
+    expect(notice).to_contain_text(["Live updates are away"])
+
+
 def test_deletions_are_noticed_without_events(screen: Screen, album: AlbumClient) -> None:
     album_id = album.create("No events of deletions")
     for name in ("old.png", "new.png"):
