@@ -91,7 +91,7 @@ export class Live extends EventTarget {
       if (source.readyState !== EventSource.CLOSED) return;
       // It gave up, as it does when something else than events is answered: begin anew in a while.
       clearTimeout(this.#renew);
-      this.#renew = setTimeout(() => this.#isClosed || this.#connect(), RENEW_MS);
+      this.#renew = setTimeout(() => this.#connect(), RENEW_MS);
     });
   }
 
