@@ -1,7 +1,8 @@
-"""A server that cannot take a file yet is asked again, less and less often."""
+"""A server that cannot take a file yet, or cannot be reached, is asked again, less and less often."""
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -125,3 +126,33 @@ def test_a_file_that_was_stored_though_the_answer_was_an_error_is_not_stored_twi
     expect(screen.row("a.png")).to_contain_text("Ready")
     screen.expect_shows("a.png", "server")
     assert album.post("/album/get", album_id=album_id).json()["album_snapshot"]["content_count"] == 1
+
+
+def test_what_was_given_up_without_a_connection_goes_on_when_there_is_one(screen: Screen) -> None:
+    screen.open().create_album("Through a tunnel")
+    screen.page.clock.install()
+    screen.page.context.set_offline(True)
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    stopped = screen.page.locator(".tile[data-stage=stopped]")
+    screen.fly_until(stopped.count, "it is given up")
+
+    screen.page.context.set_offline(False)
+
+    screen.expect_shows("a.png", "server")
+
+
+def test_what_was_given_up_while_the_server_was_away_goes_on_when_it_is_back(screen: Screen) -> None:
+    screen.open().create_album("Over a restart")
+    screen.page.clock.install()
+    away = re.compile("/events|/album/(get|images|image/upload)")
+    screen.page.route(away, lambda route: route.abort())
+    screen.turn_away()
+    screen.turn_away(False)
+    notice = screen.page.locator(".notice:visible", has_text="The connection to the server is away.")
+    screen.fly_until(notice.count, "the page says that the server is away")
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    screen.fly_until(screen.page.locator(".tile[data-stage=stopped]").count, "it is given up")
+
+    screen.page.unroute(away)
+
+    screen.fly_until(screen.page.locator(".tile[data-shows=server]").count, "it is there after all")

@@ -12,6 +12,15 @@ from tests.support.stack import Stack, StartStack
 from tests.web.conftest import OpenScreen
 from tests.web.screen import PATIENCE_MS, Screen
 
+KEEP_STREAM = """
+  EventSource = class extends EventSource {
+    constructor(address) {
+      super(address);
+      window.stream = this;
+    }
+  };
+"""
+
 TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
@@ -92,52 +101,6 @@ def test_a_new_album_appears_on_the_first_page(screen: Screen, album: AlbumClien
     expect(screen.page.get_by_role("link", name="Made elsewhere just now")).to_be_visible(timeout=PATIENCE_MS)
 
 
-def test_without_events_the_page_asks_and_says_so(screen: Screen, album: AlbumClient) -> None:
-    album_id = album.create("No events")
-    screen.page.clock.install()
-    screen.page.route("**/events*", lambda route: route.abort())
-    screen.open(f"#/album/{album_id}")
-    notice = screen.page.locator(".notice:visible", has_text="Live updates are away")
-    screen.fly_until(notice.count, "the page says so")
-    album.ready(album_id, picture("PNG", 64, 48), "a.png")
-    screen.fly_until(screen.page.locator(".tile[data-shows=server]").count, "the picture is there")
-
-
-def test_a_server_that_answers_without_events_is_not_told_as_away(screen: Screen, album: AlbumClient) -> None:
-    album_id = album.create("Answers all the same")
-    screen.page.clock.install()
-    screen.page.route("**/events*", lambda route: route.abort())
-    screen.open(f"#/album/{album_id}")
-    notice = screen.page.locator(".notice:visible")
-    screen.fly_until(lambda: "Live updates are away" in "".join(notice.all_text_contents()), "the page says so")
-
-    # Longer than an answer may take, which has been there for a while; the next one is waited for.
-    with screen.page.expect_response("**/album/get"):
-        screen.page.clock.run_for(3_000)
-    screen.page.clock.run_for(1_500)
-
-    expect(notice).to_contain_text(["Live updates are away"])
-
-
-def test_deletions_are_noticed_without_events(screen: Screen, album: AlbumClient) -> None:
-    album_id = album.create("No events of deletions")
-    for name in ("old.png", "new.png"):
-        album.ready(album_id, picture("PNG", 64, 48), name)
-    screen.page.clock.install()
-    screen.page.route("**/events*", lambda route: route.abort())
-    screen.open(f"#/album/{album_id}")
-    screen.fly_until(screen.tile("old.png").count, "the album is read")
-
-    old = album.post("/album/images", album_id=album_id).json()["images"][0]
-    album.post("/album/image/delete", album_id=album_id, image_id=old["id"])
-    screen.fly_until(lambda: not screen.tile("old.png").count(), "the picture goes")
-    expect(screen.page.locator(".page-detail")).to_have_text("1 picture")
-
-    album.post("/album/delete", album_id=album_id)
-    notice = screen.page.locator(".notice:visible", has_text="This album does not exist any more.")
-    screen.fly_until(notice.count, "the page says that the album is gone")
-
-
 def test_a_lost_connection_is_said_and_made_up_for(screen: Screen, album: AlbumClient) -> None:
     album_id = album.create("In a tunnel")
     album.ready(album_id, picture("PNG", 64, 48), "old.png")
@@ -180,13 +143,10 @@ def test_a_page_that_was_hidden_catches_up_and_is_live_again(screen: Screen, alb
 
 
 def test_a_reset_of_the_events_reloads_the_listing(screen: Screen, album: AlbumClient) -> None:
-    album_id = album.create("Forgotten")
-    body = "retry: 100000\n\nevent: reset\ndata: {}\n\n"
-    screen.page.route(
-        "**/events*", lambda route: route.fulfill(body=body, headers={"content-type": "text/event-stream"})
-    )
-    with screen.page.expect_request(lambda request: request.url.endswith("/album/images")):
-        screen.open(f"#/album/{album_id}")
+    screen.page.add_init_script(KEEP_STREAM)
+    screen.open_album(album.create("Forgotten"))
+    with screen.page.expect_request("**/album/images"):
+        screen.page.evaluate("stream.dispatchEvent(new Event('reset'))")
 
 
 def test_pictures_that_did_not_come_while_the_server_was_away_come_when_it_is_back(
