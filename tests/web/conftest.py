@@ -15,7 +15,7 @@ from tests.web.screen import PATIENCE_MS, Screen
 # work of a window that opens one page.
 ADDRESS_BAR = ("WebUIOmniboxPopup", "WebUIOmniboxAimPopup")
 # What Playwright itself switches off, as far as it matters here: of two such lists Chromium takes the last one alone.
-PLAYWRIGHT_S_OWN = (
+PLAYWRIGHTS_OWN = (
     "AvoidUnnecessaryBeforeUnloadCheckSync",
     "DestroyProfileOnBrowserClose",
     "HttpsUpgrades",
@@ -39,7 +39,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    f"--disable-features={','.join(PLAYWRIGHT_S_OWN + ADDRESS_BAR)}",
+    f"--disable-features={','.join(PLAYWRIGHTS_OWN + ADDRESS_BAR)}",
 )
 
 OpenScreen = Callable[..., Screen]
