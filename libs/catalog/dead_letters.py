@@ -160,7 +160,7 @@ async def _retry(catalog: Catalog, letter: Letter) -> Outcome:
             return "unreadable"
         if image.state == "ready":
             return "ready"
-        if image.encoded is None and not image.is_original_kept:
+        if not image.is_workable:
             return "lost"
         if await _queue_again(catalog, image):
             await patiently(lambda: catalog.dead_letters.delete_many({"image_id": image_id}))

@@ -15,6 +15,7 @@ FORGET: dict[BlobKind, Document] = {
     "thumbnail": {"$unset": {"thumbnail": ""}},
 }
 """The updates by which a record promises a blob no longer."""
+BYTES_LOST = "its stored bytes are lost, so it cannot be tried again: upload it once more"
 
 
 async def give_up(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from libs.catalog.catalog import Catalog
-from libs.catalog.exhaustion import FORGET, give_up
+from libs.catalog.exhaustion import BYTES_LOST, FORGET, give_up
 from libs.catalog.records import Image
 from libs.catalog.requests import request_picture, request_thumbnail
 from libs.catalog.soundness import UNUSABLE, Verdict, promised
@@ -67,10 +67,9 @@ async def _mend_picture(catalog: Catalog, blobs: GridFsBlobStore, image: Image, 
 
 
 async def _fail(catalog: Catalog, image: Image, bad: Verdicts) -> set[BlobKind]:
-    message = "its stored bytes are lost, so it cannot be tried again: upload it once more"
     # What is left of an upload stays, for whoever may still make something of it.
     lost: set[BlobKind] = {kind for kind, verdict in bad.items() if verdict == "gone" or kind != "original"}
-    failed = await give_up(catalog, image, "api", message, image.attempts, image.context, lost=frozenset(lost))
+    failed = await give_up(catalog, image, "api", BYTES_LOST, image.attempts, image.context, lost=frozenset(lost))
     return lost if failed else set()
 
 

@@ -87,6 +87,11 @@ class Image(Record):
         return self.encoded.length if self.encoded else None
 
     @property
+    def is_workable(self) -> bool:
+        """Whether there is anything to work on: its picture, or the upload to make one from."""
+        return self.encoded is not None or self.is_original_kept
+
+    @property
     def context(self) -> Context:
         """What events carry along that nobody's request leads to."""
         return Context(correlationid=self.job_id, owner=self.owner, actor=self.actor)

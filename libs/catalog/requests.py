@@ -21,7 +21,7 @@ async def retry(catalog: Catalog, image: Image, context: Context) -> Image:
     Raises:
         Refusal: ``job-not-failed``, or ``original-not-kept`` if neither upload nor picture are left to work on.
     """
-    if image.encoded is None and not image.is_original_kept:
+    if not image.is_workable:
         raise Refusal("original-not-kept", "the upload is lost, so there is nothing to try again with")
     again = await _again(catalog, image, {"state": "failed", **_basis(image)}, context, is_told=True)
     if again is None:

@@ -243,7 +243,7 @@ class _Restore:
                 await self._queue_again(Image.model_validate(document))
 
     async def _queue_again(self, image: Image) -> None:
-        if image.encoded is None and not image.is_original_kept:
+        if not image.is_workable:
             message = "its stored bytes are not in the backup, so it cannot be tried again: upload it once more"
             await give_up(self._catalog, image, "api", message, image.attempts, image.context)
         elif await emit_again(self._catalog, image, 0, image.context):

@@ -7,6 +7,7 @@ from datetime import timedelta
 import anyio
 
 from libs.catalog import deletions, findings, outbox, repairs, requests
+from libs.catalog.exhaustion import BYTES_LOST, give_up
 from libs.catalog.leases import GoOn, Lease
 from libs.catalog.records import State
 from libs.catalog.status import STAGES
@@ -86,5 +87,7 @@ async def _emit_again(core: Core, go_on: GoOn) -> None:
         if not await go_on():
             return
         image = item.image
-        if await requests.emit_again(core.catalog, image, item.checks + 1, image.context):
+        if not image.is_workable:
+            await give_up(core.catalog, image, "api", BYTES_LOST, image.attempts, image.context)
+        elif await requests.emit_again(core.catalog, image, item.checks + 1, image.context):
             get_logger().warning("emitted an image again", image_id=image.id, state=image.state)

@@ -50,6 +50,16 @@ async def test_an_image_that_goes_on_is_not_stuck_any_more(shelf: Shelf) -> None
     assert (await pulse(shelf.catalog)).images_stuck == 0
 
 
+async def test_an_image_whose_upload_was_given_up_while_it_waited_for_it_fails(shelf: Shelf) -> None:
+    still, _ = await still_and_deleted(shelf)
+    await shelf.catalog.images.update_one({"_id": still}, {"$set": {"is_original_kept": False}})
+
+    await reconcile(core_of(shelf), always)
+
+    image = await shelf.image(still)
+    assert (image.state, image.code) == ("failed", "attempts-exhausted")
+
+
 async def test_what_stands_still_comes_first_and_a_lost_lease_ends_the_round(shelf: Shelf) -> None:
     still, deleted = await still_and_deleted(shelf)
     answers = iter([True])
