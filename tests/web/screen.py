@@ -13,6 +13,8 @@ from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 PATIENCE_MS = 30_000
 UPLOADS_AT_ONCE = 4
 """Files that the page sends at the same time, in all its tabs, as `limits.js` says."""
+TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""Comes true once the page has drawn what it was told before."""
 SERVER_SAYS = re.compile(r"Failed to load resource|ERR_")
 
 WATCH = """(name) => {

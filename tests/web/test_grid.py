@@ -16,7 +16,7 @@ from tests.support.client import AlbumClient
 from tests.support.pictures import picture
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
-from tests.web.screen import PATIENCE_MS, Screen
+from tests.web.screen import PATIENCE_MS, TWO_FRAMES, Screen
 
 MANY = 10_000
 SHAPES = ((1600, 900), (900, 900), (720, 1080), (1200, 900))
@@ -46,8 +46,6 @@ FIRST_ON_SCREEN = """() => {
   const rows = tops.filter(([, box]) => box.bottom > 64).sort(([, a], [, b]) => a.top - b.top || a.left - b.left);
   return rows.length && scrollY > 600 ? [rows[0][0].getAttribute('aria-label').split(':')[0], rows[0][1].top] : null;
 }"""
-
-TWO_FRAMES = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"""
 
 # And no word of the end of scrolling, as from Safari before its version 26.2.
 COUNT_FADES = """

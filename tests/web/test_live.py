@@ -10,7 +10,7 @@ from tests.support.client import AlbumClient
 from tests.support.pictures import picture
 from tests.support.stack import Stack, StartStack
 from tests.web.conftest import OpenScreen
-from tests.web.screen import PATIENCE_MS, Screen
+from tests.web.screen import PATIENCE_MS, TWO_FRAMES, Screen
 
 KEEP_STREAM = """
   EventSource = class extends EventSource {
@@ -20,8 +20,6 @@ KEEP_STREAM = """
     }
   };
 """
-
-TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def test_a_picture_uploaded_elsewhere_appears(screen: Screen, album: AlbumClient) -> None:

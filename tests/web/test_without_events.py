@@ -6,15 +6,13 @@ from playwright.sync_api import expect
 
 from tests.support.client import AlbumClient
 from tests.support.pictures import picture
-from tests.web.screen import Screen
+from tests.web.screen import TWO_FRAMES, Screen
 
 NOTE_SAID = """() => {
   window.said = [];
   const notices = document.getElementById('notices');
   new MutationObserver(() => said.push(notices.innerText)).observe(notices, { childList: true, subtree: true });
 }"""
-
-TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def test_without_events_the_page_asks_and_says_so(screen: Screen, album: AlbumClient) -> None:
