@@ -11,7 +11,7 @@ from tests.support.client import AlbumClient
 from tests.support.pictures import picture
 from tests.support.stack import Stack
 from tests.web.conftest import OpenScreen
-from tests.web.screen import Screen
+from tests.web.screen import TWO_FRAMES, Screen
 
 TAKE = """async ([albumId, events]) => {
   const { AlbumStore } = await import('/assets/any/scripts/album/store.js');
@@ -66,6 +66,26 @@ def test_a_picture_that_was_deleted_before_its_upload_was_answered_does_not_stay
     deleted = event("image.deleted", image_id, 2)
 
     assert screen.open().page.evaluate(ACCEPT_LATE, [album_id, answer, deleted]) == [0, True]
+
+
+def test_a_picture_that_is_listed_before_its_upload_is_answered_stands_there_once(screen: Screen) -> None:
+    uploads: list[tuple[Route, APIResponse]] = []
+    listings: list[tuple[Route, APIResponse]] = []
+    screen.open().create_album("Overtaken")
+    screen.page.route("**/album/image/upload", lambda route: uploads.append((route, route.fetch())))
+    screen.page.route("**/album/images", lambda route: listings.append((route, route.fetch())))
+    screen.choose({"a.png": picture("PNG", 64, 48)})
+    screen.until(lambda: any("a.png" in listing.text() for _, listing in listings), "it is listed")
+
+    screen.page.route("**/album/images", lambda route: route.continue_())
+    for route, listing in listings:
+        route.fulfill(response=listing)
+    screen.page.evaluate(TWO_FRAMES)
+
+    expect(screen.tile("a.png")).to_have_count(1)
+    [(route, answer)] = uploads
+    route.fulfill(response=answer)
+    screen.expect_shows("a.png", "server")
 
 
 def test_a_listing_that_was_read_before_a_deletion_does_not_undo_it(open_screen: OpenScreen, idle_stack: Stack) -> None:
