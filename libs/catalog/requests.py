@@ -23,7 +23,7 @@ async def retry(catalog: Catalog, image: Image, context: Context) -> Image:
     """
     if not image.is_workable:
         raise Refusal("original-not-kept", "the upload is lost, so there is nothing to try again with")
-    again = await _again(catalog, image, {"state": "failed", **_basis(image)}, context, is_told=True)
+    again = await _again(catalog, image, {"state": "failed"}, context, is_told=True)
     if again is None:
         raise Refusal("job-not-failed", "the job has not failed, so there is nothing to retry")
     return again
@@ -35,8 +35,7 @@ async def request_thumbnail(catalog: Catalog, image: Image, context: Context) ->
     Returns:
         Whether this call asked; of many at once, one does.
     """
-    wanted = {"state": image.state, **_basis(image)}
-    return await _again(catalog, image, wanted, context, is_told=False) is not None
+    return await _again(catalog, image, {"state": image.state}, context, is_told=False) is not None
 
 
 async def request_picture(catalog: Catalog, image: Image, context: Context) -> bool:
@@ -46,9 +45,9 @@ async def request_picture(catalog: Catalog, image: Image, context: Context) -> b
         Whether this call asked; not if the image has moved on.
     """
     assert image.encoded is not None
+    lost = {"state": image.state, "encoded.blob_id": image.encoded.blob_id}
     without = image.model_copy(update={"encoded": None})
-    wanted = {"state": image.state, "encoded.blob_id": image.encoded.blob_id, **_basis(without)}
-    return await _again(catalog, without, wanted, context, is_told=False) is not None
+    return await _again(catalog, without, lost, context, is_told=False) is not None
 
 
 async def emit_again(
@@ -115,7 +114,7 @@ async def _again(
     def work(transaction: Transaction) -> Document | None:
         document = transaction.change(
             catalog.images,
-            {"_id": image.id, "generation": image.generation, **wanted},
+            {"_id": image.id, "generation": image.generation, **_basis(image), **wanted},
             numbered(changes) if is_public else changes,
         )
         if document is None:
