@@ -81,6 +81,8 @@ def test_a_picture_whose_messages_expire_by_a_policy_waits_until_a_decoder_takes
     vhost = urlsplit(stack.environment["ALBUM_AMQP_URL"]).path.lstrip("/")
     policy = {"pattern": r"^album\.", "apply-to": "queues", "definition": {"message-ttl": 100}}
     with stack.client() as client:
+        # A policy that comes while its queue is being declared may never reach the queue's messages.
+        eventually(lambda: broker_api.get(f"queues/{vhost}/{QUEUE}").is_success, what="the queue is there")
         broker_api.put(f"policies/{vhost}/ttl", json=policy).raise_for_status()
         job_id = queued(client)
         images = stack.database["images"]
